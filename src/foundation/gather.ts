@@ -1,0 +1,87 @@
+import { UnavailableError } from './errors.ts'
+
+/** Work that is cheaper done together: many callers, one run at a time. */
+export interface Gatherer<Item, Result> {
+  /**
+   * Hands over one item and waits for its own result.
+   *
+   * @throws UnavailableError `queue_full` at once when too much is waiting already; whatever the run
+   *   that carried the item throws.
+   */
+  add(item: Item): Promise<Result>
+  /** Items waiting, not counting those in the run that is under way. */
+  readonly waiting: number
+  /** Resolves when nothing waits and nothing runs. */
+  idle(): Promise<void>
+}
+
+export interface GatherOptions<Item, Result> {
+  /** Does the work for a batch; answers one result per item, in their order. */
+  readonly run: (items: readonly Item[]) => Promise<readonly Result[]>
+  /** Items of one run at the most. */
+  readonly maxBatch: number
+  /** Items that may wait; one more is turned away. */
+  readonly maxWaiting: number
+  /**
+   * Whether a failed run says nothing about its items (the database is down): then all of them
+   * fail at once. Otherwise one of them is to blame, and halving the batch finds it.
+   */
+  readonly isCommonFailure: (error: unknown) => boolean
+}
+
+interface Waiting<Item, Result> {
+  readonly item: Item
+  readonly resolve: (result: Result) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Gathers what arrives while the previous run is under way and does it in the next one. Nothing
+ * waits for a timer: an item that finds no run under way starts one.
+ */
+export function createGatherer<Item, Result>(
+  options: GatherOptions<Item, Result>,
+): Gatherer<Item, Result> {
+  const queue: Waiting<Item, Result>[] = []
+  let running: Promise<void> | undefined
+
+  async function drain(): Promise<void> {
+    while (queue.length > 0) await runBatch(queue.splice(0, options.maxBatch))
+    running = undefined
+  }
+
+  async function runBatch(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+    try {
+      const results = await options.run(batch.map((one) => one.item))
+      batch.forEach((one, index) => one.resolve(results[index] as Result))
+    } catch (error) {
+      if (batch.length === 1 || options.isCommonFailure(error)) {
+        for (const one of batch) one.reject(error)
+        return
+      }
+      const middle = Math.ceil(batch.length / 2)
+      await runBatch(batch.slice(0, middle))
+      await runBatch(batch.slice(middle))
+    }
+  }
+
+  return {
+    add(item) {
+      if (queue.length >= options.maxWaiting) {
+        return Promise.reject(
+          new UnavailableError('queue_full', `${queue.length} items wait already; try again later`),
+        )
+      }
+      return new Promise<Result>((resolve, reject) => {
+        queue.push({ item, resolve, reject })
+        running ??= drain()
+      })
+    },
+    get waiting() {
+      return queue.length
+    },
+    async idle() {
+      while (running) await running
+    },
+  }
+}

@@ -1,0 +1,39 @@
+import { createHash, randomBytes } from 'node:crypto'
+
+/**
+ * A UUID of version 7 (RFC 9562): the first 48 bits are the time in milliseconds, so ids made later
+ * sort later and index pages fill in order.
+ */
+export function newId(now: Date): string {
+  const bytes = randomBytes(16)
+  bytes.writeUIntBE(now.getTime(), 0, 6)
+  bytes[6] = (bytes[6]! & 0x0f) | 0x70
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  const hex = bytes.toString('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+/** Whether a text has the form of an id of ours. */
+export function isId(text: string): boolean {
+  return UUID.test(text)
+}
+
+/** A key for an application: 32 random bytes behind a prefix that secret scanners can find. */
+export function newApiKey(): string {
+  return `wcg_${randomBytes(32).toString('base64url')}`
+}
+
+/** SHA-256 of a text or of bytes. */
+export function sha256(value: string | Buffer): Buffer {
+  return createHash('sha256').update(value).digest()
+}
+
+/**
+ * A person's id as it may appear in a log: the first 12 hex digits of its SHA-256. The same person
+ * has the same mark in every line, and the openid cannot be read from it.
+ */
+export function personMark(subject: string): string {
+  return sha256(subject).toString('hex', 0, 6)
+}

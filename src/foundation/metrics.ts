@@ -1,0 +1,158 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+
+/**
+ * Every number the gateway exports, by name. Labels have few values each: an account's name, a
+ * reason from a fixed list, never a person.
+ */
+export interface Metrics {
+  readonly registry: Registry
+  /** Pushes by account, event kind and outcome (`recorded`, `repeated`, `unavailable`). */
+  readonly pushes: Counter<'account' | 'kind' | 'outcome'>
+  /** Refused pushes by account (`unknown` where none was found) and reason. */
+  readonly refusals: Counter<'account' | 'reason'>
+  /** Pushes decrypted with the previous key: how far a rotation has come. */
+  readonly previousKeyUses: Counter<'account'>
+  /** Seconds from the first byte of a push to its answer. */
+  readonly pushSeconds: Histogram<'outcome'>
+  /** How many pushes one commit carried. */
+  readonly commitBatch: Histogram
+  /** Seconds one commit of pushes took. */
+  readonly commitSeconds: Histogram
+  /** Consent changes by scope family and change. */
+  readonly consentChanges: Counter<'account' | 'scope' | 'change'>
+  /** Attempts by account, channel and outcome. */
+  readonly attempts: Counter<'account' | 'channel' | 'outcome'>
+  /** Seconds of one platform call. */
+  readonly attemptSeconds: Histogram<'channel'>
+  /** Messages that reached a final status, with the reason where there is one. */
+  readonly messages: Counter<'account' | 'channel' | 'status' | 'reason'>
+  /** Platform error codes seen, `unlisted` for those the table does not know. */
+  readonly errcodes: Counter<'account' | 'errcode'>
+  /** Token refreshes by account and outcome (`refreshed`, `refused`, `failed`). */
+  readonly tokenRefreshes: Counter<'account' | 'outcome'>
+  /** Seconds since the account's token was fetched, as this process last saw it. */
+  readonly tokenAge: Gauge<'account'>
+  /** 1 while the account's token endpoint refuses and the breaker is open. */
+  readonly tokenBreaker: Gauge<'account'>
+  /** Messages waiting, and the age in seconds of the oldest one that is due. */
+  readonly queueLength: Gauge<'status'>
+  readonly queueAge: Gauge
+  /** HTTP answers to applications by route pattern and status. */
+  readonly apiAnswers: Counter<'route' | 'status'>
+}
+
+const FAST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+const BATCH_SIZES = [1, 2, 5, 10, 20, 50, 100, 200, 500]
+
+/** A registry of its own, so that several gateways can live in one process (tests do that). */
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  return {
+    registry,
+    pushes: new Counter({
+      name: 'wcg_pushes_total',
+      help: 'Pushes taken from the platform, by account, event kind and outcome.',
+      labelNames: ['account', 'kind', 'outcome'],
+      registers,
+    }),
+    refusals: new Counter({
+      name: 'wcg_push_refusals_total',
+      help: 'Pushes and handshakes refused, by account and reason.',
+      labelNames: ['account', 'reason'],
+      registers,
+    }),
+    previousKeyUses: new Counter({
+      name: 'wcg_previous_key_uses_total',
+      help: 'Pushes that only the previous callback key could open.',
+      labelNames: ['account'],
+      registers,
+    }),
+    pushSeconds: new Histogram({
+      name: 'wcg_push_seconds',
+      help: 'Seconds from the arrival of a push to its answer.',
+      labelNames: ['outcome'],
+      buckets: FAST_SECONDS,
+      registers,
+    }),
+    commitBatch: new Histogram({
+      name: 'wcg_commit_batch_pushes',
+      help: 'Pushes committed together.',
+      buckets: BATCH_SIZES,
+      registers,
+    }),
+    commitSeconds: new Histogram({
+      name: 'wcg_commit_seconds',
+      help: 'Seconds one commit of pushes took.',
+      buckets: FAST_SECONDS,
+      registers,
+    }),
+    consentChanges: new Counter({
+      name: 'wcg_consent_changes_total',
+      help: 'Rows written to the consent ledger by pushes and attempts, by scope family and change.',
+      labelNames: ['account', 'scope', 'change'],
+      registers,
+    }),
+    attempts: new Counter({
+      name: 'wcg_attempts_total',
+      help: 'Platform calls made for messages, by outcome.',
+      labelNames: ['account', 'channel', 'outcome'],
+      registers,
+    }),
+    attemptSeconds: new Histogram({
+      name: 'wcg_attempt_seconds',
+      help: 'Seconds of one platform call for a message.',
+      labelNames: ['channel'],
+      buckets: FAST_SECONDS,
+      registers,
+    }),
+    messages: new Counter({
+      name: 'wcg_messages_total',
+      help: 'Messages that reached a final status.',
+      labelNames: ['account', 'channel', 'status', 'reason'],
+      registers,
+    }),
+    errcodes: new Counter({
+      name: 'wcg_errcodes_total',
+      help: 'Platform error codes seen.',
+      labelNames: ['account', 'errcode'],
+      registers,
+    }),
+    tokenRefreshes: new Counter({
+      name: 'wcg_token_refreshes_total',
+      help: 'Calls to the token endpoint, by outcome.',
+      labelNames: ['account', 'outcome'],
+      registers,
+    }),
+    tokenAge: new Gauge({
+      name: 'wcg_token_age_seconds',
+      help: "Age of the account's access token when it was last used.",
+      labelNames: ['account'],
+      registers,
+    }),
+    tokenBreaker: new Gauge({
+      name: 'wcg_token_breaker_open',
+      help: '1 while the token endpoint refuses and no call is made.',
+      labelNames: ['account'],
+      registers,
+    }),
+    queueLength: new Gauge({
+      name: 'wcg_queue_messages',
+      help: 'Messages waiting, by status.',
+      labelNames: ['status'],
+      registers,
+    }),
+    queueAge: new Gauge({
+      name: 'wcg_queue_oldest_seconds',
+      help: 'Seconds the oldest due message has been waiting.',
+      registers,
+    }),
+    apiAnswers: new Counter({
+      name: 'wcg_api_answers_total',
+      help: 'Answers to applications, by route and status.',
+      labelNames: ['route', 'status'],
+      registers,
+    }),
+  }
+}

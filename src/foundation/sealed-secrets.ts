@@ -1,0 +1,105 @@
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import { AppError } from './errors.ts'
+
+const VERSION = 'v1'
+
+/** A key that seals secrets: 32 bytes, known by the first 8 hex digits of its SHA-256. */
+export interface MasterKey {
+  readonly id: string
+  readonly bytes: Buffer
+}
+
+/**
+ * Seals and opens the secrets that rest in the database.
+ *
+ * The first key seals; every key opens, so that a new master key can be put in front while rows
+ * sealed under the old one are sealed again one by one.
+ */
+export interface SecretBox {
+  /** The id of the key that seals now. */
+  readonly keyId: string
+  /**
+   * @param place where the sealed text will rest, e.g. `account/7/app_secret`. It is bound into the
+   *   seal: a sealed text moved to another row or column does not open.
+   */
+  seal(plain: string, place: string): string
+  /** @throws AppError `unknown_master_key`, `broken_seal` */
+  open(sealed: string, place: string): string
+  /** The id of the key that sealed this text. */
+  keyIdOf(sealed: string): string
+}
+
+/**
+ * Reads one master key.
+ *
+ * @param text 32 bytes as 64 hex digits or as base64 (with or without padding, either alphabet).
+ * @returns undefined when the text is neither.
+ */
+export function parseMasterKey(text: string): MasterKey | undefined {
+  const bytes = /^[0-9a-fA-F]{64}$/.test(text)
+    ? Buffer.from(text, 'hex')
+    : /^[A-Za-z0-9+/_-]{43}=?$/.test(text)
+      ? Buffer.from(text, 'base64')
+      : undefined
+  if (bytes?.length !== 32) return undefined
+  return { id: createHash('sha256').update(bytes).digest('hex').slice(0, 8), bytes }
+}
+
+/** A fresh master key in the form `parseMasterKey` reads. */
+export function newMasterKey(): string {
+  return randomBytes(32).toString('base64')
+}
+
+/**
+ * AES-256-GCM under the first of the keys. A sealed text reads
+ * `v1.<key id>.<nonce>.<tag>.<ciphertext>`, the last three in base64url.
+ */
+export function createSecretBox(keys: readonly [MasterKey, ...MasterKey[]]): SecretBox {
+  const byId = new Map(keys.map((key) => [key.id, key]))
+  const current = keys[0]
+
+  return {
+    keyId: current.id,
+
+    seal(plain, place) {
+      const nonce = randomBytes(12)
+      const cipher = createCipheriv('aes-256-gcm', current.bytes, nonce)
+      cipher.setAAD(Buffer.from(place))
+      const body = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()])
+      const parts = [nonce, cipher.getAuthTag(), body].map((part) => part.toString('base64url'))
+      return [VERSION, current.id, ...parts].join('.')
+    },
+
+    open(sealed, place) {
+      const [version, keyId, nonce, tag, body] = sealed.split('.')
+      const key = byId.get(keyId ?? '')
+      if (version !== VERSION || nonce === undefined || tag === undefined || body === undefined) {
+        throw new AppError('broken_seal', `the secret at ${place} is not in the form ${VERSION}`)
+      }
+      if (!key) {
+        throw new AppError(
+          'unknown_master_key',
+          `the secret at ${place} was sealed under master key ${keyId}, which WCG_MASTER_KEY does not hold; ` +
+            'add that key behind the current one, separated by a comma',
+        )
+      }
+      try {
+        const decipher = createDecipheriv('aes-256-gcm', key.bytes, Buffer.from(nonce, 'base64url'), {
+          authTagLength: 16,
+        })
+        decipher.setAAD(Buffer.from(place))
+        decipher.setAuthTag(Buffer.from(tag, 'base64url'))
+        return Buffer.concat([
+          decipher.update(Buffer.from(body, 'base64url')),
+          decipher.final(),
+        ]).toString('utf8')
+      } catch (cause) {
+        throw new AppError('broken_seal', `the secret at ${place} does not open: it was changed or moved`, {
+          cause,
+        })
+      }
+    },
+
+    keyIdOf: (sealed) => sealed.split('.')[1] ?? '',
+  }
+}
