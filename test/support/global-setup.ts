@@ -1,0 +1,115 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, rmSync } from 'node:fs'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestProject } from 'vitest/node'
+import { errorCode } from '../../src/database/availability.ts'
+import { openDatabase } from '../../src/database/connection.ts'
+import { startEmbeddedServer } from '../../src/database/embedded-server.ts'
+import { migrate } from '../../src/database/migrate.ts'
+import { stopPostmaster } from '../../src/database/postgres-process.ts'
+import { createLog } from '../../src/foundation/log.ts'
+import { runOnServer, urlOfDatabase } from './database.ts'
+
+const log = createLog('silent')
+
+/** In the system's temporary folder; the process id of the run and random characters follow. */
+const FOLDER = 'wcg-test-'
+
+/**
+ * Runs once before all test files: a PostgreSQL (the one at TEST_DATABASE_URL, whose user may
+ * create databases; else one of our own in a temporary folder) and in it the migrated database that
+ * every test file copies.
+ */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const server = await openServer()
+  const template = `wcg_template_${randomBytes(6).toString('hex')}`
+  try {
+    await createTemplate(server.url, template)
+  } catch (error) {
+    await server.close()
+    throw error
+  }
+  project.provide('testServer', { url: server.url, template })
+  return async () => {
+    await runOnServer(server.url, `drop database if exists ${template} with (force)`)
+    await server.close()
+  }
+}
+
+interface OpenServer {
+  readonly url: string
+  close(): Promise<void>
+}
+
+async function openServer(): Promise<OpenServer> {
+  const url = process.env['TEST_DATABASE_URL']
+  return url ? { url, close: () => Promise.resolve() } : startTemporaryServer()
+}
+
+/** Nothing here outlives the run, so it need not survive a power cut: fsync is off. */
+async function startTemporaryServer(): Promise<OpenServer> {
+  await removeAbandoned()
+  const folder = await mkdtemp(join(tmpdir(), `${FOLDER}${process.pid}-`))
+  const server = await startEmbeddedServer({
+    directory: join(folder, 'postgres'),
+    log,
+    mode: 'own',
+    settings: {
+      fsync: 'off',
+      synchronous_commit: 'off',
+      full_page_writes: 'off',
+      max_connections: '300',
+    },
+  })
+  const removeAtExit = () => removeOnceStopped(folder)
+  process.once('exit', removeAtExit)
+  const close = async () => {
+    await server.stop()
+    await rm(folder, { recursive: true, force: true })
+    process.removeListener('exit', removeAtExit)
+  }
+  return { url: server.url, close }
+}
+
+/**
+ * For a run that is ended by a signal. The server's own handler came first and told it to stop; its
+ * file goes when it has. Nothing can be awaited any more, so this blocks, for two seconds at most.
+ */
+function removeOnceStopped(folder: string): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4))
+  for (let waited = 0; waited < 2_000; waited += 50) {
+    if (!existsSync(join(folder, 'postgres', 'postmaster.pid'))) break
+    Atomics.wait(pause, 0, 0, 50)
+  }
+  rmSync(folder, { recursive: true, force: true })
+}
+
+/** A run that was killed could not clean up; the next one does. */
+async function removeAbandoned(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = Number(/^wcg-test-(\d+)-/.exec(name)?.[1])
+    if (Number.isNaN(pid) || isRunning(pid)) continue
+    await stopPostmaster(join(tmpdir(), name, 'postgres'))
+    await rm(join(tmpdir(), name), { recursive: true, force: true })
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return errorCode(error) === 'EPERM' // another user's run
+  }
+}
+
+async function createTemplate(serverUrl: string, name: string): Promise<void> {
+  await runOnServer(serverUrl, `create database ${name} template template0`)
+  const db = openDatabase({ url: urlOfDatabase(serverUrl, name), log })
+  try {
+    await migrate(db)
+  } finally {
+    await db.destroy()
+  }
+}
