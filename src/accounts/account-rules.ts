@@ -1,0 +1,111 @@
+import { InvalidInputError, type Fault } from '../foundation/errors.ts'
+import { ACCOUNT_KINDS, CALLBACK_MODES, TOKEN_KINDS } from './account.ts'
+
+/**
+ * The rules for what an operator types about an account, in the words a person sees. `code` is
+ * stable; the sentences may change.
+ */
+
+type Values = Readonly<Record<string, string | number>>
+type Sentence = (values: Values) => string
+
+/** A fault whose rule can be shown in either language of the command line. */
+export interface SpokenFault extends Fault {
+  readonly code: RuleCode
+  readonly ruleZh: string
+}
+
+const KINDS = ACCOUNT_KINDS.join(', ')
+
+export const ACCOUNT_RULES = {
+  missing: {
+    en: () => 'is required',
+    zh: () => '必须填写',
+  },
+  bad_name: {
+    en: () =>
+      'must begin with a lower-case letter or digit and hold only lower-case letters, digits, - and _, at most 63 characters',
+    zh: () => '必须以小写字母或数字开头，只能包含小写字母、数字、- 和 _，最多 63 个字符',
+  },
+  unknown_kind: {
+    en: ({ kind }) =>
+      `must be one of: ${KINDS}; ${JSON.stringify(kind)} is not served (the platform’s other kinds are not yet)`,
+    zh: ({ kind }) =>
+      `必须是以下之一：${KINDS}；不支持 ${JSON.stringify(kind)}（平台的其他帐号类型暂未支持）`,
+  },
+  white_space: {
+    en: () => 'must not hold white space; a space or line break was probably copied with it',
+    zh: () => '不能包含空白字符，可能是复制时带上了空格或换行',
+  },
+  too_long: {
+    en: ({ most }) => `must have at most ${most} characters`,
+    zh: ({ most }) => `最多 ${most} 个字符`,
+  },
+  bad_original_id: {
+    en: () =>
+      'must begin with gh_ and hold only letters, digits, - and _: it is the 原始 ID on the account’s settings page, not the app id or the WeChat name',
+    zh: () =>
+      '必须以 gh_ 开头，只含字母、数字、- 和 _：即帐号详情页的“原始 ID”，不是 AppID，也不是微信号',
+  },
+  unknown_mode: {
+    en: ({ mode }) =>
+      `must be one of: ${CALLBACK_MODES.join(', ')} (安全模式, 兼容模式, 明文模式, as set on the platform’s page), not ${JSON.stringify(mode)}`,
+    zh: ({ mode }) =>
+      `必须是 safe（安全模式）、compatible（兼容模式）、plain（明文模式）之一，并与平台页面的设置一致；现在是 ${JSON.stringify(mode)}`,
+  },
+  bad_token: {
+    en: ({ length }) =>
+      `must be 3 to 32 letters and digits, as typed on the platform’s page; ${length} characters arrived`,
+    zh: ({ length }) =>
+      `必须是 3 到 32 位字母或数字，与平台页面填写的一致；现在是 ${length} 个字符`,
+  },
+  bad_aes_key: {
+    en: ({ length }) =>
+      `must be exactly 43 letters and digits (EncodingAESKey); ${length} characters arrived`,
+    zh: ({ length }) =>
+      `必须正好是 43 位字母和数字（EncodingAESKey，消息加解密密钥）；现在是 ${length} 个字符`,
+  },
+  aes_key_needed: {
+    en: ({ mode }) => `is required in ${mode} mode; only plain mode does without`,
+    zh: ({ mode }) => `${mode} 模式下必须填写；只有 plain（明文模式）不需要`,
+  },
+  bad_freshness: {
+    en: () => 'must be a whole number of seconds from 0 to 86400; 0 switches the check off',
+    zh: () => '必须是 0 到 86400 之间的整数秒；0 表示不检查',
+  },
+  unknown_token_kind: {
+    en: ({ kind }) => `must be one of: ${TOKEN_KINDS.join(', ')}, not ${JSON.stringify(kind)}`,
+    zh: ({ kind }) => `必须是以下之一：${TOKEN_KINDS.join('、')}；现在是 ${JSON.stringify(kind)}`,
+  },
+  bad_template_id: {
+    en: () => 'must be a template id as the platform shows it, without white space',
+    zh: () => '必须是平台显示的模板 ID，不含空白字符',
+  },
+  bad_keyword: {
+    en: () => 'must have 1 to 64 characters beside white space',
+    zh: () => '去掉首尾空白后必须有 1 到 64 个字符',
+  },
+  nothing_to_rotate: {
+    en: () => 'give at least one of --token, --aes-key, --secret or --drop-previous',
+    zh: () => '至少提供 --token、--aes-key、--secret、--drop-previous 之一',
+  },
+} as const satisfies Record<string, { en: Sentence; zh: Sentence }>
+
+export type RuleCode = keyof typeof ACCOUNT_RULES
+
+/** One fault: the field as typed, and the rule in both languages. */
+export function spokenFault(field: string, code: RuleCode, values: Values = {}): SpokenFault {
+  const rule: { en: Sentence; zh: Sentence } = ACCOUNT_RULES[code]
+  return { field, code, rule: rule.en(values), ruleZh: rule.zh(values) }
+}
+
+/** What an input became: the value, or every fault of it. */
+export type Reading<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly faults: readonly SpokenFault[] }
+
+/** The value of a reading. @throws InvalidInputError `bad_account` with every fault. */
+export function valueOf<Value>(reading: Reading<Value>): Value {
+  if (reading.ok) return reading.value
+  throw new InvalidInputError('bad_account', reading.faults)
+}

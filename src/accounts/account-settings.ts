@@ -1,0 +1,41 @@
+import { z } from 'zod'
+import { DEFAULT_SETTINGS, TOKEN_KINDS, type AccountSettings } from './account.ts'
+
+const STORED = z
+  .object({
+    freshness_seconds: z.int().min(0),
+    token_kind: z.enum(TOKEN_KINDS),
+    keep_templates_on_unfollow: z.boolean(),
+    long_term_templates: z.array(z.string()),
+    opt_out_keywords: z.array(z.string()),
+    erase_on_cancellation: z.boolean(),
+  })
+  .partial()
+
+/**
+ * The settings of an account from its column: the stored keys over the defaults. Keys of another
+ * version of the gateway are ignored; a value of the wrong form throws, because a guess about
+ * consent would be worse.
+ */
+export function readStoredSettings(stored: unknown): AccountSettings {
+  const { success, data } = STORED.safeParse(stored)
+  if (!success) throw new TypeError('the stored settings of an account have an unknown form')
+  return { ...DEFAULT_SETTINGS, ...withoutUndefined(data) }
+}
+
+/** The part of the settings worth storing: what differs from the defaults. */
+export function settingsToStore(settings: AccountSettings): Partial<AccountSettings> {
+  return Object.fromEntries(
+    Object.entries(settings).filter(([key, value]) => !isSame(value, defaults.get(key))),
+  )
+}
+
+const defaults = new Map<string, unknown>(Object.entries(DEFAULT_SETTINGS))
+
+function isSame(left: unknown, right: unknown): boolean {
+  return JSON.stringify(left) === JSON.stringify(right)
+}
+
+function withoutUndefined(data: z.infer<typeof STORED>): Partial<AccountSettings> {
+  return Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined))
+}

@@ -1,0 +1,127 @@
+import type { Knex } from 'knex'
+import { InvariantError } from '../foundation/errors.ts'
+import type { SecretBox } from '../foundation/sealed-secrets.ts'
+import type { Account, CallbackKey } from './account.ts'
+
+/** The names of an account's secrets, as its table knows them. */
+export const SECRET_NAMES = [
+  'app_secret',
+  'callback_token',
+  'callback_aes_key',
+  'previous_callback_token',
+  'previous_callback_aes_key',
+] as const
+export type SecretName = (typeof SECRET_NAMES)[number]
+
+const PREVIOUS = ['previous_callback_token', 'previous_callback_aes_key'] as const
+
+interface SecretRow {
+  readonly account_id: number
+  readonly name: SecretName
+  readonly sealed: string
+}
+
+/** Where a secret rests; its sealed text opens nowhere else. */
+export function placeOfSecret(accountId: number, name: SecretName): string {
+  return `account/${accountId}/${name}`
+}
+
+/**
+ * The sealed rows of `account_secret`. Each text is sealed to its own place, so a row copied over
+ * another one does not open.
+ */
+export function createSecretStore(box: SecretBox) {
+  async function list(db: Knex, accountIds: readonly number[]): Promise<Map<number, SecretRow[]>> {
+    const rows = await db<SecretRow>('account_secret')
+      .select('account_id', 'name', 'sealed')
+      .whereIn('account_id', accountIds)
+      .orderBy('name')
+    return Map.groupBy(rows, (row) => row.account_id)
+  }
+
+  function openFrom(accountId: number, rows: readonly SecretRow[], name: SecretName) {
+    const row = rows.find((candidate) => candidate.name === name)
+    return row && box.open(row.sealed, placeOfSecret(accountId, name))
+  }
+
+  function openKey(
+    accountId: number,
+    rows: readonly SecretRow[],
+    prefix: '' | 'previous_',
+  ): CallbackKey | null {
+    const token = openFrom(accountId, rows, `${prefix}callback_token`)
+    const aesKey = openFrom(accountId, rows, `${prefix}callback_aes_key`) ?? null
+    return token === undefined ? null : { token, aesKey }
+  }
+
+  /** The current and the previous pair of an account, from its rows. */
+  function openCallbackKeys(
+    accountId: number,
+    rows: readonly SecretRow[],
+  ): Pick<Account, 'callbackKey' | 'previousCallbackKey'> {
+    const callbackKey = openKey(accountId, rows, '')
+    if (!callbackKey) throw new InvariantError(`account ${accountId} has no callback token`)
+    return { callbackKey, previousCallbackKey: openKey(accountId, rows, 'previous_') }
+  }
+
+  async function put(
+    trx: Knex.Transaction,
+    accountId: number,
+    plain: Partial<Record<SecretName, string>>,
+  ): Promise<void> {
+    const rows = SECRET_NAMES.flatMap((name) => {
+      const text = plain[name]
+      if (text === undefined) return []
+      const sealed = box.seal(text, placeOfSecret(accountId, name))
+      return [{ account_id: accountId, name, sealed, key_id: box.keyId, updated_at: trx.fn.now() }]
+    })
+    if (rows.length === 0) return
+    await trx('account_secret').insert(rows).onConflict(['account_id', 'name']).merge()
+  }
+
+  /** Returns whether there was a previous pair to forget. */
+  async function dropPrevious(trx: Knex.Transaction, accountId: number): Promise<boolean> {
+    const dropped = await trx<SecretRow>('account_secret')
+      .where({ account_id: accountId })
+      .whereIn('name', PREVIOUS)
+      .delete()
+    return dropped > 0
+  }
+
+  /**
+   * Puts a new token or AES key in place and keeps the pair before it. Typing the current pair
+   * again changes nothing, so a command that is repeated does not lose the previous one.
+   */
+  async function rotateCallbackKey(
+    trx: Knex.Transaction,
+    accountId: number,
+    next: { readonly token: string | undefined; readonly aesKey: string | undefined },
+  ): Promise<boolean> {
+    const rows = (await list(trx, [accountId])).get(accountId) ?? []
+    const { callbackKey: current } = openCallbackKeys(accountId, rows)
+    const token = next.token ?? current.token
+    const aesKey = next.aesKey ?? current.aesKey
+    if (token === current.token && aesKey === current.aesKey) return false
+    await dropPrevious(trx, accountId)
+    await put(trx, accountId, {
+      callback_token: token,
+      ...(aesKey === null ? {} : { callback_aes_key: aesKey }),
+      previous_callback_token: current.token,
+      ...(current.aesKey === null ? {} : { previous_callback_aes_key: current.aesKey }),
+    })
+    return true
+  }
+
+  async function open(db: Knex, accountId: number, name: SecretName): Promise<string | undefined> {
+    return openFrom(accountId, (await list(db, [accountId])).get(accountId) ?? [], name)
+  }
+
+  return {
+    list,
+    open,
+    openCallbackKeys,
+    put,
+    rotateCallbackKey,
+    dropPrevious,
+  }
+}

@@ -1,0 +1,172 @@
+import { describe, expect, it } from 'vitest'
+import {
+  readMode,
+  readNewAccount,
+  readRotation,
+  readSettings,
+  type NewAccountInput,
+} from '../../src/accounts/account-input.ts'
+import { valueOf } from '../../src/accounts/account-rules.ts'
+import { InvalidInputError } from '../../src/foundation/errors.ts'
+
+const GOOD: NewAccountInput = {
+  name: 'acme',
+  kind: 'official_account',
+  appId: 'wx1234567890abcdef',
+  originalId: 'gh_0123456789ab',
+  mode: 'safe',
+  token: 'callbackToken1',
+  aesKey: 'a'.repeat(43),
+  secret: 'topsecret0123456789',
+}
+
+describe('readNewAccount', () => {
+  it('reads what the platform’s page shows', () => {
+    expect(valueOf(readNewAccount(GOOD))).toEqual({
+      name: 'acme',
+      kind: 'official_account',
+      appId: 'wx1234567890abcdef',
+      originalId: 'gh_0123456789ab',
+      mode: 'safe',
+      token: 'callbackToken1',
+      aesKey: 'a'.repeat(43),
+      secret: 'topsecret0123456789',
+      settings: {},
+    })
+  })
+
+  it('takes the safe mode when none is named', () => {
+    expect(valueOf(readNewAccount({ ...GOOD, mode: undefined })).mode).toBe('safe')
+  })
+
+  it('needs no AES key in plain mode, and keeps one that is given', () => {
+    const plain = { ...GOOD, mode: 'plain' }
+    expect(valueOf(readNewAccount({ ...plain, aesKey: undefined })).aesKey).toBeNull()
+    expect(valueOf(readNewAccount(plain)).aesKey).toBe('a'.repeat(43))
+  })
+
+  it.each<[keyof NewAccountInput, string | undefined, ...string[]]>([
+    ['name', undefined, 'NAME', 'is required', '必须填写'],
+    ['name', 'Acme', 'NAME', 'lower-case', '小写'],
+    ['name', '-acme', 'NAME', 'begin with', '开头'],
+    ['name', 'a'.repeat(64), 'NAME', '63', '63'],
+    ['name', '../acme', 'NAME', 'lower-case', '小写'],
+    ['kind', undefined, '--kind', 'is required', '必须填写'],
+    ['kind', 'wecom_app', '--kind', 'official_account', 'official_account'],
+    ['appId', undefined, '--app-id', 'is required', '必须填写'],
+    ['appId', 'wx1 ', '--app-id', 'white space', '空白'],
+    ['appId', 'w'.repeat(65), '--app-id', 'at most 64', '64'],
+    ['originalId', 'acme_shop', '--original-id', 'gh_', 'gh_'],
+    ['originalId', 'gh_', '--original-id', 'gh_', 'gh_'],
+    ['mode', 'encrypted', '--mode', '安全模式', '明文模式'],
+    ['token', 'ab', '--token', '3 to 32', '2 个字符'],
+    ['token', 'abc-def', '--token', '3 to 32', '字母或数字'],
+    ['token', 'a'.repeat(33), '--token', '33 characters arrived', '33'],
+    ['token', 'abc def', '--token', 'white space', '空白'],
+    ['aesKey', undefined, '--aes-key', 'required in safe mode', 'safe'],
+    ['aesKey', 'a'.repeat(42), '--aes-key', '42 characters arrived', '42'],
+    ['aesKey', `${'a'.repeat(42)}=`, '--aes-key', 'exactly 43', '43'],
+    ['aesKey', `${'a'.repeat(43)}\n`, '--aes-key', 'white space', '空白'],
+    ['secret', '', '--secret', 'is required', '必须填写'],
+    ['secret', 'top secret', '--secret', 'white space', '空格'],
+    ['freshness', '-1', '--freshness', '0 to 86400', '86400'],
+    ['freshness', '86401', '--freshness', '0 to 86400', '86400'],
+    ['tokenKind', 'new', '--token-kind', 'stable, classic', 'stable'],
+  ])('refuses %s = %j and names %s and the rule', (key, value, ...words) => {
+    const [field, english, chinese] = words
+    const reading = readNewAccount({ ...GOOD, [key]: value })
+    const faults = reading.ok ? [] : reading.faults
+    expect(faults.map((fault) => fault.field)).toEqual([field])
+    expect(faults[0]?.rule).toContain(english)
+    expect(faults[0]?.ruleZh).toContain(chinese)
+  })
+
+  it('says everything that is wrong at once', () => {
+    const reading = readNewAccount({ mode: 'x' })
+    expect(reading.ok ? [] : reading.faults.map((fault) => fault.field).sort()).toEqual([
+      '--app-id',
+      '--kind',
+      '--mode',
+      '--original-id',
+      '--secret',
+      '--token',
+      'NAME',
+    ])
+  })
+
+  it('never repeats a secret in a fault', () => {
+    const reading = readNewAccount({
+      ...GOOD,
+      token: 'hunter2-token',
+      aesKey: 'hunter2',
+      secret: 'hunter2 hunter2',
+    })
+    expect(reading.ok ? [] : reading.faults).toHaveLength(3)
+    expect(JSON.stringify(reading)).not.toContain('hunter2')
+  })
+})
+
+describe('readSettings', () => {
+  it('holds only what was typed', () => {
+    expect(valueOf(readSettings({}))).toEqual({})
+    expect(
+      valueOf(
+        readSettings({
+          freshness: '0',
+          tokenKind: 'classic',
+          keepTemplatesOnUnfollow: true,
+          keepDataOnCancellation: true,
+          longTermTemplates: ['tpl_1', 'tpl_1', 'tpl-2'],
+          optOutKeywords: ['退订', ' STOP '],
+        }),
+      ),
+    ).toEqual({
+      freshness_seconds: 0,
+      token_kind: 'classic',
+      keep_templates_on_unfollow: true,
+      erase_on_cancellation: false,
+      long_term_templates: ['tpl_1', 'tpl-2'],
+      opt_out_keywords: ['退订', 'STOP'],
+    })
+  })
+
+  it('empties a list with one empty text', () => {
+    expect(valueOf(readSettings({ optOutKeywords: [''] }))).toEqual({ opt_out_keywords: [] })
+  })
+
+  it.each([
+    [{ longTermTemplates: ['a b'] }, '--long-term-template'],
+    [{ optOutKeywords: ['  '] }, '--opt-out-keyword'],
+    [{ optOutKeywords: ['x'.repeat(65)] }, '--opt-out-keyword'],
+  ])('refuses %j', (input, field) => {
+    const reading = readSettings(input)
+    expect(reading.ok ? [] : reading.faults.map((fault) => fault.field)).toEqual([field])
+  })
+})
+
+describe('readRotation', () => {
+  it('leaves out what stays', () => {
+    expect(valueOf(readRotation({ token: 'newToken' }))).toEqual({
+      token: 'newToken',
+      aesKey: undefined,
+      secret: undefined,
+    })
+  })
+
+  it('refuses a rotation of nothing, and one with a bad key', () => {
+    expect(() => valueOf(readRotation({}))).toThrow(InvalidInputError)
+    expect(() => valueOf(readRotation({ aesKey: 'short' }))).toThrow('43')
+    expect(() => valueOf(readRotation({ secret: '' }))).toThrow('required')
+  })
+
+  it('may only drop the previous pair', () => {
+    expect(readRotation({ dropPrevious: true }).ok).toBe(true)
+  })
+})
+
+describe('readMode', () => {
+  it('knows the three modes and no other', () => {
+    expect(valueOf(readMode('compatible'))).toBe('compatible')
+    expect(readMode('Safe').ok).toBe(false)
+  })
+})

@@ -1,0 +1,326 @@
+import { Client, type Notification } from 'pg'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { DEFAULT_SETTINGS } from '../../src/accounts/account.ts'
+import type { NewAccount } from '../../src/accounts/account-input.ts'
+import { createAccountStore } from '../../src/accounts/account-store.ts'
+import { ConflictError, InvalidInputError, NotFoundError } from '../../src/foundation/errors.ts'
+import {
+  createSecretBox,
+  newMasterKey,
+  parseMasterKey,
+  type MasterKey,
+} from '../../src/foundation/sealed-secrets.ts'
+import { useTestDatabase } from '../support/database.ts'
+
+const database = useTestDatabase()
+const FIRST = masterKey()
+const SECOND = masterKey()
+const AES_KEY = 'k'.repeat(43)
+const KEEP = { token: undefined, aesKey: undefined, secret: undefined }
+
+function masterKey(): MasterKey {
+  const key = parseMasterKey(newMasterKey())
+  if (!key) throw new Error('a new master key does not parse')
+  return key
+}
+
+function storeUnder(...keys: [MasterKey, ...MasterKey[]]) {
+  return createAccountStore({ db: database().db, box: createSecretBox(keys) })
+}
+
+const newAccount = (changes: Partial<NewAccount> = {}): NewAccount => ({
+  name: 'acme',
+  kind: 'official_account',
+  appId: 'wx1234567890abcdef',
+  originalId: 'gh_0123456789ab',
+  mode: 'safe',
+  token: 'plainCallbackToken',
+  aesKey: AES_KEY,
+  secret: 'plainAppSecret',
+  settings: {},
+  ...changes,
+})
+
+beforeEach(async () => {
+  for (const table of ['access_token', 'account_secret', 'account'])
+    await database().db(table).delete()
+})
+
+async function everythingStored(): Promise<string> {
+  const rows = await Promise.all(
+    ['account', 'account_secret', 'access_token'].map((table) => database().db(table).select('*')),
+  )
+  return JSON.stringify(rows)
+}
+
+describe('add', () => {
+  it('stores an account that can be found again, with its keys opened', async () => {
+    const store = storeUnder(FIRST)
+    const { id } = await store.add(newAccount({ settings: { freshness_seconds: 0 } }))
+    const account = await store.findByName('acme')
+    expect(account).toEqual({
+      id,
+      name: 'acme',
+      kind: 'official_account',
+      appId: 'wx1234567890abcdef',
+      originalId: 'gh_0123456789ab',
+      mode: 'safe',
+      callbackKey: { token: 'plainCallbackToken', aesKey: AES_KEY },
+      previousCallbackKey: null,
+      settings: { ...DEFAULT_SETTINGS, freshness_seconds: 0 },
+    })
+    expect(await store.findById(id)).toEqual(account)
+    expect(await store.load()).toEqual([account])
+    expect(await store.openAppSecret(id)).toBe('plainAppSecret')
+    expect(await store.openCredentials(id)).toEqual({
+      appId: 'wx1234567890abcdef',
+      appSecret: 'plainAppSecret',
+    })
+    await expect(store.openCredentials(id + 1)).rejects.toThrow(NotFoundError)
+  })
+
+  it('leaves no secret readable in the database', async () => {
+    await storeUnder(FIRST).add(newAccount())
+    const stored = await everythingStored()
+    expect(stored).toContain('wx1234567890abcdef')
+    for (const secret of ['plainCallbackToken', AES_KEY, 'plainAppSecret']) {
+      expect(stored).not.toContain(secret)
+    }
+  })
+
+  it('stores only the settings that differ from the defaults', async () => {
+    await storeUnder(FIRST).add(
+      newAccount({ settings: { freshness_seconds: 600, token_kind: 'classic' } }),
+    )
+    const row: unknown = await database().db('account').first('settings')
+    expect(row).toEqual({ settings: { token_kind: 'classic' } })
+  })
+
+  it('refuses a second account of the same name, or with the same app id, and says which', async () => {
+    const store = storeUnder(FIRST)
+    await store.add(newAccount())
+    await expect(store.add(newAccount({ appId: 'wxother' }))).rejects.toMatchObject({
+      code: 'account_name_taken',
+      details: { field: 'NAME' },
+    })
+    const second = store.add(newAccount({ name: 'other' }))
+    await expect(second).rejects.toThrow(ConflictError)
+    await expect(second).rejects.toMatchObject({
+      code: 'account_app_id_taken',
+      details: { field: '--app-id', name: 'acme' },
+    })
+    expect(await store.list()).toHaveLength(1)
+  })
+
+  it('takes one of two that arrive at once', async () => {
+    const store = storeUnder(FIRST)
+    const outcomes = await Promise.allSettled([store.add(newAccount()), store.add(newAccount())])
+    expect(outcomes.map((outcome) => outcome.status).sort()).toEqual(['fulfilled', 'rejected'])
+  })
+})
+
+describe('list and show', () => {
+  it('shows which secrets are stored and opens none, even under another master key', async () => {
+    await storeUnder(FIRST).add(
+      newAccount({ name: 'b', appId: 'wxb', mode: 'plain', aesKey: null }),
+    )
+    await storeUnder(FIRST).add(newAccount({ name: 'a' }))
+    const store = storeUnder(SECOND)
+    expect((await store.list()).map((account) => [account.name, account.secrets])).toEqual([
+      ['a', ['app_secret', 'callback_aes_key', 'callback_token']],
+      ['b', ['app_secret', 'callback_token']],
+    ])
+    expect((await store.show('a')).disabledAt).toBeNull()
+    await expect(store.show('c')).rejects.toThrow(NotFoundError)
+  })
+})
+
+describe('load', () => {
+  it('leaves out an account whose secrets do not open, says so, and serves the others', async () => {
+    await storeUnder(FIRST).add(newAccount())
+    await storeUnder(SECOND).add(newAccount({ name: 'other', appId: 'wxother' }))
+    const unreadable: string[] = []
+    const store = createAccountStore({
+      db: database().db,
+      box: createSecretBox([FIRST]),
+      onUnreadable: (name) => unreadable.push(name),
+    })
+    expect((await store.load()).map((account) => account.name)).toEqual(['acme'])
+    expect(unreadable).toEqual(['other'])
+    await expect(storeUnder(FIRST).load()).rejects.toMatchObject({ code: 'unknown_master_key' })
+  })
+
+  it('leaves out a disabled account until it is enabled', async () => {
+    const store = storeUnder(FIRST)
+    await store.add(newAccount())
+    await store.disable('acme')
+    expect(await store.load()).toEqual([])
+    expect(await store.findByName('acme')).toBeUndefined()
+    expect((await store.show('acme')).disabledAt).toBeInstanceOf(Date)
+    await store.enable('acme')
+    expect(await store.load()).toHaveLength(1)
+  })
+})
+
+describe('rotate', () => {
+  it('keeps the pair before, and both open', async () => {
+    const store = storeUnder(FIRST)
+    await store.add(newAccount())
+    const result = await store.rotate('acme', { ...KEEP, token: 'newToken' })
+    expect(result).toEqual({ callbackKey: true, secret: false })
+    expect(await store.findByName('acme')).toMatchObject({
+      callbackKey: { token: 'newToken', aesKey: AES_KEY },
+      previousCallbackKey: { token: 'plainCallbackToken', aesKey: AES_KEY },
+    })
+  })
+
+  it('changes nothing when the same pair is typed again', async () => {
+    const store = storeUnder(FIRST)
+    await store.add(newAccount())
+    await store.rotate('acme', { ...KEEP, token: 'newToken' })
+    const repeated = await store.rotate('acme', { ...KEEP, token: 'newToken' })
+    expect(repeated.callbackKey).toBe(false)
+    expect((await store.findByName('acme'))?.previousCallbackKey?.token).toBe('plainCallbackToken')
+  })
+
+  it('forgets an AES key of two rotations ago', async () => {
+    const store = storeUnder(FIRST)
+    await store.add(newAccount({ mode: 'plain', aesKey: null }))
+    await store.rotate('acme', { ...KEEP, aesKey: AES_KEY })
+    expect((await store.findByName('acme'))?.previousCallbackKey?.aesKey).toBeNull()
+    await store.rotate('acme', { ...KEEP, token: 'third' })
+    expect((await store.findByName('acme'))?.previousCallbackKey).toEqual({
+      token: 'plainCallbackToken',
+      aesKey: AES_KEY,
+    })
+  })
+
+  it('forgets the previous pair on request', async () => {
+    const store = storeUnder(FIRST)
+    await store.add(newAccount())
+    await store.rotate('acme', { ...KEEP, token: 'newToken' })
+    expect(await store.dropPrevious('acme')).toBe(true)
+    expect(await store.dropPrevious('acme')).toBe(false)
+    expect((await store.findByName('acme'))?.previousCallbackKey).toBeNull()
+  })
+
+  it('replaces the AppSecret and closes the breaker of the token endpoint', async () => {
+    const store = storeUnder(FIRST)
+    const { id } = await store.add(newAccount())
+    await database()
+      .db('access_token')
+      .insert({
+        account_id: id,
+        kind: 'stable',
+        version: 4,
+        breaker_until: new Date(Date.now() + 60_000),
+        breaker_errcode: 40125,
+        breaker_reason: 'invalid appsecret',
+        failures: 3,
+      })
+    await store.rotate('acme', { ...KEEP, secret: 'newAppSecret' })
+    expect(await store.openAppSecret(id)).toBe('newAppSecret')
+    expect(await database().db('access_token').first()).toMatchObject({
+      breaker_until: null,
+      breaker_errcode: null,
+      breaker_reason: null,
+      failures: 0,
+      rejected_version: '4',
+    })
+  })
+
+  it('tells every process, once the change is committed', async () => {
+    const store = storeUnder(FIRST)
+    await store.add(newAccount())
+    const client = new Client({ connectionString: database().url })
+    await client.connect()
+    const heard = new Promise<string | undefined>((resolve) => {
+      client.once('notification', ({ payload }: Notification) => resolve(payload))
+    })
+    await client.query('listen account_changed')
+    await store.rotate('acme', { ...KEEP, token: 'newToken' })
+    expect(await heard).toBe('acme')
+    await client.end()
+  })
+
+  it('refuses an account that does not exist', async () => {
+    await expect(storeUnder(FIRST).rotate('nobody', KEEP)).rejects.toThrow(NotFoundError)
+  })
+})
+
+describe('setMode', () => {
+  it('changes the mode, but not to one that needs a key the account lacks', async () => {
+    const store = storeUnder(FIRST)
+    await store.add(newAccount({ mode: 'plain', aesKey: null }))
+    await expect(store.setMode('acme', 'safe')).rejects.toThrow(InvalidInputError)
+    await store.rotate('acme', { ...KEEP, aesKey: AES_KEY })
+    await store.setMode('acme', 'compatible')
+    expect((await store.show('acme')).mode).toBe('compatible')
+  })
+})
+
+describe('updateSettings', () => {
+  it('changes what is named and keeps the rest', async () => {
+    const store = storeUnder(FIRST)
+    await store.add(newAccount({ settings: { token_kind: 'classic' } }))
+    await store.updateSettings('acme', { freshness_seconds: 30 })
+    await store.updateSettings('acme', { token_kind: 'stable' })
+    expect((await store.show('acme')).settings).toEqual({
+      ...DEFAULT_SETTINGS,
+      freshness_seconds: 30,
+    })
+    expect(await database().db('account').first('settings')).toEqual({
+      settings: { freshness_seconds: 30 },
+    })
+  })
+})
+
+describe('resealAll', () => {
+  it('puts every sealed text under the new master key, once', async () => {
+    const before = storeUnder(FIRST)
+    const { id } = await before.add(newAccount())
+    const sealed = createSecretBox([FIRST]).seal('plainAccessToken', `access_token/${id}`)
+    await database()
+      .db('access_token')
+      .insert({ account_id: id, kind: 'stable', sealed, key_id: FIRST.id })
+
+    const both = storeUnder(SECOND, FIRST)
+    expect(await both.resealAll()).toEqual({ secrets: 3, tokens: 1 })
+    expect(await both.resealAll()).toEqual({ secrets: 0, tokens: 0 })
+
+    const after = storeUnder(SECOND)
+    expect(await after.openAppSecret(id)).toBe('plainAppSecret')
+    expect((await after.findByName('acme'))?.callbackKey.aesKey).toBe(AES_KEY)
+    const token = await database().db<{ sealed: string }>('access_token').first('sealed')
+    expect(createSecretBox([SECOND]).open(token?.sealed ?? '', `access_token/${id}`)).toBe(
+      'plainAccessToken',
+    )
+    await expect(before.load()).rejects.toMatchObject({ code: 'unknown_master_key' })
+  })
+})
+
+describe('checkSeals', () => {
+  it('counts what older keys sealed, and names whose secrets do not open', async () => {
+    const { id } = await storeUnder(FIRST).add(newAccount())
+    expect(await storeUnder(FIRST).checkSeals()).toEqual({
+      total: 3,
+      underOldKeys: 0,
+      unreadableAccountIds: [],
+    })
+    expect(await storeUnder(SECOND, FIRST).checkSeals()).toMatchObject({ underOldKeys: 3 })
+    expect(await storeUnder(SECOND).checkSeals()).toMatchObject({ unreadableAccountIds: [id] })
+  })
+})
+
+describe('a sealed text', () => {
+  it('does not open in the place of another secret', async () => {
+    const store = storeUnder(FIRST)
+    const { id } = await store.add(newAccount())
+    await database().db.raw(
+      `update account_secret
+       set sealed = (select sealed from account_secret where name = 'callback_token')
+       where name = 'app_secret'`,
+    )
+    await expect(store.openAppSecret(id)).rejects.toMatchObject({ code: 'broken_seal' })
+  })
+})
