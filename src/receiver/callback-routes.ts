@@ -1,0 +1,300 @@
+import { Router, type ErrorRequestHandler, type Request, type Response } from 'express'
+import type { Account } from '../accounts/account.ts'
+import type { Clock } from '../foundation/clock.ts'
+import { assertNever, describeError, UnavailableError } from '../foundation/errors.ts'
+import { newId } from '../foundation/ids.ts'
+import type { Log } from '../foundation/log.ts'
+import type { Metrics } from '../foundation/metrics.ts'
+import { prepareKeys, type CallbackKeys } from './callback-keys.ts'
+import { readBody } from './read-body.ts'
+import { verifyHandshake, verifyPush, type VerifiedPush } from './receive-push.ts'
+import { REFUSALS, type Refusal } from './refusals.ts'
+
+/** Compatible mode makes a push about three times as large; none is near this. */
+const MAX_BODY_BYTES = 262_144
+/** The platform gives up on an answer after 5 seconds. */
+const BODY_TIMEOUT_MS = 5_000
+/** When we answer at the latest, whatever the database does: a second before the platform gives up. */
+const ANSWER_LIMIT_MS = 4_000
+/** How long a sender may go on writing after its answer, so that it reads the answer. */
+const LINGER_MS = 1_000
+
+export interface RecordedPush {
+  readonly outcome: 'recorded' | 'repeated'
+  readonly eventId: string
+  readonly kind: string
+}
+
+export interface CallbackDeps {
+  /** By our name for the account; undefined when there is none or it is disabled. */
+  readonly findAccount: (name: string) => Promise<Account | undefined>
+  /** Resolves only when the event and all that follows from it are committed. */
+  readonly recordPush: (push: VerifiedPush) => Promise<RecordedPush>
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  /** For tests; 5,000 when absent. */
+  readonly bodyTimeoutMs?: number
+}
+
+type Verdict =
+  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly account?: string }
+  | { readonly kind: 'handshake'; readonly echostr: string; readonly account: string }
+  | { readonly kind: 'push'; readonly push: VerifiedPush; readonly recorded: RecordedPush }
+  | { readonly kind: 'unavailable'; readonly error: unknown; readonly account?: string }
+
+interface Arrival {
+  readonly requestId: string
+  readonly receivedAt: Date
+  readonly startedMs: number
+}
+
+type KeysOf = (account: Account) => CallbackKeys
+
+/**
+ * `GET` and `POST /callbacks/{account}`: the platform's handshake and pushes.
+ *
+ * Mount it at the root and before any body parser: signatures are over the raw bytes. It answers
+ * everything itself: 200 `success` once the push is committed, 503 when it could not be (the
+ * platform then repeats it), and an empty 403, 405, 408 or 413 that tells a stranger nothing, not
+ * even whether the account exists. The reason stands in the log and the metrics.
+ */
+export function createCallbackRoutes(deps: CallbackDeps): Router {
+  const router = Router()
+  const keysOf = rememberKeys()
+  router.all('/callbacks/:account', (req, res) => receive(deps, keysOf, { req, res }))
+  router.use('/callbacks', answerUnreadableName(deps))
+  return router
+}
+
+async function receive(
+  deps: CallbackDeps,
+  keysOf: KeysOf,
+  { req, res }: { req: Request<{ account: string }>; res: Response },
+): Promise<void> {
+  const arrival = note(deps.clock)
+  const verdict = await decide(deps, keysOf, { req, arrival }).catch((error: unknown): Verdict => ({
+    kind: 'unavailable',
+    error,
+  }))
+  answer(verdict, req, res)
+  report(deps, arrival, verdict)
+}
+
+async function decide(
+  deps: CallbackDeps,
+  keysOf: KeysOf,
+  { req, arrival }: { req: Request<{ account: string }>; arrival: Arrival },
+): Promise<Verdict> {
+  if (req.method !== 'GET' && req.method !== 'POST')
+    return refused({ reason: 'method_not_allowed' })
+  const name = req.params.account
+  const account = isPossibleName(name)
+    ? await inTime(deps.clock, arrival, deps.findAccount(name))
+    : undefined
+  const query = readQuery(req.url)
+  const now = arrival.receivedAt
+  if (req.method === 'GET') {
+    if (!account) return refused({ reason: 'unknown_account' })
+    const shake = verifyHandshake({ account, keys: keysOf(account), query, now })
+    if (!shake.ok) return refused(shake.refusal, account)
+    return { kind: 'handshake', echostr: shake.echostr, account: account.name }
+  }
+  // Read even for an unknown name: an answer before the body would tell which names exist.
+  const timeoutMs = deps.bodyTimeoutMs ?? BODY_TIMEOUT_MS
+  const body = await readBody(req, { maxBytes: MAX_BODY_BYTES, timeoutMs })
+  if (!body.ok) return refused({ reason: body.reason }, account)
+  if (!account) return refused({ reason: 'unknown_account' })
+  const verified = verifyPush({ account, keys: keysOf(account), query, body: body.bytes, now })
+  if (!verified.ok) return refused(verified.refusal, account)
+  return record(deps, arrival, verified.push)
+}
+
+async function record(deps: CallbackDeps, arrival: Arrival, push: VerifiedPush): Promise<Verdict> {
+  try {
+    const recorded = await inTime(deps.clock, arrival, deps.recordPush(push))
+    return { kind: 'push', push, recorded }
+  } catch (error) {
+    return { kind: 'unavailable', error, account: push.account.name }
+  }
+}
+
+/**
+ * The result of work, if it comes while the platform still waits. Each part has limits of its own,
+ * but one after the other they can be longer than its 5 seconds; what goes on after the limit is
+ * answered when the push is repeated.
+ *
+ * @throws UnavailableError `answer_overdue`
+ */
+async function inTime<Result>(
+  clock: Clock,
+  { startedMs }: Arrival,
+  work: Promise<Result>,
+): Promise<Result> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => reject(new UnavailableError('answer_overdue', `no result within ${ANSWER_LIMIT_MS} ms`)),
+    Math.max(0, startedMs + ANSWER_LIMIT_MS - clock.monotonicMs()),
+  )
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function refused(refusal: Refusal, account?: Account): Verdict {
+  return account
+    ? { kind: 'refused', refusal, account: account.name }
+    : { kind: 'refused', refusal }
+}
+
+function answer(verdict: Verdict, req: Request, res: Response): void {
+  switch (verdict.kind) {
+    case 'push':
+      return sendText(res, 'success')
+    case 'handshake':
+      return sendText(res, verdict.echostr)
+    case 'refused':
+      return sendRefusal(verdict.refusal, req, res)
+    case 'unavailable':
+      return sendEmpty(res, 503)
+    default:
+      return assertNever(verdict)
+  }
+}
+
+/** Not `res.send`: it adds an ETag and may turn the answer into a 304. */
+function sendText(res: Response, text: string): void {
+  res.status(200).type('text/plain').end(text)
+}
+
+function sendEmpty(res: Response, status: number): void {
+  res.status(status).set('Content-Length', '0').end()
+}
+
+function sendRefusal({ reason }: Refusal, req: Request, res: Response): void {
+  const { status } = REFUSALS[reason]
+  if (status === 405) res.set('Allow', 'GET, POST')
+  if (status === 408 || status === 413) sendAndClose(status, req, res)
+  else sendEmpty(res, status)
+}
+
+/**
+ * Answers a sender that is still writing, and then hangs up. What it goes on to write is thrown away
+ * for a moment first: closing on unread bytes resets the connection, and the answer is lost with it.
+ */
+function sendAndClose(status: number, req: Request, res: Response): void {
+  res.status(status).set({ 'Content-Length': '0', Connection: 'close' }).flushHeaders()
+  const hangUp = () => {
+    clearTimeout(timer)
+    res.end()
+  }
+  const timer = setTimeout(hangUp, LINGER_MS)
+  req.once('close', hangUp).once('end', hangUp).resume()
+}
+
+function report(deps: CallbackDeps, arrival: Arrival, verdict: Verdict): void {
+  switch (verdict.kind) {
+    case 'push':
+      return reportPush(deps, arrival, verdict)
+    case 'handshake':
+      return deps.log.info(
+        { ...fieldsOf(deps.clock, arrival), account: verdict.account },
+        'handshake.answered',
+      )
+    case 'refused':
+      return reportRefusal(deps, arrival, verdict)
+    case 'unavailable':
+      return reportUnavailable(deps, arrival, verdict)
+    default:
+      return assertNever(verdict)
+  }
+}
+
+function reportPush(
+  { clock, log, metrics }: CallbackDeps,
+  arrival: Arrival,
+  { push, recorded }: Extract<Verdict, { kind: 'push' }>,
+): void {
+  const account = push.account.name
+  const { outcome, kind, eventId } = recorded
+  const fields = fieldsOf(clock, arrival)
+  log.info({ ...fields, account, kind, event_id: eventId }, `push.${outcome}`)
+  metrics.pushes.inc({ account, kind, outcome })
+  if (push.keyUsed === 'previous') metrics.previousKeyUses.inc({ account })
+  metrics.pushSeconds.observe({ outcome }, fields.duration_ms / 1000)
+}
+
+function reportRefusal(
+  { clock, log, metrics }: CallbackDeps,
+  arrival: Arrival,
+  { refusal, account = 'unknown' }: Extract<Verdict, { kind: 'refused' }>,
+): void {
+  const { level, hint } = REFUSALS[refusal.reason]
+  log[level]({ ...fieldsOf(clock, arrival), account, ...refusal, hint }, 'push.refused')
+  metrics.refusals.inc({ account, reason: refusal.reason })
+}
+
+function reportUnavailable(
+  { clock, log, metrics }: CallbackDeps,
+  arrival: Arrival,
+  { error, account = 'unknown' }: Extract<Verdict, { kind: 'unavailable' }>,
+): void {
+  const fields = fieldsOf(clock, arrival)
+  const outcome = 'unavailable'
+  log.error({ ...fields, account, error: describeError(error) }, 'push.unavailable')
+  metrics.pushes.inc({ account, kind: 'unknown', outcome })
+  metrics.pushSeconds.observe({ outcome }, fields.duration_ms / 1000)
+}
+
+function note(clock: Clock): Arrival {
+  const receivedAt = clock.now()
+  return { requestId: newId(receivedAt), receivedAt, startedMs: clock.monotonicMs() }
+}
+
+function fieldsOf(clock: Clock, { requestId, startedMs }: Arrival) {
+  const spent = clock.monotonicMs() - startedMs
+  return { request_id: requestId, duration_ms: Math.round(spent * 100) / 100 }
+}
+
+/** Keys are prepared once per account object; a changed account is a new object. */
+function rememberKeys(): KeysOf {
+  const known = new WeakMap<Account, CallbackKeys>()
+  return (account) => {
+    const keys = known.get(account) ?? prepareKeys(account)
+    known.set(account, keys)
+    return keys
+  }
+}
+
+/** A control character is in no account's name, and U+0000 would make the database fail. */
+function isPossibleName(name: string): boolean {
+  return name.length <= 128 && !/\p{Cc}/u.test(name)
+}
+
+/** Every value by its name; a list where the name came more than once. `a[b]` is a name like any. */
+function readQuery(url: string): Record<string, string | string[]> {
+  const at = url.indexOf('?')
+  const params = new URLSearchParams(at === -1 ? '' : url.slice(at))
+  const query = Object.create(null) as Record<string, string | string[]>
+  for (const [name, value] of params) {
+    const before = query[name]
+    if (before === undefined) query[name] = value
+    else if (typeof before === 'string') query[name] = [before, value]
+    else before.push(value)
+  }
+  return query
+}
+
+/** A name that is not even percent-encoded text (`/callbacks/%ff`) is an unknown account. */
+function answerUnreadableName(deps: CallbackDeps): ErrorRequestHandler {
+  // Express knows an error middleware by its four parameters.
+  // eslint-disable-next-line max-params
+  return (error, req, res, next) => {
+    if (!(error instanceof URIError)) return next(error)
+    const verdict = refused({ reason: 'unknown_account' })
+    answer(verdict, req, res)
+    report(deps, note(deps.clock), verdict)
+  }
+}

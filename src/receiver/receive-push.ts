@@ -1,0 +1,225 @@
+import { isUtf8 } from 'node:buffer'
+import type { Account } from '../accounts/account.ts'
+import type { Fields } from '../events/document.ts'
+import { textOf } from '../events/document.ts'
+import { InvariantError } from '../foundation/errors.ts'
+import type { CallbackKeys } from './callback-keys.ts'
+import { openEnvelope, type EnvelopeFault } from './message-crypto.ts'
+import { refuse, type RefusalReason, type Refused } from './refusals.ts'
+import { sameSignature, signMessage, signRequest } from './signature.ts'
+import { readXml } from './xml.ts'
+
+export interface HandshakeInput {
+  readonly account: Account
+  readonly keys: CallbackKeys
+  /** By name; a name given twice must not look like a string. */
+  readonly query: Readonly<Record<string, unknown>>
+  readonly now: Date
+}
+
+export interface PushInput extends HandshakeInput {
+  /** The bytes as they came. */
+  readonly body: Buffer
+}
+
+/** A push that the platform has sent to this account; everything in it may be believed. */
+export interface VerifiedPush {
+  readonly account: Account
+  /** The decrypted text exactly as it was; in plain mode the body without its byte order mark. */
+  readonly document: string
+  readonly fields: Fields
+  /** The query's `timestamp`: when it was signed, Unix seconds. */
+  readonly timestamp: string
+  /** `previous` when only the Token or the key before the last rotation fitted. */
+  readonly keyUsed: 'current' | 'previous' | 'none'
+  readonly receivedAt: Date
+}
+
+export type HandshakeResult = { readonly ok: true; readonly echostr: string } | Refused
+export type PushResult = { readonly ok: true; readonly push: VerifiedPush } | Refused
+
+type TokenUsed = 'current' | 'previous'
+/** The query values that a check relies on: each present, once, and text. */
+type Query<Name extends string> = Readonly<Record<Name, string>>
+type Document = { readonly ok: true; readonly document: string; readonly fields: Fields } | Refused
+
+/** Fields of which a second one would make the meaning of a push a matter of taste. */
+const DECISIVE = ['ToUserName', 'FromUserName', 'CreateTime', 'MsgType', 'Event'] as const
+/** Fields that every push of an Official Account has; `Event` only where `MsgType` is `event`. */
+const REQUIRED = ['ToUserName', 'FromUserName', 'CreateTime', 'MsgType'] as const
+
+const TIMESTAMP = /^\d{1,10}$/
+
+/**
+ * Checks the request with which the platform tries out a callback URL. It is never encrypted,
+ * whatever the mode, and `echostr`, which must be sent back, is not covered by the signature.
+ */
+export function verifyHandshake(input: HandshakeInput): HandshakeResult {
+  const read = readQuery(input.query, ['signature', 'timestamp', 'nonce', 'echostr'])
+  if (!read.ok) return read
+  const { signature, timestamp, nonce, echostr } = read.values
+  const token = findToken(input.keys, signature, (token) => signRequest(token, timestamp, nonce))
+  if (!token) return refuse('bad_signature')
+  return checkFreshness(input, timestamp) ?? { ok: true, echostr }
+}
+
+/**
+ * Checks one push: query, mode, signature, freshness, envelope, document, addressee, in this order.
+ * The account's mode decides how; nothing in the request can lower it. Bytes that no signature
+ * covers are read only to find `Encrypt`.
+ */
+export function verifyPush(input: PushInput): PushResult {
+  const repeated = findRepeated(input.query)
+  if (repeated) return repeated
+  const { encrypt_type: type, msg_signature: signature } = input.query
+  if (input.account.mode === 'plain') {
+    const isPlain = (type === undefined || type === 'raw') && signature === undefined
+    return isPlain ? verifyPlain(input) : refuse('unexpected_encryption')
+  }
+  const isSealed = type === 'aes' && signature !== undefined
+  return isSealed ? verifySealed(input) : refuse('not_encrypted')
+}
+
+/** Plain mode: the signature covers nothing of the body. For development. */
+function verifyPlain(input: PushInput): PushResult {
+  const read = readQuery(input.query, ['signature', 'timestamp', 'nonce'])
+  if (!read.ok) return read
+  const { signature, timestamp, nonce } = read.values
+  const token = findToken(input.keys, signature, (token) => signRequest(token, timestamp, nonce))
+  if (!token) return refuse('bad_signature')
+  const stale = checkFreshness(input, timestamp)
+  if (stale) return stale
+  const text = readBody(input.body)
+  if (text === undefined) return refuse('bad_encoding')
+  const message = readDocument(text, 'bad_document')
+  const keyUsed = token === 'previous' ? 'previous' : 'none'
+  return message.ok ? acceptPush(input, { ...message, timestamp, keyUsed }) : message
+}
+
+/** Safe and compatible mode: only what `Encrypt` holds counts, never its plain twins beside it. */
+function verifySealed(input: PushInput): PushResult {
+  const read = readQuery(input.query, ['msg_signature', 'timestamp', 'nonce'])
+  if (!read.ok) return read
+  const { msg_signature: signature, timestamp, nonce } = read.values
+  const found = findEncrypt(input.body)
+  if (!found.ok) return found
+  const { encrypt } = found
+  const token = findToken(input.keys, signature, (token) =>
+    signMessage({ token, timestamp, nonce, encrypt }),
+  )
+  if (!token) return refuse('bad_signature')
+  const stale = checkFreshness(input, timestamp)
+  if (stale) return stale
+  const opened = openSealed(input, encrypt)
+  if (!opened.ok) return opened
+  const message = readDocument(opened.message, 'bad_message')
+  const keyUsed = token === 'previous' ? 'previous' : opened.keyUsed
+  return message.ok ? acceptPush(input, { ...message, timestamp, keyUsed }) : message
+}
+
+function findRepeated(query: HandshakeInput['query']): Refused | undefined {
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined && typeof value !== 'string') {
+      return refuse('duplicated_parameter', nameForLog(name))
+    }
+  }
+  return undefined
+}
+
+/** Reads the named values out of the query; each must be there, once, and not empty. */
+function readQuery<Name extends string>(
+  query: HandshakeInput['query'],
+  names: readonly Name[],
+): { readonly ok: true; readonly values: Query<Name> } | Refused {
+  const repeated = findRepeated(query)
+  if (repeated) return repeated
+  const values: Partial<Record<Name, string>> = {}
+  for (const name of names) {
+    const value = query[name]
+    if (typeof value !== 'string' || value === '') return refuse('missing_parameter', name)
+    values[name] = value
+  }
+  return { ok: true, values: values as Query<Name> }
+}
+
+/** Which Token makes this signature: the current one, the one before, or neither. */
+function findToken(
+  keys: CallbackKeys,
+  signature: string,
+  sign: (token: string) => string,
+): TokenUsed | undefined {
+  if (sameSignature(sign(keys.token), signature)) return 'current'
+  if (keys.previousToken === null) return undefined
+  return sameSignature(sign(keys.previousToken), signature) ? 'previous' : undefined
+}
+
+/** Asked only after the signature, so that `stale` means: the platform's own request, but old. */
+function checkFreshness(input: HandshakeInput, timestamp: string): Refused | undefined {
+  if (!TIMESTAMP.test(timestamp)) return refuse('bad_timestamp')
+  const limit = input.account.settings.freshness_seconds
+  if (limit === 0) return undefined
+  const behind = Math.round(input.now.getTime() / 1000 - Number(timestamp))
+  if (Math.abs(behind) <= limit) return undefined
+  const where = behind > 0 ? 'behind' : 'ahead of'
+  return refuse('stale', `${Math.abs(behind)} s ${where} our clock, ${limit} s allowed`)
+}
+
+function readBody(body: Buffer): string | undefined {
+  if (!isUtf8(body)) return undefined
+  const text = body.toString()
+  return text.startsWith('\uFEFF') ? text.slice(1) : text
+}
+
+function findEncrypt(body: Buffer): { readonly ok: true; readonly encrypt: string } | Refused {
+  const text = readBody(body)
+  if (text === undefined) return refuse('bad_encoding')
+  const outer = readDocument(text, 'bad_document')
+  if (!outer.ok) return outer
+  if (Array.isArray(outer.fields.Encrypt)) return refuse('duplicated_field', 'Encrypt')
+  const encrypt = textOf(outer.fields, 'Encrypt')?.trim()
+  return encrypt ? { ok: true, encrypt } : refuse('missing_encrypt')
+}
+
+function openSealed({ account, keys }: PushInput, encrypt: string) {
+  if (!keys.envelope) throw new InvariantError(`account ${account.name} has no envelope keys`)
+  const opened = openEnvelope({ encrypt, keys: keys.envelope, receiveId: account.appId })
+  return opened.ok ? opened : refuse(opened.reason, describeFault(opened, account.appId))
+}
+
+function describeFault(fault: EnvelopeFault, expected: string): string | undefined {
+  if (fault.reason !== 'wrong_receive_id') return undefined
+  return `expected ${nameForLog(expected)}, got ${nameForLog(fault.got)}`
+}
+
+function readDocument(text: string, reason: RefusalReason): Document {
+  const read = readXml(text)
+  if (read.ok) return { ok: true, document: text, fields: read.fields }
+  return refuse(read.fault === 'doctype' ? 'doctype' : reason, read.detail)
+}
+
+/** The last check: is it a push at all, and is it meant for this account? */
+function acceptPush(
+  { account, now }: PushInput,
+  message: Pick<VerifiedPush, 'document' | 'fields' | 'timestamp' | 'keyUsed'>,
+): PushResult {
+  const { document, fields, timestamp, keyUsed } = message
+  const twice = DECISIVE.find((name) => Array.isArray(fields[name]))
+  if (twice) return refuse('duplicated_field', twice)
+  const missing = REQUIRED.find((name) => !textOf(fields, name)?.trim())
+  if (missing) return refuse('missing_field', missing)
+  const addressee = textOf(fields, 'ToUserName')?.trim() ?? ''
+  if (addressee !== account.originalId) {
+    return refuse(
+      'wrong_to_user_name',
+      `expected ${nameForLog(account.originalId)}, got ${nameForLog(addressee)}`,
+    )
+  }
+  const push = { account, document, fields, timestamp, keyUsed, receivedAt: now }
+  return { ok: true, push }
+}
+
+/** The first six characters of a name, with nothing in them that could disturb a log line. */
+function nameForLog(name: string): string {
+  const start = name.slice(0, 6).replace(/[^\w-]/g, '?')
+  return name.length > 6 ? `${start}…` : start
+}
