@@ -1,0 +1,92 @@
+import type { Answer, ApiCall, Fields } from './api-call.ts'
+import { isFields, refuse, textIn } from './api-call.ts'
+import type { Follower } from './followers.ts'
+import type { Template } from './inputs.ts'
+import type { Channel } from './opt-outs.ts'
+import { findTemplate, type Account } from './world.ts'
+
+/** The person a send is for; 40003 when the account does not know the openid. */
+export function findRecipient(call: ApiCall, account: Account): Follower | Answer {
+  const openid = textIn(call.body, 'touser')
+  const follower = openid === undefined ? undefined : account.followers.get(openid)
+  return follower && !follower.cancelled ? follower : refuse(40003)
+}
+
+/** The template a send uses: 40036 when none is named, 40037 when the account has no such one. */
+export function findSendTemplate(call: ApiCall, account: Account): Template | Answer {
+  const id = textIn(call.body, 'template_id')
+  if (id === undefined) return refuse(40036)
+  return findTemplate(account, id) ?? refuse(40037)
+}
+
+/**
+ * Whether the data fits: every item is an object with a `value`, and every placeholder of the
+ * template's content is there (47003 with the name of the field; the misspelling is the platform's).
+ */
+export function checkData(data: unknown, template: Template): Answer | undefined {
+  if (!isFields(data)) return refuse(47003, 'argument invalid! data is emtpy')
+  const bad = Object.keys(data).find((key) => !hasValue(data[key]))
+  if (bad !== undefined) return refuse(47003, `argument invalid! data.${bad}.value invalid`)
+  const placeholders = template.content.matchAll(/\{\{(\w+)\.DATA\}\}/g)
+  const missing = [...placeholders].map((match) => match[1] ?? '').find((key) => !(key in data))
+  if (missing === undefined) return undefined
+  return refuse(47003, `argument invalid! data.${missing}.value is emtpy`)
+}
+
+function hasValue(item: unknown): boolean {
+  return isFields(item) && (typeof item.value === 'string' || typeof item.value === 'number')
+}
+
+/** Puts a message into a person's hands, and into the record. */
+export function receiveMessage(
+  call: ApiCall,
+  account: Account,
+  message: { readonly channel: Channel; readonly openid: string; readonly msgid: string | null },
+): void {
+  const { record, body } = call
+  call.world.record.messages.add({
+    kind: 'message',
+    id: record.id,
+    at: call.now.toISOString(),
+    arrived_ms: record.arrived_ms,
+    app_id: account.config.app_id,
+    ...message,
+    template_id: textIn(body, 'template_id') ?? null,
+    client_msg_id: textIn(body, 'client_msg_id') ?? null,
+    content: withoutAddress(body),
+  })
+  call.world.record.count(account.config.app_id, 'sent')
+  call.world.record.count(account.config.app_id, `sent:${message.channel}`)
+}
+
+function withoutAddress(body: Fields): Fields {
+  const address = new Set(['touser', 'client_msg_id'])
+  return Object.fromEntries(Object.entries(body).filter(([name]) => !address.has(name)))
+}
+
+/**
+ * The msgid of the send that this one repeats; undefined when it repeats none. The same
+ * `client_msg_id` for the same openid counts once in ten minutes.
+ */
+export function findRepeated(call: ApiCall, account: Account): string | undefined {
+  const key = dedupeKey(call)
+  const spanMs = call.world.platform.dedupeSeconds * 1000
+  for (const [old, { atMs }] of account.seen) {
+    if (call.now.getTime() - atMs < spanMs) break
+    account.seen.delete(old)
+  }
+  return key === undefined ? undefined : account.seen.get(key)?.msgid
+}
+
+/** Remembers a send that was taken, for `findRepeated`. */
+export function rememberSend(call: ApiCall, account: Account, msgid: string): void {
+  const key = dedupeKey(call)
+  if (key === undefined) return
+  account.seen.delete(key)
+  account.seen.set(key, { msgid, atMs: call.now.getTime() })
+}
+
+function dedupeKey(call: ApiCall): string | undefined {
+  const id = textIn(call.body, 'client_msg_id')
+  return id === undefined ? undefined : JSON.stringify([call.body.touser, id])
+}
