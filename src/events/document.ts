@@ -28,6 +28,6 @@ export function listOf(fields: Fields, name: string): readonly Field[] {
 }
 
 /** `Array.isArray` for readonly lists, which it does not tell apart. */
-function isList(value: Field): value is readonly Field[] {
+export function isList(value: Field): value is readonly Field[] {
   return Array.isArray(value)
 }

@@ -1,5 +1,5 @@
 import { findRow, rowOf, type CatalogueRow, type EventKind } from './catalogue.ts'
-import { listOf, textOf, type Field, type Fields } from './document.ts'
+import { isList, listOf, textOf, type Field, type Fields } from './document.ts'
 
 /** A push in our words: what happened, to whom, when. `fields` still holds all the platform said. */
 export interface EventRecord {
@@ -184,10 +184,6 @@ function itemsAt(fields: Fields, [name, ...rest]: readonly string[]): readonly F
   return listOf(fields, name)
     .filter(isFields)
     .flatMap((item) => itemsAt(item, rest))
-}
-
-function isList(value: Field): value is readonly Field[] {
-  return Array.isArray(value)
 }
 
 function isFields(value: Field): value is Fields {

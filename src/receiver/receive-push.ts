@@ -207,6 +207,10 @@ function acceptPush(
   if (twice) return refuse('duplicated_field', twice)
   const missing = REQUIRED.find((name) => !textOf(fields, name)?.trim())
   if (missing) return refuse('missing_field', missing)
+  // the time is part of what makes a repeat a repeat: without it one push could be recorded twice
+  if (!TIMESTAMP.test(textOf(fields, 'CreateTime')?.trim() ?? '')) {
+    return refuse('missing_field', 'CreateTime: not Unix seconds')
+  }
   const addressee = textOf(fields, 'ToUserName')?.trim() ?? ''
   if (addressee !== account.originalId) {
     return refuse(
