@@ -1,0 +1,225 @@
+import { Agent, request, type Dispatcher } from 'undici'
+import type { Clock } from '../foundation/clock.ts'
+import type { Log } from '../foundation/log.ts'
+import { parseJson } from './lossless-json.ts'
+
+/** One call of a platform API. */
+export interface PlatformCall {
+  readonly method: 'GET' | 'POST'
+  /** From the root of the API host: `/cgi-bin/message/template/send`. */
+  readonly path: string
+  readonly query?: Readonly<Record<string, string>>
+  /** Sent as JSON, raw UTF-8. */
+  readonly body?: Readonly<Record<string, unknown>>
+  /** Goes into the query string, where the platform wants it, and nowhere else. */
+  readonly accessToken?: string
+  /**
+   * A moment of the monotonic clock, in milliseconds. A request whose first byte would leave later
+   * (the connection took too long) does not leave at all: `not_sent`, reason `begun_too_late`.
+   */
+  readonly beginBeforeMs?: number
+}
+
+/** The reason of a call that was given up because it could not begin in time. */
+export const BEGUN_TOO_LATE = 'begun_too_late'
+
+/**
+ * What became of a call, told apart by whether the platform can have acted on it.
+ *
+ * - `answer`: the platform spoke; `errcode` 0 also where the answer has none (token endpoints).
+ * - `not_sent`: the request never left; calling again cannot do a thing twice.
+ * - `unclear`: it may have arrived; the answer was lost, late or not the platform's.
+ *
+ * A `reason` is a short name (`timeout`, `ECONNREFUSED`, `http_502`), never a text with the address.
+ */
+export type CallOutcome =
+  | {
+      readonly kind: 'answer'
+      readonly errcode: number
+      readonly errmsg: string
+      readonly body: Readonly<Record<string, unknown>>
+      readonly httpStatus: number
+      /** The platform's clock, from the `Date` header; whole seconds. */
+      readonly platformTime: Date | null
+      /** The platform's id for this request; it can be looked up there for 7 days. */
+      readonly rid: string | null
+    }
+  | { readonly kind: 'not_sent'; readonly reason: string }
+  | { readonly kind: 'unclear'; readonly reason: string }
+
+export interface PlatformClient {
+  /** Makes one call, once. Does not throw for anything the network or the platform does. */
+  call(call: PlatformCall): Promise<CallOutcome>
+  /** Ends idle connections and waits for running calls. */
+  close(): Promise<void>
+}
+
+export interface PlatformClientOptions {
+  /** `https://api.weixin.qq.com`, or another host that speaks the same API; a path is kept. */
+  readonly baseUrl: string
+  readonly clock: Clock
+  readonly log: Log
+  /** The platform states none. 3 s is three tries of a lost SYN. */
+  readonly connectTimeoutMs?: number
+  /** From the call to the last byte of the answer. Well above the platform's usual 100 ms. */
+  readonly totalTimeoutMs?: number
+}
+
+/** Answers are a few hundred bytes; the longest lists are some 400 KiB. */
+const LARGEST_ANSWER_BYTES = 1024 * 1024
+
+/**
+ * A client for one API host over kept-alive connections. It follows no redirects, retries nothing,
+ * and writes neither query strings nor bodies to the log.
+ */
+export function createPlatformClient(options: PlatformClientOptions): PlatformClient {
+  const { clock, log, connectTimeoutMs = 3_000, totalTimeoutMs = 10_000 } = options
+  const agent = new Agent({
+    connect: { timeout: connectTimeoutMs },
+    headersTimeout: totalTimeoutMs,
+    bodyTimeout: totalTimeoutMs,
+    maxResponseSize: LARGEST_ANSWER_BYTES,
+    // One request per connection at a time: what happened to it is then what happened to the socket.
+    allowH2: false,
+    pipelining: 1,
+  })
+
+  async function call(call: PlatformCall): Promise<CallOutcome> {
+    const startedMs = clock.monotonicMs()
+    const outcome = await attempt(agent, call, { ...options, totalTimeoutMs })
+    log.debug(
+      {
+        path: call.path,
+        outcome: outcome.kind,
+        errcode: outcome.kind === 'answer' ? outcome.errcode : undefined,
+        reason: outcome.kind === 'answer' ? undefined : outcome.reason,
+        duration_ms: Math.round(clock.monotonicMs() - startedMs),
+      },
+      'platform.called',
+    )
+    return outcome
+  }
+
+  return { call, close: () => agent.close() }
+}
+
+async function attempt(
+  agent: Agent,
+  call: PlatformCall,
+  options: { readonly baseUrl: string; readonly clock: Clock; readonly totalTimeoutMs: number },
+): Promise<CallOutcome> {
+  const wire = { reached: false }
+  const { beginBeforeMs = Infinity } = call
+  const mayBegin = () => options.clock.monotonicMs() <= beginBeforeMs
+  try {
+    const response = await request(urlOf(options.baseUrl, call), {
+      dispatcher: agent.compose(noteStart(wire, mayBegin)),
+      method: call.method,
+      signal: AbortSignal.timeout(options.totalTimeoutMs),
+      ...(call.body && {
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(call.body),
+      }),
+    })
+    const text = await response.body.text()
+    return readAnswer(response.statusCode, response.headers, text)
+  } catch (error) {
+    return { kind: wire.reached ? 'unclear' : 'not_sent', reason: reasonOf(error) }
+  }
+}
+
+/**
+ * Notes the moment before the first byte of the request is written to an open connection. Until
+ * then nothing can have arrived, whatever went wrong: a refused connection, a name that does not
+ * resolve, a failed TLS handshake, a queue that was too long. No list of error codes says this as
+ * surely. It is also the last moment at which a request can be held back.
+ */
+function noteStart(
+  wire: { reached: boolean },
+  mayBegin: () => boolean,
+): Dispatcher.DispatcherComposeInterceptor {
+  return (dispatch) => (dispatchOptions, handler) =>
+    dispatch(dispatchOptions, {
+      onRequestStart(controller, context: unknown) {
+        handler.onRequestStart?.(controller, context)
+        if (mayBegin()) wire.reached = true
+        else controller.abort(Object.assign(new Error('too late'), { code: BEGUN_TOO_LATE }))
+      },
+      onRequestUpgrade: (...args) => handler.onRequestUpgrade?.(...args),
+      onResponseStart: (...args) => handler.onResponseStart?.(...args),
+      onResponseData: (...args) => handler.onResponseData?.(...args),
+      onResponseEnd: (...args) => handler.onResponseEnd?.(...args),
+      onResponseError: (...args) => handler.onResponseError?.(...args),
+    })
+}
+
+function urlOf(baseUrl: string, call: PlatformCall): URL {
+  const url = new URL(baseUrl.replace(/\/+$/, '') + call.path)
+  for (const [name, value] of Object.entries(call.query ?? {})) url.searchParams.set(name, value)
+  if (call.accessToken !== undefined) url.searchParams.set('access_token', call.accessToken)
+  return url
+}
+
+/**
+ * The platform answers everything with status 200 and JSON, whatever its `Content-Type` says; any
+ * other status comes from something in between, which may have passed the request on.
+ */
+function readAnswer(
+  httpStatus: number,
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+  text: string,
+): CallOutcome {
+  if (httpStatus !== 200) return { kind: 'unclear', reason: `http_${httpStatus}` }
+  const body = readObject(text)
+  if (!body) return { kind: 'unclear', reason: 'not_json' }
+  const errcode = Number(body.errcode ?? 0)
+  if (!Number.isSafeInteger(errcode)) return { kind: 'unclear', reason: 'bad_errcode' }
+  const errmsg = typeof body.errmsg === 'string' ? body.errmsg : ''
+  return {
+    kind: 'answer',
+    errcode,
+    errmsg,
+    body,
+    httpStatus,
+    platformTime: readDate(headers.date),
+    rid: RID.exec(errmsg)?.[1] ?? null,
+  }
+}
+
+/** Three groups of eight hex digits at the end of an error text; the first is the time in seconds. */
+const RID = /\brid: ([0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8})/
+
+function readObject(text: string): Readonly<Record<string, unknown>> | null {
+  try {
+    const value = parseJson(text)
+    return isObject(value) ? value : null
+  } catch {
+    // Not JSON: an error page of something in between. The caller reports it as unclear.
+    return null
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function readDate(header: string | string[] | undefined): Date | null {
+  const ms = typeof header === 'string' ? Date.parse(header) : Number.NaN
+  return Number.isNaN(ms) ? null : new Date(ms)
+}
+
+/** A name for what went wrong. Error texts are left out: they can repeat the address and the token. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  if (error.name === 'TimeoutError') return 'timeout'
+  const code = 'code' in error ? error.code : undefined
+  return typeof code === 'string' ? (REASONS[code] ?? code) : error.name
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  UND_ERR_CONNECT_TIMEOUT: 'connect_timeout',
+  UND_ERR_HEADERS_TIMEOUT: 'timeout',
+  UND_ERR_BODY_TIMEOUT: 'timeout',
+  UND_ERR_SOCKET: 'connection_closed',
+  UND_ERR_RES_EXCEEDED_MAX_SIZE: 'answer_too_large',
+}
