@@ -1,0 +1,1162 @@
+-- The schema of the gateway, as the migrations leave it. Made from the system catalogs by
+-- src/database/schema-dump.ts; a test compares it with a migrated database. To read, not to run.
+
+create table access_token (
+  account_id integer not null,
+  kind text not null,
+  sealed text,
+  key_id text,
+  version bigint not null default 0,
+  fetched_at timestamp with time zone,
+  expires_at timestamp with time zone,
+  rejected_version bigint,
+  lease_owner text,
+  leased_until timestamp with time zone,
+  breaker_until timestamp with time zone,
+  breaker_errcode bigint,
+  breaker_reason text,
+  failures integer not null default 0,
+  forced_at timestamp with time zone,
+  forced_count integer not null default 0,
+  forced_day date,
+  constraint access_token_pkey PRIMARY KEY (account_id),
+  constraint access_token_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint access_token_kind_check CHECK ((kind = ANY (ARRAY['stable'::text, 'classic'::text])))
+);
+
+create table account (
+  id integer not null generated always as identity,
+  name text not null,
+  kind text not null,
+  app_id text not null,
+  original_id text not null,
+  mode text not null,
+  settings jsonb not null default '{}'::jsonb,
+  created_at timestamp with time zone not null default now(),
+  updated_at timestamp with time zone not null default now(),
+  disabled_at timestamp with time zone,
+  constraint account_pkey PRIMARY KEY (id),
+  constraint account_kind_app_id_key UNIQUE (kind, app_id),
+  constraint account_name_key UNIQUE (name),
+  constraint account_kind_check CHECK ((kind = 'official_account'::text)),
+  constraint account_mode_check CHECK ((mode = ANY (ARRAY['safe'::text, 'compatible'::text, 'plain'::text])))
+);
+
+create table account_secret (
+  account_id integer not null,
+  name text not null,
+  sealed text not null,
+  key_id text not null,
+  updated_at timestamp with time zone not null default now(),
+  constraint account_secret_pkey PRIMARY KEY (account_id, name),
+  constraint account_secret_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint account_secret_name_check CHECK ((name = ANY (ARRAY['app_secret'::text, 'callback_token'::text, 'callback_aes_key'::text, 'previous_callback_token'::text, 'previous_callback_aes_key'::text])))
+);
+
+create table application (
+  id uuid not null,
+  name text not null,
+  key_hash bytea not null,
+  key_hint text not null,
+  created_at timestamp with time zone not null default now(),
+  revoked_at timestamp with time zone,
+  constraint application_pkey PRIMARY KEY (id),
+  constraint application_key_hash_key UNIQUE (key_hash),
+  constraint application_name_key UNIQUE (name)
+);
+
+create table application_account (
+  application_id uuid not null,
+  account_id integer not null,
+  constraint application_account_pkey PRIMARY KEY (application_id, account_id),
+  constraint application_account_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint application_account_application_id_fkey FOREIGN KEY (application_id) REFERENCES application(id)
+);
+
+create table attempt (
+  id bigint not null generated always as identity,
+  message_id uuid not null,
+  account_id integer not null,
+  number integer not null,
+  started_at timestamp with time zone not null,
+  finished_at timestamp with time zone,
+  outcome text,
+  cause text,
+  errcode bigint,
+  errmsg text,
+  http_status integer,
+  rid text,
+  msgid text,
+  evidence bigint[] not null,
+  process text not null,
+  constraint attempt_pkey PRIMARY KEY (id),
+  constraint attempt_message_id_number_key UNIQUE (message_id, number),
+  constraint attempt_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint attempt_message_id_fkey FOREIGN KEY (message_id) REFERENCES message(id),
+  constraint attempt_outcome_check CHECK ((outcome = ANY (ARRAY['sent'::text, 'refused'::text, 'retry'::text, 'failed'::text, 'unknown'::text])))
+);
+
+create table consent (
+  account_id integer not null,
+  subject text not null,
+  scope text not null,
+  state text not null,
+  effective_at timestamp with time zone not null,
+  ledger_id bigint not null,
+  credits integer,
+  expires_at timestamp with time zone,
+  refused boolean not null default false,
+  updated_at timestamp with time zone not null default clock_timestamp(),
+  constraint consent_pkey PRIMARY KEY (account_id, subject, scope),
+  constraint consent_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint consent_credits_check CHECK ((credits >= 0)),
+  constraint consent_state_check CHECK ((state = ANY (ARRAY['granted'::text, 'revoked'::text, 'suppressed'::text])))
+);
+
+create table consent_ledger (
+  account_id integer not null,
+  id bigint not null generated always as identity,
+  subject text not null,
+  scope text not null,
+  change text not null,
+  effective_at timestamp with time zone not null,
+  recorded_at timestamp with time zone not null default clock_timestamp(),
+  evidence text not null,
+  event_id bigint,
+  attempt_id bigint,
+  actor text,
+  reason text not null,
+  credits integer,
+  expires_at timestamp with time zone,
+  constraint consent_ledger_pkey PRIMARY KEY (account_id, id),
+  constraint consent_ledger_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint consent_ledger_change_check CHECK ((change = ANY (ARRAY['granted'::text, 'revoked'::text, 'suppressed'::text, 'reserved'::text, 'spent'::text, 'returned'::text]))),
+  constraint consent_ledger_evidence_check CHECK (
+CASE evidence
+    WHEN 'event'::text THEN (event_id IS NOT NULL)
+    WHEN 'attempt'::text THEN (attempt_id IS NOT NULL)
+    WHEN 'api'::text THEN (actor IS NOT NULL)
+    WHEN 'operator'::text THEN (actor IS NOT NULL)
+    WHEN 'import'::text THEN (actor IS NOT NULL)
+    WHEN 'report'::text THEN (actor IS NOT NULL)
+    WHEN 'sync'::text THEN true
+    ELSE false
+END)
+);
+
+create table erasure (
+  id bigint not null generated always as identity,
+  account_id integer not null,
+  subject_hash bytea not null,
+  effective_at timestamp with time zone not null,
+  erased_at timestamp with time zone not null default clock_timestamp(),
+  actor text not null,
+  reason text not null,
+  ledger_rows integer not null,
+  events integer not null,
+  messages integer not null,
+  constraint erasure_pkey PRIMARY KEY (id),
+  constraint erasure_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id)
+);
+
+create table event (
+  account_id integer not null,
+  id bigint not null generated always as identity,
+  repeat_key bytea not null,
+  kind text not null,
+  name text not null,
+  subject text,
+  occurred_at timestamp with time zone not null,
+  received_at timestamp with time zone not null default now(),
+  document text not null,
+  erased_at timestamp with time zone,
+  constraint event_pkey PRIMARY KEY (account_id, occurred_at, repeat_key),
+  constraint event_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint event_repeat_key_check CHECK ((octet_length(repeat_key) = 32))
+);
+
+create table message (
+  id uuid not null,
+  account_id integer not null,
+  application_id uuid,
+  recipient text,
+  channel text not null,
+  template_id text,
+  content jsonb,
+  purpose text,
+  idempotency_key text,
+  request_digest bytea,
+  status text not null,
+  reason text,
+  missing_scope text,
+  send_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  due_at timestamp with time zone not null,
+  lease_owner text,
+  leased_until timestamp with time zone,
+  attempt_count integer not null default 0,
+  msgid text,
+  receipt_status text,
+  receipt_reason text,
+  receipt_at timestamp with time zone,
+  created_at timestamp with time zone not null default now(),
+  updated_at timestamp with time zone not null default now(),
+  finished_at timestamp with time zone,
+  constraint message_pkey PRIMARY KEY (id),
+  constraint message_application_id_idempotency_key_key UNIQUE (application_id, idempotency_key),
+  constraint message_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint message_application_id_fkey FOREIGN KEY (application_id) REFERENCES application(id),
+  constraint message_receipt_status_check CHECK ((receipt_status = ANY (ARRAY['delivered'::text, 'not_delivered'::text]))),
+  constraint message_status_check CHECK ((status = ANY (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text, 'sent'::text, 'delivered'::text, 'not_delivered'::text, 'blocked'::text, 'refused'::text, 'failed'::text, 'expired'::text, 'cancelled'::text, 'unknown'::text])))
+);
+
+create table receipt (
+  account_id integer not null,
+  msgid text not null,
+  status text not null,
+  reason text not null,
+  occurred_at timestamp with time zone not null,
+  event_id bigint not null,
+  constraint receipt_pkey PRIMARY KEY (account_id, msgid),
+  constraint receipt_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint receipt_status_check CHECK ((status = ANY (ARRAY['delivered'::text, 'not_delivered'::text])))
+);
+
+create table sending_pause (
+  account_id integer not null,
+  channel text not null,
+  until timestamp with time zone not null,
+  errcode bigint,
+  reason text not null,
+  constraint sending_pause_pkey PRIMARY KEY (account_id, channel),
+  constraint sending_pause_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id)
+);
+
+CREATE INDEX consent_ledger_attempt_idx ON public.consent_ledger USING btree (attempt_id) WHERE (attempt_id IS NOT NULL);
+
+CREATE INDEX consent_ledger_subject_idx ON public.consent_ledger USING btree (account_id, subject, scope, effective_at);
+
+CREATE INDEX erasure_subject_hash_idx ON public.erasure USING btree (account_id, subject_hash);
+
+CREATE INDEX event_id_idx ON public.event USING btree (id);
+
+CREATE INDEX event_subject_idx ON public.event USING btree (account_id, subject, id) WHERE (subject IS NOT NULL);
+
+CREATE INDEX message_account_id_idx ON public.message USING btree (account_id, id);
+
+CREATE INDEX message_awaiting_receipt_idx ON public.message USING btree (account_id, recipient, channel) WHERE ((status = ANY (ARRAY['sending'::text, 'sent'::text, 'unknown'::text])) AND (receipt_at IS NULL));
+
+CREATE INDEX message_due_idx ON public.message USING btree (due_at) WHERE (status = ANY (ARRAY['scheduled'::text, 'queued'::text]));
+
+CREATE INDEX message_msgid_idx ON public.message USING btree (account_id, msgid) WHERE (msgid IS NOT NULL);
+
+CREATE INDEX message_recipient_idx ON public.message USING btree (account_id, recipient) WHERE (recipient IS NOT NULL);
+
+CREATE INDEX message_sending_idx ON public.message USING btree (account_id, recipient) WHERE (status = 'sending'::text);
+
+CREATE INDEX receipt_occurred_at_idx ON public.receipt USING btree (occurred_at);
+
+CREATE OR REPLACE FUNCTION public.apply_consent_changes(p_changes jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+  declare
+    v_account_ids integer[];
+    v_subjects text[];
+    v_scopes text[];
+    v_written integer;
+  begin
+    with incoming as (
+      select change.*
+      from jsonb_to_recordset(p_changes) as change (
+        account_id integer, subject text, scope text, change text, effective_at timestamptz,
+        evidence text, event_id bigint, attempt_id bigint, actor text, reason text,
+        credits integer, expires_at timestamptz
+      )
+    ), written as (
+      insert into consent_ledger (
+        account_id, subject, scope, change, effective_at, evidence, event_id, attempt_id, actor,
+        reason, credits, expires_at
+      )
+      select
+        account_id, subject, scope, change, effective_at, evidence, event_id, attempt_id, actor,
+        reason, credits, expires_at
+      from incoming
+      where not exists (
+        select from erasure
+        where erasure.account_id = incoming.account_id
+          and erasure.subject_hash = subject_hash(incoming.account_id, incoming.subject)
+          and erasure.effective_at >= incoming.effective_at
+      )
+      returning account_id, subject, scope
+    ), touched as (
+      select account_id, subject, scope from written
+      union
+      -- the end of all template rights touches every template the person has
+      select held.account_id, held.subject, held.scope
+      from written
+      join consent as held using (account_id, subject)
+      where written.scope = 'template:*' and held.scope like 'template:%'
+      union
+      -- a new follow or acceptance may lift a stop
+      select held.account_id, held.subject, held.scope
+      from written
+      join consent as held using (account_id, subject)
+      where (written.scope = 'follow' or written.scope like 'template:%') and held.scope = 'everything'
+    )
+    select array_agg(account_id), array_agg(subject), array_agg(scope), (select count(*) from written)
+    into v_account_ids, v_subjects, v_scopes, v_written
+    from touched;
+
+    if v_account_ids is not null then
+      perform project_consents(v_account_ids, v_subjects, v_scopes);
+    end if;
+    return v_written;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.apply_receipt(p_account_id integer, p_subject text, p_event_id bigint, p_receipt jsonb)
+ RETURNS uuid
+ LANGUAGE plpgsql
+AS $function$
+  declare
+    v_status text := p_receipt ->> 'status';
+    v_reason text := p_receipt ->> 'reason';
+    v_msgid text := p_receipt ->> 'msgid';
+    v_channel text := p_receipt ->> 'channel';
+    v_template_id text := p_receipt ->> 'template_id';
+    v_occurred_at timestamptz := (p_receipt ->> 'occurred_at')::timestamptz;
+    v_message message;
+    v_attempt_id bigint;
+  begin
+    if v_msgid is not null then
+      select * into v_message from message as wanted
+      where wanted.account_id = p_account_id and wanted.msgid = v_msgid for update;
+      if v_message.receipt_at > v_occurred_at then
+        return v_message.id; -- a later word about it is known
+      end if;
+    end if;
+
+    if v_message.id is null and v_channel = 'subscription_message' then
+      -- the answer of bizsend names no id: the oldest send of this template still waiting
+      select * into v_message from message as wanted
+      where wanted.account_id = p_account_id and wanted.recipient = p_subject
+        and wanted.channel = v_channel and wanted.template_id = v_template_id
+        and wanted.status in ('sending', 'sent', 'unknown') and wanted.receipt_at is null
+        and wanted.updated_at > v_occurred_at - interval '1 day'
+      order by wanted.id limit 1 for update;
+    end if;
+
+    if v_message.id is null and v_channel = 'template_message' then
+      -- the only message to this person whose answer was lost, and none whose answer may still come
+      select * into v_message from message as wanted
+      where wanted.account_id = p_account_id and wanted.recipient = p_subject
+        and wanted.channel = v_channel and wanted.msgid is null and wanted.receipt_at is null
+        and wanted.status = 'unknown'
+        and wanted.updated_at between v_occurred_at - interval '15 minutes' and v_occurred_at + interval '15 minutes'
+        and not exists (
+          select from message as other
+          where other.account_id = p_account_id and other.recipient = p_subject
+            and other.channel = v_channel and other.receipt_at is null and other.id <> wanted.id
+            and (other.status = 'sending' or (other.status = 'unknown' and other.msgid is null))
+        )
+      limit 1 for update;
+    end if;
+
+    if v_message.id is null then
+      if v_channel = 'template_message' and v_msgid is not null then
+        insert into receipt (account_id, msgid, status, reason, occurred_at, event_id)
+        values (p_account_id, v_msgid, v_status, v_reason, v_occurred_at, p_event_id)
+        on conflict do nothing;
+      elsif v_channel = 'subscription_message' and v_status = 'delivered' then
+        -- somebody else sent with this person's credit
+        perform apply_consent_changes(jsonb_build_array(jsonb_build_object(
+          'account_id', p_account_id, 'subject', p_subject, 'scope', 'template:' || v_template_id,
+          'change', 'spent', 'effective_at', v_occurred_at, 'evidence', 'event',
+          'event_id', p_event_id, 'reason', 'sent_elsewhere'
+        )));
+      end if;
+      return null;
+    end if;
+
+    -- while the call is under way its end decides the status, knowing the receipt
+    update message as told set
+      receipt_status = v_status, receipt_reason = v_reason, receipt_at = v_occurred_at,
+      msgid = coalesce(told.msgid, v_msgid),
+      status = case when told.status in ('sent', 'unknown', 'delivered', 'not_delivered')
+        then v_status else told.status end,
+      reason = case when told.status = 'unknown' then null else told.reason end,
+      updated_at = clock_timestamp()
+    where told.id = v_message.id;
+
+    if v_message.status = 'unknown' then
+      -- of several attempts without an answer it can be any; the message was sent by one of them
+      update attempt as told set outcome = 'sent', msgid = coalesce(told.msgid, v_msgid)
+      where told.id = (
+        select max(unanswered.id) from attempt as unanswered
+        where unanswered.message_id = v_message.id and unanswered.outcome = 'unknown'
+      );
+    end if;
+    if v_channel = 'subscription_message' and v_status = 'not_delivered' then
+      -- the platform does not take the credit for a message it could not deliver
+      select told.id into v_attempt_id from attempt as told
+      where told.message_id = v_message.id and told.number = v_message.attempt_count;
+      perform settle_credit(v_attempt_id, 'returned', v_reason);
+    end if;
+    return v_message.id;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.begin_attempts(p_process text, p_lease interval, p_message_ids uuid[])
+ RETURNS TABLE(message_id uuid, decision text, reason text, scope text, attempt_id bigint, number integer)
+ LANGUAGE plpgsql
+AS $function$
+  declare
+    v_message message;
+    v_held consent;
+    v_answer record;
+    v_now timestamptz;
+    v_attempt_id bigint;
+    v_maybe_sent boolean;
+  begin
+    perform lock_subjects(array_agg(wanted.account_id), array_agg(wanted.recipient))
+    from message as wanted where wanted.id = any (p_message_ids);
+
+    for v_message in
+      select * from message as wanted where wanted.id = any (p_message_ids) order by wanted.id for update
+    loop
+      v_now := clock_timestamp();
+      message_id := v_message.id; reason := null; scope := null; attempt_id := null; number := null;
+
+      if v_message.status not in ('queued', 'scheduled')
+        or v_message.lease_owner is distinct from p_process
+        or v_message.leased_until <= v_now
+      then
+        decision := 'lost';
+        return next;
+        continue;
+      end if;
+
+      -- an earlier attempt whose answer was lost may have been delivered: that stays the truth
+      v_maybe_sent := exists (
+        select from attempt as tried
+        where tried.message_id = v_message.id and tried.outcome = 'unknown'
+      );
+
+      if v_message.expires_at <= v_now then
+        update message as ended set status = case when v_maybe_sent then 'unknown' else 'expired' end,
+          reason = 'expired', lease_owner = null, leased_until = null, updated_at = v_now,
+          finished_at = v_now
+        where ended.id = v_message.id;
+        decision := 'expired';
+        reason := 'expired';
+        return next;
+        continue;
+      end if;
+
+      if exists (
+        select from message as other
+        where other.account_id = v_message.account_id and other.recipient = v_message.recipient
+          and other.status = 'sending'
+      ) then
+        decision := 'busy';
+        return next;
+        continue;
+      end if;
+
+      select * into v_answer from decide_send(
+        v_message.account_id, v_message.recipient, v_message.channel, v_message.template_id, v_now
+      );
+      reason := v_answer.reason;
+      scope := v_answer.scope;
+
+      if not v_answer.allowed then
+        update message as ended set status = case when v_maybe_sent then 'unknown' else 'blocked' end,
+          reason = v_answer.reason, missing_scope = v_answer.scope,
+          lease_owner = null, leased_until = null, updated_at = v_now, finished_at = v_now
+        where ended.id = v_message.id;
+        decision := 'blocked';
+        return next;
+        continue;
+      end if;
+
+      number := v_message.attempt_count + 1;
+      insert into attempt (message_id, account_id, number, started_at, evidence, process)
+      values (v_message.id, v_message.account_id, number, v_now, v_answer.evidence, p_process)
+      returning id into v_attempt_id;
+
+      select * into v_held from consent as held
+      where held.account_id = v_message.account_id and held.subject = v_message.recipient
+        and held.scope = v_answer.scope and held.credits is not null;
+      if found and v_answer.scope <> 'follow' then
+        perform apply_consent_changes(jsonb_build_array(jsonb_build_object(
+          'account_id', v_message.account_id, 'subject', v_message.recipient,
+          'scope', v_answer.scope, 'change', 'reserved',
+          -- a template's credit belongs to the acceptance it draws on and ends with it, whatever our
+          -- clock says; an answer in a conversation counts in the window that is open when it is sent
+          'effective_at', case when v_answer.scope like 'template:%' then v_held.effective_at
+            else greatest(v_now, v_held.effective_at) end,
+          'evidence', 'attempt', 'attempt_id', v_attempt_id, 'reason', v_message.channel
+        )));
+      end if;
+
+      update message set status = 'sending', attempt_count = number,
+        leased_until = v_now + p_lease, updated_at = v_now
+      where id = v_message.id;
+      attempt_id := v_attempt_id;
+      decision := 'begun';
+      return next;
+    end loop;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.change_consents(p_changes jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    perform lock_subjects(array_agg(change.account_id), array_agg(change.subject))
+    from jsonb_to_recordset(p_changes) as change (account_id integer, subject text);
+    -- a refusal that is told to us now comes after all that is on record, also where the platform's
+    -- clock is ahead of ours
+    return apply_consent_changes((
+      select jsonb_agg(
+        case when change ->> 'change' = 'revoked' and change ->> 'evidence' in ('api', 'operator')
+          then change || jsonb_build_object('effective_at', greatest(
+            (change ->> 'effective_at')::timestamptz,
+            (
+              select max(held.effective_at) from consent as held
+              where held.account_id = (change ->> 'account_id')::integer
+                and held.subject = change ->> 'subject'
+            )
+          ))
+          else change
+        end
+      )
+      from jsonb_array_elements(p_changes) as change
+    ));
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.consent_severity(p_change text)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE p_change WHEN 'revoked'::text THEN 2 WHEN 'suppressed'::text THEN 1 ELSE 0 END;
+
+CREATE OR REPLACE FUNCTION public.decide_send(p_account_id integer, p_subject text, p_channel text, p_template_id text, p_at timestamp with time zone)
+ RETURNS TABLE(allowed boolean, reason text, scope text, evidence bigint[])
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+  declare
+    v_stop consent;
+    v_follow consent;
+    v_template consent;
+    v_window consent;
+  begin
+    select * into v_stop from consent as held
+    where held.account_id = p_account_id and held.subject = p_subject and held.scope = 'everything';
+    if v_stop.state <> 'granted' then
+      return query select false, 'stopped', 'everything', array[v_stop.ledger_id];
+      return;
+    end if;
+
+    if p_template_id is not null then
+      select * into v_template from consent as held
+      where held.account_id = p_account_id and held.subject = p_subject
+        and held.scope = 'template:' || p_template_id;
+    end if;
+
+    case p_channel
+      when 'template_message' then
+        select * into v_follow from consent as held
+        where held.account_id = p_account_id and held.subject = p_subject and held.scope = 'follow';
+        return query select
+          coalesce(v_follow.state = 'granted' and v_template.refused is not true, false),
+          case
+            when v_follow.state is null then 'follow_unknown'
+            when v_follow.state <> 'granted' then 'follow_' || v_follow.state
+            when v_template.refused then 'template_refused'
+          end,
+          case when v_follow.state = 'granted' and v_template.refused
+            then v_template.scope else 'follow' end,
+          array_remove(array[v_follow.ledger_id, v_template.ledger_id], null);
+
+      when 'subscription_message' then
+        return query select
+          coalesce(v_template.state = 'granted' and coalesce(v_template.credits, 1) > 0, false),
+          case
+            when v_template.state is null then 'template_unknown'
+            when v_template.refused then 'template_refused'
+            when v_template.state <> 'granted' then 'template_' || v_template.state
+            when v_template.credits = 0 then 'no_credit_left'
+          end,
+          'template:' || p_template_id,
+          array_remove(array[v_template.ledger_id], null);
+
+      when 'customer_service_message' then
+        -- of the open windows the one that closes first is used first
+        select * into v_window from consent as held
+        where held.account_id = p_account_id and held.subject = p_subject
+          and held.scope in ('conversation', 'conversation:action')
+        order by
+          (held.state = 'granted' and held.expires_at > p_at and held.credits > 0) desc,
+          (held.state = 'granted' and held.expires_at > p_at) desc,
+          case when held.state = 'granted' and held.expires_at > p_at then held.expires_at end,
+          held.effective_at desc
+        limit 1;
+        return query select
+          coalesce(v_window.state = 'granted' and v_window.expires_at > p_at and v_window.credits > 0, false),
+          case
+            when v_window.state is null then 'conversation_unknown'
+            when v_window.state <> 'granted' then 'conversation_' || v_window.state
+            when v_window.expires_at <= p_at then 'conversation_expired'
+            when v_window.credits = 0 then 'conversation_used_up'
+          end,
+          coalesce(v_window.scope, 'conversation'),
+          array_remove(array[v_window.ledger_id], null);
+
+      else
+        return query select false, 'unknown_channel', null::text, array[]::bigint[];
+    end case;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.erase_subject(p_account_id integer, p_subject text, p_effective_at timestamp with time zone, p_actor text, p_reason text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+    declare
+      v_ledger_rows integer;
+      v_events integer;
+      v_messages integer;
+      v_erasure_id bigint;
+    begin
+      perform lock_subjects(array[p_account_id], array[p_subject]);
+
+      -- what the platform or the application wrote about a message may name its person
+      update attempt as forgotten set errmsg = null
+      from message
+      where message.account_id = p_account_id and message.recipient = p_subject
+        and forgotten.message_id = message.id and forgotten.errmsg is not null;
+
+      -- what is under way keeps its status but not its person; what waits is not sent
+      update message as forgotten set
+        recipient = null, content = null, purpose = null, request_digest = null,
+        idempotency_key = null,
+        status = case when status in ('scheduled', 'queued') then 'cancelled' else status end,
+        reason = case when status in ('scheduled', 'queued') then 'erased' else reason end,
+        finished_at = case when status in ('scheduled', 'queued') then clock_timestamp() else finished_at end,
+        updated_at = clock_timestamp()
+      where forgotten.account_id = p_account_id and forgotten.recipient = p_subject;
+      get diagnostics v_messages = row_count;
+
+      update event set subject = null, document = '', erased_at = clock_timestamp()
+      where event.account_id = p_account_id and event.subject = p_subject;
+      get diagnostics v_events = row_count;
+
+      perform set_config('wcg.erasing', 'on', true);
+      delete from consent_ledger as entry
+      where entry.account_id = p_account_id and entry.subject = p_subject;
+      get diagnostics v_ledger_rows = row_count;
+      perform set_config('wcg.erasing', 'off', true);
+
+      delete from consent as held
+      where held.account_id = p_account_id and held.subject = p_subject;
+
+      insert into erasure (
+        account_id, subject_hash, effective_at, actor, reason, ledger_rows, events, messages
+      )
+      values (
+        p_account_id, subject_hash(p_account_id, p_subject), p_effective_at, p_actor, p_reason,
+        v_ledger_rows, v_events, v_messages
+      )
+      returning id into v_erasure_id;
+      return v_erasure_id;
+    end
+    $function$;
+
+CREATE OR REPLACE FUNCTION public.finish_attempts(p_ends jsonb)
+ RETURNS TABLE(attempt_id bigint, message_id uuid, status text, reason text)
+ LANGUAGE plpgsql
+AS $function$
+  declare
+    v_end record;
+    v_attempt attempt;
+    v_message message;
+    v_receipt receipt;
+    v_now timestamptz;
+    v_status text;
+    v_relied_on timestamptz;
+    v_was_unknown boolean;
+  begin
+    perform lock_subjects(array_agg(wanted.account_id), array_agg(wanted.recipient))
+    from jsonb_to_recordset(p_ends) as ending (attempt_id bigint)
+    join attempt on attempt.id = ending.attempt_id
+    join message as wanted on wanted.id = attempt.message_id;
+
+    for v_end in
+      select * from jsonb_to_recordset(p_ends) as ending (
+        attempt_id bigint, outcome text, cause text, errcode bigint, errmsg text, http_status integer, rid text,
+        msgid text, credit text, status text, reason text, due_at timestamptz, changes jsonb
+      )
+      order by ending.attempt_id
+    loop
+      v_now := clock_timestamp();
+      -- the message first, then its attempt, as everybody does: an erased message has no person to lock
+      select wanted.* into v_message from message as wanted
+      join attempt as tried on tried.message_id = wanted.id
+      where tried.id = v_end.attempt_id for update of wanted;
+      v_was_unknown := exists (
+        select from attempt as tried where tried.id = v_end.attempt_id and tried.outcome = 'unknown'
+      );
+      update attempt as ended set
+        finished_at = v_now, outcome = v_end.outcome, cause = v_end.cause, errcode = v_end.errcode,
+        -- the platform's words may name the person, and this one has been erased
+        errmsg = case when v_message.recipient is not null then v_end.errmsg end,
+        http_status = v_end.http_status, rid = v_end.rid, msgid = v_end.msgid
+      where ended.id = v_end.attempt_id and (ended.outcome is null or ended.outcome = 'unknown')
+      returning * into v_attempt;
+      continue when not found;
+
+      if v_end.credit in ('spent', 'returned') then
+        perform settle_credit(v_attempt.id, v_end.credit, v_end.outcome);
+      end if;
+      -- a person erased meanwhile is not written about again
+      if v_message.recipient is not null and jsonb_array_length(coalesce(v_end.changes, '[]')) > 0 then
+        -- the platform knew what the call relied on when it refused: a clock that is a second behind
+        -- must not date the refusal before it
+        select max(relied_on.effective_at) into v_relied_on from consent_ledger as relied_on
+        where relied_on.account_id = v_attempt.account_id and relied_on.id = any (v_attempt.evidence);
+        perform apply_consent_changes((
+          select jsonb_agg(change || jsonb_build_object(
+            'effective_at', greatest((change ->> 'effective_at')::timestamptz, v_relied_on)
+          ))
+          from jsonb_array_elements(v_end.changes) as change
+        ));
+      end if;
+
+      attempt_id := v_attempt.id; message_id := v_message.id;
+      -- a newer attempt, or a receipt, has already said more than this one can. What waits to be
+      -- called again because this answer was missing, or was cancelled then, is told the truth.
+      if v_message.attempt_count <> v_attempt.number or not (
+        v_message.status in ('sending', 'unknown')
+        or (v_was_unknown and v_message.status = 'queued' and v_end.outcome <> 'unknown')
+        or (v_was_unknown and v_message.status = 'cancelled' and v_end.outcome = 'sent')
+      ) then
+        status := v_message.status; reason := v_message.reason;
+        return next;
+        continue;
+      end if;
+
+      v_status := v_end.status;
+      if v_status in ('refused', 'failed') and exists (
+        select from attempt as tried
+        where tried.message_id = v_message.id and tried.outcome = 'unknown'
+      ) then
+        v_status := 'unknown';
+      end if;
+      v_receipt := null;
+      if v_end.outcome = 'sent' and v_end.msgid is not null then
+        delete from receipt as early
+        where early.account_id = v_message.account_id and early.msgid = v_end.msgid
+        returning * into v_receipt;
+      end if;
+      if v_end.outcome in ('sent', 'unknown') then
+        v_status := coalesce(v_receipt.status, v_message.receipt_status, v_status);
+      end if;
+
+      update message as ended set
+        status = v_status,
+        reason = v_end.reason,
+        msgid = coalesce(v_end.msgid, ended.msgid),
+        receipt_status = coalesce(v_receipt.status, ended.receipt_status),
+        receipt_reason = coalesce(v_receipt.reason, ended.receipt_reason),
+        receipt_at = coalesce(v_receipt.occurred_at, ended.receipt_at),
+        due_at = coalesce(v_end.due_at, ended.due_at),
+        lease_owner = null, leased_until = null, updated_at = v_now,
+        finished_at = case when v_status = 'queued' then null else v_now end
+      where ended.id = v_message.id;
+      status := v_status; reason := v_end.reason;
+      return next;
+    end loop;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.lock_subjects(p_account_ids integer[], p_subjects text[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    perform pg_advisory_xact_lock(wanted.key)
+    from (
+      select distinct hashtextextended(pair.subject, pair.account_id) as key
+      from unnest(p_account_ids, p_subjects) as pair (account_id, subject)
+      where pair.subject is not null
+      order by key
+    ) as wanted;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.project_consents(p_account_ids integer[], p_subjects text[], p_scopes text[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    -- 'follow', 'conversation', 'conversation:action', 'template:*': the latest word stands. A
+    -- window's cap is what its opening gave, less what has been reserved in it and not returned.
+    insert into consent as held (
+      account_id, subject, scope, state, effective_at, ledger_id, credits, expires_at, updated_at
+    )
+    select
+      wanted.account_id, wanted.subject, wanted.scope,
+      latest.change, latest.effective_at, latest.id,
+      case when latest.change = 'granted' and latest.credits is not null
+        then greatest(0, latest.credits + used.balance) end,
+      case when latest.change = 'granted' then latest.expires_at end,
+      clock_timestamp()
+    from unnest(p_account_ids, p_subjects, p_scopes) as wanted (account_id, subject, scope)
+    cross join lateral (
+      select entry.id, entry.change, entry.effective_at, entry.credits, entry.expires_at
+      from consent_ledger as entry
+      where entry.account_id = wanted.account_id
+        and entry.subject = wanted.subject
+        and entry.scope = wanted.scope
+        and entry.change in ('granted', 'revoked', 'suppressed')
+      order by entry.effective_at desc, consent_severity(entry.change) desc, entry.id desc
+      limit 1
+    ) as latest
+    cross join lateral (
+      select coalesce(sum(case entry.change when 'reserved' then -1 when 'returned' then 1 end), 0)::integer
+        as balance
+      from consent_ledger as entry
+      where latest.credits is not null
+        and entry.account_id = wanted.account_id
+        and entry.subject = wanted.subject
+        and entry.scope = wanted.scope
+        and entry.effective_at >= latest.effective_at
+        and entry.change in ('reserved', 'returned')
+    ) as used
+    where wanted.scope <> 'everything'
+      and (wanted.scope not like 'template:%' or wanted.scope = 'template:*')
+    on conflict (account_id, subject, scope) do update
+    set state = excluded.state,
+        effective_at = excluded.effective_at,
+        ledger_id = excluded.ledger_id,
+        credits = excluded.credits,
+        expires_at = excluded.expires_at,
+        updated_at = excluded.updated_at;
+
+    -- 'template:<id>': an unfollow ('template:*') ends it too. Credits are those accepted since the
+    -- last revocation, less those reserved or spent elsewhere since. A refusal of this very
+    -- template is kept apart: it outlives an unfollow and a new follow.
+    insert into consent as held (
+      account_id, subject, scope, state, effective_at, ledger_id, credits, refused, updated_at
+    )
+    select
+      wanted.account_id, wanted.subject, wanted.scope,
+      latest.change, latest.effective_at, latest.id,
+      case when latest.change = 'granted' and not credit.standing then greatest(0, credit.balance) end,
+      coalesce(own.change = 'revoked', false),
+      clock_timestamp()
+    from unnest(p_account_ids, p_subjects, p_scopes) as wanted (account_id, subject, scope)
+    cross join lateral (
+      select entry.id, entry.change, entry.effective_at
+      from consent_ledger as entry
+      where entry.account_id = wanted.account_id
+        and entry.subject = wanted.subject
+        and entry.scope in (wanted.scope, 'template:*')
+        and entry.change in ('granted', 'revoked', 'suppressed')
+      order by entry.effective_at desc, consent_severity(entry.change) desc, entry.id desc
+      limit 1
+    ) as latest
+    left join lateral (
+      select entry.change
+      from consent_ledger as entry
+      where entry.account_id = wanted.account_id
+        and entry.subject = wanted.subject
+        and entry.scope = wanted.scope
+        and entry.change in ('granted', 'revoked')
+      order by entry.effective_at desc, consent_severity(entry.change) desc, entry.id desc
+      limit 1
+    ) as own on true
+    cross join lateral (
+      select coalesce(max(entry.effective_at), '-infinity') as at
+      from consent_ledger as entry
+      where entry.account_id = wanted.account_id
+        and entry.subject = wanted.subject
+        and entry.scope in (wanted.scope, 'template:*')
+        and entry.change = 'revoked'
+    ) as ended
+    cross join lateral (
+      select
+        coalesce(bool_or(entry.change = 'granted' and entry.credits is null), false) as standing,
+        coalesce(sum(case
+          when entry.change = 'granted' then entry.credits
+          when entry.change = 'reserved' then -1
+          when entry.change = 'returned' then 1
+          when entry.change = 'spent' and entry.attempt_id is null then -1
+        end), 0)::integer as balance
+      from consent_ledger as entry
+      where entry.account_id = wanted.account_id
+        and entry.subject = wanted.subject
+        and entry.scope = wanted.scope
+        and entry.effective_at > ended.at
+    ) as credit
+    where wanted.scope like 'template:%' and wanted.scope <> 'template:*'
+    on conflict (account_id, subject, scope) do update
+    set state = excluded.state,
+        effective_at = excluded.effective_at,
+        ledger_id = excluded.ledger_id,
+        credits = excluded.credits,
+        refused = excluded.refused,
+        updated_at = excluded.updated_at;
+
+    -- 'everything': a stop. It ends by an operator's word, or by the person's own later act: a new
+    -- follow, a newly accepted template.
+    insert into consent as held (
+      account_id, subject, scope, state, effective_at, ledger_id, updated_at
+    )
+    select
+      wanted.account_id, wanted.subject, wanted.scope,
+      coalesce(act.change, latest.change),
+      coalesce(act.effective_at, latest.effective_at),
+      coalesce(act.id, latest.id),
+      clock_timestamp()
+    from unnest(p_account_ids, p_subjects, p_scopes) as wanted (account_id, subject, scope)
+    cross join lateral (
+      select entry.id, entry.change, entry.effective_at
+      from consent_ledger as entry
+      where entry.account_id = wanted.account_id
+        and entry.subject = wanted.subject
+        and entry.scope = 'everything'
+      order by entry.effective_at desc, consent_severity(entry.change) desc, entry.id desc
+      limit 1
+    ) as latest
+    left join lateral (
+      select entry.id, entry.change, entry.effective_at
+      from consent_ledger as entry
+      where latest.change <> 'granted'
+        and entry.account_id = wanted.account_id
+        and entry.subject = wanted.subject
+        and (entry.scope = 'follow' or entry.scope like 'template:%')
+        and entry.change = 'granted'
+        and entry.credits is distinct from 0
+        and entry.evidence in ('event', 'report')
+        and entry.effective_at > latest.effective_at
+      order by entry.effective_at desc, entry.id desc
+      limit 1
+    ) as act on true
+    where wanted.scope = 'everything'
+    on conflict (account_id, subject, scope) do update
+    set state = excluded.state,
+        effective_at = excluded.effective_at,
+        ledger_id = excluded.ledger_id,
+        updated_at = excluded.updated_at;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.record_events(p_pushes jsonb)
+ RETURNS TABLE(ordinal integer, event_id bigint, repeated boolean, call_under_way boolean)
+ LANGUAGE plpgsql
+AS $function$
+  declare
+    v_push record;
+    v_event_id bigint;
+    v_erased boolean;
+    v_changes jsonb := '[]';
+    v_results jsonb := '[]';
+    v_receipt jsonb;
+  begin
+    perform lock_subjects(array_agg(push.account_id), array_agg(coalesce(push.subject, push.repeat_key)))
+    from jsonb_to_recordset(p_pushes) as push (account_id integer, subject text, repeat_key text);
+
+    for v_push in
+      select push.*, listed.ordinal::integer as ordinal
+      from jsonb_array_elements(p_pushes) with ordinality as listed (value, ordinal),
+        jsonb_to_record(listed.value) as push (
+          account_id integer, repeat_key text, kind text, name text, subject text,
+          occurred_at timestamptz, effective_at timestamptz, document text, changes jsonb,
+          receipts jsonb, erase boolean
+        )
+      order by listed.ordinal
+    loop
+      -- what reaches us after a person was erased, but was said before, is kept without the person
+      v_erased := exists (
+        select from erasure
+        where erasure.account_id = v_push.account_id
+          and erasure.subject_hash = subject_hash(v_push.account_id, v_push.subject)
+          and erasure.effective_at >= v_push.effective_at
+      );
+      insert into event (account_id, repeat_key, kind, name, subject, occurred_at, document, erased_at)
+      values (
+        v_push.account_id, decode(v_push.repeat_key, 'hex'), v_push.kind, v_push.name,
+        case when v_erased then null else v_push.subject end, v_push.occurred_at,
+        case when v_erased then '' else v_push.document end,
+        case when v_erased then clock_timestamp() end
+      )
+      on conflict (account_id, occurred_at, repeat_key) do nothing
+      returning id into v_event_id;
+
+      if v_event_id is null then
+        select known.id into v_event_id from event as known
+        where known.account_id = v_push.account_id and known.occurred_at = v_push.occurred_at
+          and known.repeat_key = decode(v_push.repeat_key, 'hex');
+        v_results := v_results || jsonb_build_object('ordinal', v_push.ordinal, 'event_id', v_event_id, 'repeated', true);
+        continue;
+      end if;
+      v_results := v_results || jsonb_build_object('ordinal', v_push.ordinal, 'event_id', v_event_id, 'repeated', false);
+
+      select v_changes || coalesce(jsonb_agg(change || jsonb_build_object(
+        'account_id', v_push.account_id, 'subject', v_push.subject,
+        'evidence', 'event', 'event_id', v_event_id
+      )), '[]')
+      into v_changes
+      from jsonb_array_elements(v_push.changes) as change;
+
+      if v_push.erase then
+        -- earlier changes of this batch come first, so that the erasure covers them
+        perform apply_consent_changes(v_changes);
+        v_changes := '[]';
+        perform erase_subject(
+          v_push.account_id, v_push.subject, v_push.effective_at, 'platform', v_push.kind
+        );
+        continue;
+      end if;
+      for v_receipt in select value from jsonb_array_elements(v_push.receipts) loop
+        perform apply_receipt(v_push.account_id, v_push.subject, v_event_id, v_receipt);
+      end loop;
+    end loop;
+
+    if jsonb_array_length(v_changes) > 0 then
+      perform apply_consent_changes(v_changes);
+    end if;
+
+    return query
+    select
+      result.ordinal, result.event_id, result.repeated,
+      exists (
+        select from message as sending
+        where sending.account_id = push.account_id
+          and sending.status = 'sending'
+          -- a call whose person has been erased may be to this person
+          and (sending.recipient = push.subject or sending.recipient is null)
+          and exists (
+            select from jsonb_array_elements(push.changes) as change where change ->> 'change' = 'revoked'
+          )
+      )
+    from jsonb_to_recordset(v_results) as result (ordinal integer, event_id bigint, repeated boolean)
+    join lateral (
+      select * from jsonb_to_record(p_pushes -> (result.ordinal - 1)) as push (
+        account_id integer, subject text, changes jsonb
+      )
+    ) as push on true
+    order by result.ordinal;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.recover_messages(p_deduplicated text[], p_within interval, p_limit integer)
+ RETURNS TABLE(message_id uuid, account_id integer, channel text, status text)
+ LANGUAGE plpgsql
+AS $function$
+  declare
+    v_ids uuid[];
+    v_message message;
+    v_attempt attempt;
+    v_first timestamptz;
+    v_now timestamptz;
+  begin
+    select array_agg(left_behind.id) into v_ids from (
+      select wanted.id from message as wanted
+      where wanted.status = 'sending' and wanted.leased_until < clock_timestamp()
+      order by wanted.id limit p_limit
+    ) as left_behind;
+    if v_ids is null then
+      return;
+    end if;
+    perform lock_subjects(array_agg(wanted.account_id), array_agg(wanted.recipient))
+    from message as wanted where wanted.id = any (v_ids);
+
+    for v_message in
+      select * from message as wanted
+      where wanted.id = any (v_ids) and wanted.status = 'sending' and wanted.leased_until < clock_timestamp()
+      order by wanted.id for update
+    loop
+      v_now := clock_timestamp();
+      select min(tried.started_at) into v_first from attempt as tried where tried.message_id = v_message.id;
+      update attempt as tried set
+        outcome = case when v_message.receipt_status is null then 'unknown' else 'sent' end,
+        cause = 'unclear', finished_at = v_now,
+        errmsg = 'the process ended before the answer was recorded'
+      where tried.message_id = v_message.id and tried.number = v_message.attempt_count
+        and tried.outcome is null
+      returning * into v_attempt;
+
+      message_id := v_message.id; account_id := v_message.account_id; channel := v_message.channel;
+      if v_message.channel = any (p_deduplicated) and v_first > v_now - p_within
+        and v_message.receipt_status is null
+      then
+        status := 'queued';
+      else
+        status := coalesce(v_message.receipt_status, 'unknown');
+        perform settle_credit(v_attempt.id, 'spent', 'unknown');
+      end if;
+
+      update message as ended set
+        status = recover_messages.status,
+        reason = case when recover_messages.status = 'unknown' then 'process_ended' end,
+        due_at = case when recover_messages.status = 'queued' then v_now else ended.due_at end,
+        lease_owner = null, leased_until = null, updated_at = v_now,
+        finished_at = case when recover_messages.status = 'queued' then null else v_now end
+      where ended.id = v_message.id;
+      return next;
+    end loop;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.refuse_ledger_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    if tg_op = 'DELETE' and current_setting('wcg.erasing', true) = 'on' then
+      return old;
+    end if;
+    raise exception 'consent_ledger is append-only: a row is never changed or removed'
+      using errcode = 'WCG01', hint = 'To erase a person use erase_subject(), which leaves a tombstone.';
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.settle_credit(p_attempt_id bigint, p_change text, p_reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    perform apply_consent_changes(jsonb_build_array(jsonb_build_object(
+      'account_id', reserved.account_id, 'subject', reserved.subject, 'scope', reserved.scope,
+      'change', p_change, 'effective_at', reserved.effective_at,
+      'evidence', 'attempt', 'attempt_id', p_attempt_id, 'reason', p_reason
+    )))
+    from consent_ledger as reserved
+    where reserved.attempt_id = p_attempt_id
+      and reserved.change = 'reserved'
+      and not exists (
+        select from consent_ledger as settled
+        where settled.attempt_id = p_attempt_id
+          and (settled.change = 'returned' or settled.change = p_change)
+      );
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.subject_hash(p_account_id integer, p_subject text)
+ RETURNS bytea
+ LANGUAGE sql
+ IMMUTABLE
+RETURN sha256(convert_to(((p_account_id || ':'::text) || p_subject), 'UTF8'::name));
+
+CREATE TRIGGER consent_ledger_append_only BEFORE DELETE OR UPDATE ON public.consent_ledger FOR EACH ROW EXECUTE FUNCTION refuse_ledger_change();
+
+CREATE TRIGGER consent_ledger_no_truncate BEFORE TRUNCATE ON public.consent_ledger FOR EACH STATEMENT EXECUTE FUNCTION refuse_ledger_change();
+
+comment on table erasure is 'Tombstones: that a person was erased, when and why; the person only as a digest.';

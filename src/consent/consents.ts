@@ -1,0 +1,211 @@
+import type { Knex } from 'knex'
+import type { Clock } from '../foundation/clock.ts'
+import { InvalidInputError } from '../foundation/errors.ts'
+import {
+  changeConsents,
+  changeRow,
+  decideSend,
+  eraseSubject,
+  findConsents,
+  findHistory,
+  type Evidence,
+  type HeldConsent,
+  type LedgerEntry,
+  type SendDecision,
+} from './consent-store.ts'
+import { EVERYTHING, parseScope, type ConsentChange } from './consent.ts'
+import { exportPerson, type PersonExport } from './export-person.ts'
+
+/** Who may be sent what, as people and applications ask about it and change it. */
+export interface Consents {
+  /** What holds now and how it came to be; both empty for a person we know nothing about. */
+  show(accountId: number, subject: string): Promise<ConsentView>
+  decide(question: {
+    accountId: number
+    subject: string
+    channel: string
+    templateId: string | null
+  }): Promise<SendDecision>
+  /** Records a refusal that reached us another way than by a push. */
+  optOut(act: OperatorAct): Promise<void>
+  /** Records a consent given elsewhere, or lifts a stop. `everything` lifts the stop, grants nothing. */
+  optIn(act: OperatorAct): Promise<void>
+  /** Everything we hold about a person on one account. */
+  export(accountId: number, subject: string): Promise<PersonExport>
+  /** Erases a person on one account; a tombstone stays. No call to them begins afterwards. */
+  erase(act: {
+    accountId: number
+    subject: string
+    actor: string
+    reason: string
+  }): Promise<{ erasure_id: string }>
+}
+
+export interface OperatorAct {
+  readonly accountId: number
+  readonly subject: string
+  /** One of the scopes; see docs/consent.md. */
+  readonly scope: string
+  readonly reason: string
+  readonly by: Extract<Evidence, { actor: string }>
+  /** On a granted template: how many sends it allows; null is a standing right. One when absent. */
+  readonly credits?: number | null
+}
+
+/** A consent as it is answered; the names are part of the public contract. */
+export interface ConsentAnswer {
+  readonly scope: string
+  readonly state: string
+  readonly effective_at: string
+  /** Whether a send that needs it may rely on it at this moment. */
+  readonly live: boolean
+  readonly credits: number | null
+  readonly expires_at: string | null
+  readonly evidence: HistoryAnswer
+}
+
+export interface HistoryAnswer {
+  readonly ledger_id: string
+  readonly scope: string
+  readonly change: string
+  readonly effective_at: string
+  readonly recorded_at: string
+  readonly kind: string
+  readonly event_id: string | null
+  readonly attempt_id: string | null
+  readonly actor: string | null
+  readonly reason: string
+  readonly credits: number | null
+  readonly expires_at: string | null
+}
+
+export interface ConsentView {
+  readonly consents: readonly ConsentAnswer[]
+  readonly history: readonly HistoryAnswer[]
+}
+
+/** Rows of a person's history in one answer; the export holds all of them. */
+const HISTORY_LIMIT = 500
+
+/** @param deps.settle waits for forbidden calls under way; see settle-calls.ts. */
+export function createConsents(deps: {
+  readonly db: Knex
+  readonly clock: Clock
+  readonly settle: (accountId: number, subject: string) => Promise<void>
+}): Consents {
+  const { db, clock } = deps
+
+  async function act(input: OperatorAct, change: 'granted' | 'revoked'): Promise<void> {
+    const row = changeRow({
+      accountId: input.accountId,
+      subject: input.subject,
+      change: operatorChange(input, change, clock.now()),
+      evidence: input.by,
+    })
+    await changeConsents(db, [row])
+    if (change === 'revoked') await deps.settle(input.accountId, input.subject)
+  }
+
+  return {
+    async show(accountId, subject) {
+      const now = clock.now()
+      const [held, history] = await Promise.all([
+        findConsents(db, accountId, subject),
+        findHistory(db, { accountId, subject }, HISTORY_LIMIT),
+      ])
+      return {
+        consents: held.map((consent) => toConsentAnswer(consent, now)),
+        history: history.map(toHistoryAnswer),
+      }
+    },
+    decide: (question) => decideSend(db, { ...question, at: clock.now() }),
+    optOut: (input) => act(input, 'revoked'),
+    optIn: (input) => act(input, 'granted'),
+    export: (accountId, subject) => exportPerson(db, accountId, subject),
+    async erase(input) {
+      const id = await eraseSubject(db, { ...input, effectiveAt: clock.now() })
+      await deps.settle(input.accountId, input.subject)
+      return { erasure_id: id }
+    },
+  }
+}
+
+/**
+ * The change an operator's word makes. Conversation windows are the platform's to open, and the end
+ * of all templates is not a thing to grant.
+ *
+ * @throws InvalidInputError `bad_scope`
+ */
+function operatorChange(
+  input: OperatorAct,
+  change: 'granted' | 'revoked',
+  now: Date,
+): ConsentChange {
+  const scope = parseScope(input.scope)
+  const grantable =
+    scope !== undefined &&
+    scope.family !== 'conversation' &&
+    !(scope.family === 'template' && scope.templateId === null)
+  if (!scope || (change === 'granted' && !grantable)) {
+    const allowed = `follow, template:<id> or ${EVERYTHING}`
+    throw new InvalidInputError('bad_scope', [
+      {
+        field: 'scope',
+        rule:
+          change === 'granted'
+            ? `expected ${allowed}; a conversation is opened by the person's own act`
+            : `expected ${allowed}, template:* or conversation`,
+      },
+    ])
+  }
+  return {
+    scope: input.scope,
+    change,
+    effectiveAt: now,
+    reason: input.reason,
+    credits: change === 'granted' && scope.family === 'template' ? creditsOf(input) : null,
+    expiresAt: null,
+  }
+}
+
+function creditsOf(input: OperatorAct): number | null {
+  return input.credits === undefined ? 1 : input.credits
+}
+
+function toConsentAnswer(consent: HeldConsent, now: Date): ConsentAnswer {
+  return {
+    scope: consent.scope,
+    state: consent.state,
+    effective_at: consent.effectiveAt.toISOString(),
+    live: isLive(consent, now),
+    credits: consent.credits,
+    expires_at: consent.expiresAt?.toISOString() ?? null,
+    evidence: toHistoryAnswer(consent.evidence),
+  }
+}
+
+function isLive(consent: HeldConsent, now: Date): boolean {
+  return (
+    consent.state === 'granted' &&
+    (consent.expiresAt === null || consent.expiresAt > now) &&
+    (consent.credits === null || consent.credits > 0)
+  )
+}
+
+/** A ledger row as it is answered. */
+export function toHistoryAnswer(entry: LedgerEntry): HistoryAnswer {
+  return {
+    ledger_id: entry.id,
+    scope: entry.scope,
+    change: entry.change,
+    effective_at: entry.effectiveAt.toISOString(),
+    recorded_at: entry.recordedAt.toISOString(),
+    kind: entry.evidence,
+    event_id: entry.eventId,
+    attempt_id: entry.attemptId,
+    actor: entry.actor,
+    reason: entry.reason,
+    credits: entry.credits,
+    expires_at: entry.expiresAt?.toISOString() ?? null,
+  }
+}

@@ -1,0 +1,30 @@
+import type { Knex } from 'knex'
+import { findConsents, findHistory } from './consent-store.ts'
+import { findPersonEvents, findPersonMessages } from './person-store.ts'
+
+/**
+ * Everything held about one person on one account, in the names of the database, ready to be handed
+ * to that person (PIPL article 45).
+ */
+export interface PersonExport {
+  readonly subject: string
+  readonly consents: readonly unknown[]
+  readonly ledger: readonly unknown[]
+  readonly events: readonly unknown[]
+  readonly messages: readonly unknown[]
+}
+
+/** Collects a person's data; nothing is left out, nothing is shortened. */
+export async function exportPerson(
+  db: Knex,
+  accountId: number,
+  subject: string,
+): Promise<PersonExport> {
+  const [consents, ledger, events, messages] = await Promise.all([
+    findConsents(db, accountId, subject),
+    findHistory(db, { accountId, subject }, null),
+    findPersonEvents(db, accountId, subject),
+    findPersonMessages(db, accountId, subject),
+  ])
+  return { subject, consents, ledger, events, messages }
+}

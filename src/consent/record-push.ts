@@ -1,0 +1,153 @@
+import type { Knex } from 'knex'
+import type { Account } from '../accounts/account.ts'
+import { isUnavailable } from '../database/availability.ts'
+import type { Fields } from '../events/document.ts'
+import { readEvent, readReceipt, type EventRecord, type Receipt } from '../events/read-event.ts'
+import { repeatKey } from '../events/repeat-key.ts'
+import type { Clock } from '../foundation/clock.ts'
+import { UnavailableError } from '../foundation/errors.ts'
+import { createGatherer } from '../foundation/gather.ts'
+import type { Metrics } from '../foundation/metrics.ts'
+import { consentChanges, erases } from './consent-changes.ts'
+import { recordPushes, type PushRow, type ReceiptRow, type RecordedPush } from './consent-store.ts'
+import { scopeFamily } from './consent.ts'
+
+/** A push whose sender has been proven, as the receiver hands it over. */
+export interface ProvenPush {
+  readonly account: Account
+  /** The decrypted document, exactly as the platform wrote it. */
+  readonly document: string
+  readonly fields: Fields
+  /** `timestamp` of the query, Unix seconds as text. */
+  readonly timestamp: string
+  readonly receivedAt: Date
+}
+
+export interface RecordOutcome {
+  readonly outcome: 'recorded' | 'repeated'
+  readonly eventId: string
+  readonly kind: string
+}
+
+export interface Recorder {
+  /**
+   * Records a push: its event, the consent changes and receipts that follow from it. When this
+   * returns they are committed, and no call that the push forbids begins afterwards.
+   *
+   * @throws UnavailableError when the database cannot take it in time; the platform will repeat it.
+   */
+  record(push: ProvenPush): Promise<RecordOutcome>
+  /** Waits for what was handed over to be committed. */
+  stop(): Promise<void>
+}
+
+/** Pushes of one commit: enough to make the commit's cost small, few enough to stay under 100 ms. */
+const MAX_BATCH = 200
+/** About one second of work at the rate of a small machine; more would miss the platform's 5 s. */
+const MAX_WAITING = 5_000
+/** The platform waits 5 s. A commit that takes longer than this is answered 503 and repeated. */
+const RECORD_TIMEOUT_MS = 3_000
+
+/**
+ * Gathers the pushes that arrive while a commit is under way and commits them together.
+ *
+ * @param deps.settle waits until no forbidden call to the person is under way; see settle-calls.ts.
+ */
+export function createRecorder(deps: {
+  readonly db: Knex
+  readonly clock: Clock
+  readonly metrics: Metrics
+  readonly settle: (accountId: number, subject: string) => Promise<void>
+}): Recorder {
+  const { db, clock, metrics } = deps
+
+  const gatherer = createGatherer<PushRow, RecordedPush>({
+    maxBatch: MAX_BATCH,
+    maxWaiting: MAX_WAITING,
+    isCommonFailure: isUnavailable,
+    run: async (rows) => {
+      const startedMs = clock.monotonicMs()
+      const recorded = await recordPushes(db, rows)
+      metrics.commitBatch.observe(rows.length)
+      metrics.commitSeconds.observe((clock.monotonicMs() - startedMs) / 1000)
+      return recorded
+    },
+  })
+
+  return {
+    async record(push) {
+      const event = readEvent(push)
+      const row = toPushRow(push, event)
+      const recorded = await orUnavailable(within(RECORD_TIMEOUT_MS, gatherer.add(row)))
+      if (!recorded.repeated) countChanges(metrics, push.account.name, row)
+      if (recorded.callUnderWay && row.subject !== null) {
+        await orUnavailable(deps.settle(row.accountId, row.subject))
+      }
+      return {
+        outcome: recorded.repeated ? 'repeated' : 'recorded',
+        eventId: recorded.eventId,
+        kind: event.kind,
+      }
+    },
+    stop: () => gatherer.idle(),
+  }
+}
+
+function toPushRow(push: ProvenPush, event: EventRecord): PushRow {
+  const { settings } = push.account
+  return {
+    accountId: push.account.id,
+    repeatKey: repeatKey(push.document),
+    kind: event.kind,
+    name: event.name,
+    subject: event.subject,
+    occurredAt: event.occurredAt,
+    effectiveAt: event.effectiveAt,
+    document: push.document,
+    changes: consentChanges(event, settings),
+    receipts: event.subject === null ? [] : readReceipt(event).map(toReceiptRow),
+    erase: erases(event, settings),
+  }
+}
+
+function toReceiptRow(receipt: Receipt): ReceiptRow {
+  return {
+    channel: receipt.channel,
+    msgId: receipt.msgId,
+    templateId: receipt.channel === 'subscription_message' ? receipt.templateId : null,
+    status: receipt.status,
+    reason: receipt.reason,
+  }
+}
+
+function countChanges(metrics: Metrics, account: string, row: PushRow): void {
+  for (const { scope, change } of row.changes) {
+    metrics.consentChanges.inc({ account, scope: scopeFamily(scope), change })
+  }
+}
+
+async function within<Result>(ms: number, work: Promise<Result>): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new UnavailableError('record_timeout', `the database did not commit within ${ms} ms`))
+    }, ms)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+    work.catch(() => undefined)
+  }
+}
+
+/** A database that is away is the platform's reason to repeat the push, not a fault of ours. */
+async function orUnavailable<Result>(work: Promise<Result>): Promise<Result> {
+  try {
+    return await work
+  } catch (error) {
+    if (!isUnavailable(error)) throw error
+    const text = 'the database cannot take a push now; it is to be sent again'
+    throw new UnavailableError('database_unavailable', text, { cause: error })
+  }
+}
