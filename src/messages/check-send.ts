@@ -1,0 +1,57 @@
+import type { Clock } from '../foundation/clock.ts'
+import { InvalidInputError } from '../foundation/errors.ts'
+import type { Channel } from '../wechat/channels.ts'
+import { accountOf, type Caller } from './caller.ts'
+import { planSchedule, readSendRequest } from './send-request.ts'
+
+/** Whether a send is allowed, why not, and what says so. */
+export interface SendDecision {
+  readonly allowed: boolean
+  /** null when it is allowed. */
+  readonly reason: string | null
+  /** The consent relied on, or the one that is missing. */
+  readonly scope: string | null
+  /** Ids of the ledger rows that decided; empty when nothing is known. */
+  readonly evidence: readonly string[]
+}
+
+/** Asks the one place of the send decision; consent answers it (compose passes it in). */
+export type DecideSend = (question: {
+  readonly accountId: number
+  readonly subject: string
+  readonly channel: Channel
+  readonly templateId: string | null
+  readonly at: Date
+}) => Promise<SendDecision>
+
+export interface CheckDeps {
+  readonly decide: DecideSend
+  readonly clock: Clock
+  readonly lifetimeHours: number
+}
+
+/**
+ * Whether this send would be allowed when it is due, as far as is known now. Nothing is stored and
+ * no credit is reserved, so the answer can change before a real send.
+ *
+ * @throws InvalidInputError `invalid_request`; NotFoundError `account_not_found`
+ */
+export async function checkSend(
+  deps: CheckDeps,
+  question: { readonly caller: Caller; readonly body: unknown },
+): Promise<SendDecision> {
+  const request = readSendRequest(question.body)
+  const account = accountOf(question.caller, request.account)
+  const now = deps.clock.now()
+  const schedule = planSchedule(request, { now, lifetimeHours: deps.lifetimeHours })
+  if (schedule.kind === 'impossible') {
+    throw new InvalidInputError('invalid_request', schedule.faults)
+  }
+  return deps.decide({
+    accountId: account.id,
+    subject: request.to,
+    channel: request.channel,
+    templateId: request.templateId,
+    at: schedule.sendAt,
+  })
+}

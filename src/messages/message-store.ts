@@ -1,0 +1,297 @@
+import type { Knex } from 'knex'
+import type { Channel } from '../wechat/channels.ts'
+import {
+  firstStatus,
+  type Attempt,
+  type AttemptOutcome,
+  type Message,
+  type MessageStatus,
+  type NewMessage,
+} from './message.ts'
+
+/** What an earlier request under the same Idempotency-Key asked for. */
+export interface EarlierRequest {
+  readonly message: Message
+  readonly requestDigest: Buffer
+}
+
+/** What to list. Every field narrows; `accountIds` is what the caller may see at all. */
+export interface MessageFilter {
+  readonly accountIds: readonly number[]
+  readonly to?: string | undefined
+  readonly status?: MessageStatus | undefined
+  readonly channel?: Channel | undefined
+  readonly createdAfter?: Date | undefined
+  readonly createdBefore?: Date | undefined
+  /** Only messages older than this one. */
+  readonly beforeId?: string | undefined
+  readonly limit: number
+}
+
+/** The messages in PostgreSQL, as far as applications ask for and about them. */
+export interface MessageStore {
+  /**
+   * Stores a message and wakes the workers, both or neither.
+   *
+   * @returns false when the application has used the Idempotency-Key before; nothing is stored then.
+   */
+  insert(message: NewMessage): Promise<boolean>
+  findByKey(applicationId: string, idempotencyKey: string): Promise<EarlierRequest | undefined>
+  find(id: string, accountIds: readonly number[]): Promise<Message | undefined>
+  /** The calls made for a message, oldest first. */
+  attemptsOf(id: string): Promise<readonly Attempt[]>
+  /** Newest first. */
+  list(filter: MessageFilter): Promise<readonly Message[]>
+  /**
+   * Cancels a message that waits and that no worker holds at this moment.
+   *
+   * @returns whether this call cancelled it.
+   */
+  cancel(id: string, accountIds: readonly number[]): Promise<boolean>
+}
+
+export function createMessageStore(db: Knex): MessageStore {
+  return {
+    insert: (message) => insertMessage(db, message),
+    findByKey: (applicationId, key) => findByKey(db, applicationId, key),
+    find: (id, accountIds) => findMessage(db, id, accountIds),
+    attemptsOf: (id) => findAttempts(db, id),
+    list: (filter) => listMessages(db, filter),
+    cancel: (id, accountIds) => cancelMessage(db, id, accountIds),
+  }
+}
+
+/**
+ * One statement, so one transaction: the notice leaves when the row is committed. Of two requests
+ * with one key the later waits here for the first to commit, then inserts nothing.
+ */
+async function insertMessage(db: Knex, message: NewMessage): Promise<boolean> {
+  const result: { rows: unknown[] } = await db.raw(
+    `with stored as (
+       insert into message (
+         id, account_id, application_id, recipient, channel, template_id, content, purpose,
+         idempotency_key, request_digest, status, send_at, expires_at, due_at, created_at, updated_at
+       ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       on conflict (application_id, idempotency_key) do nothing
+       returning id
+     )
+     select pg_notify('message_queued', '') from stored`,
+    [
+      message.id,
+      message.account.id,
+      message.applicationId,
+      message.to,
+      message.channel,
+      message.templateId,
+      JSON.stringify(message.content),
+      message.purpose,
+      message.idempotencyKey,
+      message.requestDigest,
+      firstStatus(message),
+      message.sendAt,
+      message.expiresAt,
+      message.sendAt,
+      message.createdAt,
+      message.createdAt,
+    ],
+  )
+  return result.rows.length === 1
+}
+
+/** Served by message_application_id_idempotency_key_key. */
+async function findByKey(
+  db: Knex,
+  applicationId: string,
+  idempotencyKey: string,
+): Promise<EarlierRequest | undefined> {
+  const row = await messages(db)
+    .where({
+      'message.application_id': applicationId,
+      'message.idempotency_key': idempotencyKey,
+    })
+    .first()
+  if (!row?.request_digest) return undefined
+  return { message: messageOf(row), requestDigest: row.request_digest }
+}
+
+async function findMessage(
+  db: Knex,
+  id: string,
+  accountIds: readonly number[],
+): Promise<Message | undefined> {
+  const row = await messages(db)
+    .where('message.id', id)
+    .whereIn('message.account_id', accountIds)
+    .first()
+  return row && messageOf(row)
+}
+
+/** Served by message_account_id_idx, or by message_recipient_idx when a person is named. */
+async function listMessages(db: Knex, filter: MessageFilter): Promise<readonly Message[]> {
+  const query = messages(db)
+    .whereIn('message.account_id', filter.accountIds)
+    .orderBy('message.id', 'desc')
+    .limit(filter.limit)
+  if (filter.to !== undefined) void query.where('message.recipient', filter.to)
+  if (filter.status !== undefined) void query.where('message.status', filter.status)
+  if (filter.channel !== undefined) void query.where('message.channel', filter.channel)
+  if (filter.createdAfter) void query.where('message.created_at', '>', filter.createdAfter)
+  if (filter.createdBefore) void query.where('message.created_at', '<', filter.createdBefore)
+  if (filter.beforeId !== undefined) void query.where('message.id', '<', filter.beforeId)
+  const rows = await query
+  return rows.map(messageOf)
+}
+
+/**
+ * A worker takes a message by a lease, and only then decides and calls; so a message without a live
+ * lease has no call under way, and none can begin once its status has changed.
+ */
+async function cancelMessage(
+  db: Knex,
+  id: string,
+  accountIds: readonly number[],
+): Promise<boolean> {
+  const cancelled = await db('message')
+    .where({ id })
+    .whereIn('account_id', accountIds)
+    .whereIn('status', ['scheduled', 'queued'])
+    .whereRaw('(leased_until is null or leased_until < clock_timestamp())')
+    // a call whose answer was lost may have delivered it: “cancelled” could be a lie
+    .whereNotExists(
+      db('attempt').whereRaw('attempt.message_id = message.id').where('attempt.outcome', 'unknown'),
+    )
+    .update({
+      status: 'cancelled',
+      lease_owner: null,
+      leased_until: null,
+      updated_at: db.raw('clock_timestamp()'),
+      finished_at: db.raw('clock_timestamp()'),
+    })
+  return cancelled === 1
+}
+
+/** Served by attempt_message_id_number_key. */
+async function findAttempts(db: Knex, messageId: string): Promise<readonly Attempt[]> {
+  const rows = await db('attempt')
+    .select<AttemptRow[]>(
+      'number',
+      'started_at',
+      'finished_at',
+      'outcome',
+      'errcode',
+      'errmsg',
+      'http_status',
+      'rid',
+      'msgid',
+      'evidence',
+    )
+    .where('message_id', messageId)
+    .orderBy('number')
+  return rows.map(attemptOf)
+}
+
+function messages(db: Knex) {
+  return db('message')
+    .join('account', 'account.id', 'message.account_id')
+    .select<MessageRow[]>(
+      'message.id',
+      'account.name as account',
+      'message.recipient',
+      'message.channel',
+      'message.template_id',
+      'message.purpose',
+      'message.request_digest',
+      'message.status',
+      'message.reason',
+      'message.missing_scope',
+      'message.send_at',
+      'message.expires_at',
+      'message.created_at',
+      'message.updated_at',
+      'message.finished_at',
+      'message.attempt_count',
+      'message.msgid',
+      'message.receipt_status',
+      'message.receipt_reason',
+      'message.receipt_at',
+    )
+}
+
+interface MessageRow {
+  readonly id: string
+  readonly account: string
+  readonly recipient: string | null
+  readonly channel: Channel
+  readonly template_id: string | null
+  readonly purpose: string | null
+  readonly request_digest: Buffer | null
+  readonly status: MessageStatus
+  readonly reason: string | null
+  readonly missing_scope: string | null
+  readonly send_at: Date
+  readonly expires_at: Date
+  readonly created_at: Date
+  readonly updated_at: Date
+  readonly finished_at: Date | null
+  readonly attempt_count: number
+  readonly msgid: string | null
+  readonly receipt_status: 'delivered' | 'not_delivered' | null
+  readonly receipt_reason: string | null
+  readonly receipt_at: Date | null
+}
+
+function messageOf(row: MessageRow): Message {
+  return {
+    id: row.id,
+    account: row.account,
+    to: row.recipient,
+    channel: row.channel,
+    templateId: row.template_id,
+    purpose: row.purpose,
+    status: row.status,
+    reason: row.reason,
+    missingScope: row.missing_scope,
+    sendAt: row.send_at,
+    expiresAt: row.expires_at,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    finishedAt: row.finished_at,
+    attemptCount: row.attempt_count,
+    msgid: row.msgid,
+    receipt: receiptOf(row),
+  }
+}
+
+function receiptOf(row: MessageRow): Message['receipt'] {
+  if (row.receipt_status === null || row.receipt_at === null) return null
+  return { status: row.receipt_status, reason: row.receipt_reason, at: row.receipt_at }
+}
+
+interface AttemptRow {
+  readonly number: number
+  readonly started_at: Date
+  readonly finished_at: Date | null
+  readonly outcome: AttemptOutcome | null
+  /** A bigint, so text; the platform's codes are small numbers. */
+  readonly errcode: string | null
+  readonly errmsg: string | null
+  readonly http_status: number | null
+  readonly rid: string | null
+  readonly msgid: string | null
+  readonly evidence: readonly string[]
+}
+
+function attemptOf(row: AttemptRow): Attempt {
+  return {
+    number: row.number,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+    outcome: row.outcome,
+    errcode: row.errcode === null ? null : Number(row.errcode),
+    errmsg: row.errmsg,
+    httpStatus: row.http_status,
+    rid: row.rid,
+    msgid: row.msgid,
+    evidence: row.evidence.map(String),
+  }
+}

@@ -1,0 +1,110 @@
+import type { Channel, Content } from '../wechat/channels.ts'
+
+/** What can have become of a message; docs/api.md says what each one means to an application. */
+export const MESSAGE_STATUSES = [
+  'scheduled',
+  'queued',
+  'sending',
+  'sent',
+  'delivered',
+  'not_delivered',
+  'blocked',
+  'refused',
+  'failed',
+  'expired',
+  'cancelled',
+  'unknown',
+] as const
+export type MessageStatus = (typeof MESSAGE_STATUSES)[number]
+
+/** Nothing more is done for a message in one of these; only a receipt may still say more. */
+const UNDER_WAY: ReadonlySet<MessageStatus> = new Set(['scheduled', 'queued', 'sending'])
+
+/** Whether the gateway has finished with a message of this status. */
+export function isFinal(status: MessageStatus): boolean {
+  return !UNDER_WAY.has(status)
+}
+
+/** An account as an application sees it. */
+export interface AccountRef {
+  readonly id: number
+  readonly name: string
+}
+
+/** A message that is to be stored. Times are instants; `sendAt` is never before `createdAt`. */
+export interface NewMessage {
+  readonly id: string
+  readonly account: AccountRef
+  /** null when an operator sends from the command line. */
+  readonly applicationId: string | null
+  readonly to: string
+  readonly channel: Channel
+  readonly templateId: string | null
+  readonly content: Content
+  readonly purpose: string | null
+  readonly idempotencyKey: string | null
+  /** SHA-256 of the request, to tell a repeat from another request under the same key. */
+  readonly requestDigest: Buffer
+  readonly sendAt: Date
+  readonly expiresAt: Date
+  readonly createdAt: Date
+}
+
+/** What the platform reported later about a message it had accepted. */
+export interface Receipt {
+  readonly status: 'delivered' | 'not_delivered'
+  readonly reason: string | null
+  readonly at: Date
+}
+
+/** A stored message, as applications may see it. */
+export interface Message {
+  readonly id: string
+  /** The account's name. */
+  readonly account: string
+  /** null once the person's data has been erased. */
+  readonly to: string | null
+  readonly channel: Channel
+  readonly templateId: string | null
+  readonly purpose: string | null
+  readonly status: MessageStatus
+  readonly reason: string | null
+  /** Of a blocked message: the consent that was not there. */
+  readonly missingScope: string | null
+  readonly sendAt: Date
+  readonly expiresAt: Date
+  readonly createdAt: Date
+  readonly updatedAt: Date
+  readonly finishedAt: Date | null
+  readonly attemptCount: number
+  /** The platform's id, all digits; null where the channel gives none. */
+  readonly msgid: string | null
+  readonly receipt: Receipt | null
+}
+
+export type AttemptOutcome = 'sent' | 'refused' | 'retry' | 'failed' | 'unknown'
+
+/** One call to the platform for a message. */
+export interface Attempt {
+  readonly number: number
+  readonly startedAt: Date
+  /** null while the call is under way. */
+  readonly finishedAt: Date | null
+  readonly outcome: AttemptOutcome | null
+  readonly errcode: number | null
+  readonly errmsg: string | null
+  readonly httpStatus: number | null
+  /** The platform's request id, which its own tools explain for seven days. */
+  readonly rid: string | null
+  readonly msgid: string | null
+  /** Ids of the ledger rows that allowed it. */
+  readonly evidence: readonly string[]
+}
+
+/** The status a message begins with. */
+export function firstStatus(times: {
+  readonly sendAt: Date
+  readonly createdAt: Date
+}): 'scheduled' | 'queued' {
+  return times.sendAt > times.createdAt ? 'scheduled' : 'queued'
+}

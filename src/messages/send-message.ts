@@ -1,0 +1,146 @@
+import type { Clock } from '../foundation/clock.ts'
+import { ConflictError, InvalidInputError, UnavailableError } from '../foundation/errors.ts'
+import { newId, personMark } from '../foundation/ids.ts'
+import type { Log } from '../foundation/log.ts'
+import { accountOf, type Caller } from './caller.ts'
+import type { MessageStore } from './message-store.ts'
+import { firstStatus, type Message, type NewMessage } from './message.ts'
+import { digestOf, planSchedule, readSendRequest, type SendRequest } from './send-request.ts'
+
+export interface SendDeps {
+  readonly store: Pick<MessageStore, 'insert' | 'findByKey'>
+  readonly clock: Clock
+  readonly log: Log
+  /** How long a message without `expires_at` may wait after it became due. */
+  readonly lifetimeHours: number
+}
+
+/** The answer to a send: what was stored, as it was at that moment. */
+export interface Acceptance {
+  readonly id: string
+  readonly account: string
+  readonly channel: Message['channel']
+  readonly status: 'scheduled' | 'queued'
+  readonly sendAt: Date
+  readonly expiresAt: Date
+  readonly createdAt: Date
+  /** Whether an earlier request with the same Idempotency-Key had already stored it. */
+  readonly replayed: boolean
+}
+
+/**
+ * Accepts one send: reads it, stores it and wakes the workers. The consent is not looked at here but
+ * when the message is due, because only then does the answer count.
+ *
+ * @param send.body what the JSON parser returned.
+ * @param send.idempotencyKey names this request among the application's own; the same key with the
+ *   same request gives the first answer again, however often and wherever it arrives.
+ * @throws InvalidInputError `invalid_request`; NotFoundError `account_not_found`; ConflictError
+ *   `idempotency_key_reused`
+ */
+export async function sendMessage(
+  deps: SendDeps,
+  send: {
+    readonly caller: Caller
+    readonly body: unknown
+    readonly idempotencyKey: string | null
+  },
+): Promise<Acceptance> {
+  const request = readSendRequest(send.body)
+  const account = accountOf(send.caller, request.account)
+  const requestDigest = digestOf(request)
+  const earlier = () => findEarlier(deps, { ...send, requestDigest })
+
+  const now = deps.clock.now()
+  const schedule = planSchedule(request, { now, lifetimeHours: deps.lifetimeHours })
+  if (schedule.kind === 'impossible') {
+    // A retry may come when the times of the first try have passed; it still has its answer.
+    const first = await earlier()
+    if (first) return first
+    throw new InvalidInputError('invalid_request', schedule.faults)
+  }
+
+  const message: NewMessage = {
+    ...whatToSend(request),
+    id: newId(now),
+    account,
+    applicationId: send.caller.id,
+    idempotencyKey: send.idempotencyKey,
+    requestDigest,
+    sendAt: schedule.sendAt,
+    expiresAt: schedule.expiresAt,
+    createdAt: now,
+  }
+  if (await deps.store.insert(message)) {
+    logAccepted(deps.log, send.caller, message)
+    return acceptanceOf({ ...message, account: account.name }, false)
+  }
+  const first = await earlier()
+  if (first) return first
+  throw new UnavailableError(
+    'request_interrupted',
+    'the message stored under this Idempotency-Key was removed at this moment; send the request again',
+  )
+}
+
+/**
+ * The answer that this key has had, when it named the same request.
+ *
+ * @throws ConflictError `idempotency_key_reused`
+ */
+async function findEarlier(
+  deps: SendDeps,
+  send: {
+    readonly caller: Caller
+    readonly idempotencyKey: string | null
+    readonly requestDigest: Buffer
+  },
+): Promise<Acceptance | undefined> {
+  if (send.idempotencyKey === null || send.caller.id === null) return undefined
+  const earlier = await deps.store.findByKey(send.caller.id, send.idempotencyKey)
+  if (!earlier) return undefined
+  if (!earlier.requestDigest.equals(send.requestDigest)) {
+    throw new ConflictError(
+      'idempotency_key_reused',
+      'this Idempotency-Key has been used for another request; use a new key for a new message',
+    )
+  }
+  return acceptanceOf(earlier.message, true)
+}
+
+function whatToSend(request: SendRequest) {
+  const { to, channel, templateId, content, purpose } = request
+  return { to, channel, templateId, content, purpose }
+}
+
+/** The first answer follows from what never changes, so a repeat gets it to the letter. */
+function acceptanceOf(
+  message: Pick<Message, 'id' | 'account' | 'channel' | 'sendAt' | 'expiresAt' | 'createdAt'>,
+  replayed: boolean,
+): Acceptance {
+  const { id, account, channel, sendAt, expiresAt, createdAt } = message
+  return {
+    id,
+    account,
+    channel,
+    status: firstStatus(message),
+    sendAt,
+    expiresAt,
+    createdAt,
+    replayed,
+  }
+}
+
+function logAccepted(log: Log, caller: Caller, message: NewMessage): void {
+  log.info(
+    {
+      message_id: message.id,
+      application: caller.name,
+      account: message.account.name,
+      channel: message.channel,
+      openid_hash: personMark(message.to),
+      status: firstStatus(message),
+    },
+    'message.accepted',
+  )
+}

@@ -1,0 +1,143 @@
+import { z } from 'zod'
+import type { Fault } from '../foundation/errors.ts'
+import { sha256 } from '../foundation/ids.ts'
+import {
+  CHANNELS,
+  CHANNEL_NAMES,
+  templateIdOf,
+  type Channel,
+  type Content,
+} from '../wechat/channels.ts'
+import { canonicalJson } from './canonical-json.ts'
+import { readInput } from './input-faults.ts'
+
+/** How far ahead a message may be scheduled: beyond it nobody remembers what was asked. */
+export const MAX_DAYS_AHEAD = 30
+
+const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+
+const UNKNOWN_FIELD =
+  'is not a field of a send; the fields are account, to, channel, content, purpose, send_at, expires_at'
+
+/** An instant with its offset, as a Date. Without an offset nobody could say which instant it is. */
+const instant = z.iso
+  .datetime({
+    offset: true,
+    error: 'must be an ISO 8601 time with an offset, such as 2026-03-01T09:00:00+08:00',
+  })
+  .transform((text) => new Date(text))
+
+const FIELDS = {
+  account: z
+    .string('must be the name of an account')
+    .min(1, 'must be the name of an account')
+    .max(64),
+  to: z
+    .string('must be the recipient, such as an openid')
+    .regex(/^[\x21-\x7e]{1,128}$/, 'must be 1 to 128 printable ASCII characters without spaces'),
+  purpose: z
+    .string('must be text that says what the message is for')
+    .min(1, 'must not be empty; leave it out instead')
+    .max(200, 'must be at most 200 characters')
+    .optional(),
+  send_at: instant.optional(),
+  expires_at: instant.optional(),
+}
+
+/** The body of a send through one channel. */
+function sendThrough<Name extends Channel>(channel: Name) {
+  return z.strictObject(
+    { ...FIELDS, channel: z.literal(channel), content: CHANNELS[channel].content },
+    { error: (issue) => (issue.code === 'unrecognized_keys' ? UNKNOWN_FIELD : undefined) },
+  )
+}
+
+/** The body of `POST /v1/messages` and of `POST /v1/messages:check`. */
+export const sendRequestSchema = z.discriminatedUnion(
+  'channel',
+  [
+    sendThrough('template_message'),
+    sendThrough('subscription_message'),
+    sendThrough('customer_service_message'),
+  ],
+  { error: notASend },
+)
+
+function notASend(issue: z.core.$ZodRawIssue): string {
+  return issue.code === 'invalid_union'
+    ? `must be one of ${CHANNEL_NAMES.join(', ')}`
+    : 'must be a JSON object'
+}
+
+/** A send as an application asked for it, valid in itself; the times are still to be looked at. */
+export interface SendRequest {
+  readonly account: string
+  readonly to: string
+  readonly channel: Channel
+  readonly content: Content
+  readonly templateId: string | null
+  readonly purpose: string | null
+  readonly sendAt: Date | null
+  readonly expiresAt: Date | null
+}
+
+/**
+ * Reads the body of a send; every rule that does not depend on the time of day is checked here.
+ *
+ * @param body what the JSON parser returned.
+ * @throws InvalidInputError `invalid_request`, one fault per field.
+ */
+export function readSendRequest(body: unknown): SendRequest {
+  const read = readInput(sendRequestSchema, body, 'invalid_request')
+  return {
+    account: read.account,
+    to: read.to,
+    channel: read.channel,
+    content: read.content,
+    templateId: templateIdOf(read.content),
+    purpose: read.purpose ?? null,
+    sendAt: read.send_at ?? null,
+    expiresAt: read.expires_at ?? null,
+  }
+}
+
+/**
+ * SHA-256 of what was asked. The order of keys, white space, the offset in which a time was written
+ * and the hour of the request do not matter, so a retry has the digest of the first try.
+ */
+export function digestOf(request: SendRequest): Buffer {
+  return sha256(canonicalJson(request))
+}
+
+/** When a message is due and when it is too late; or why the times cannot be. */
+export type Schedule =
+  | { readonly kind: 'planned'; readonly sendAt: Date; readonly expiresAt: Date }
+  | { readonly kind: 'impossible'; readonly faults: readonly Fault[] }
+
+/**
+ * The times of a send. A `send_at` that has passed means now; without `expires_at` a message may
+ * wait for `lifetimeHours` after it became due.
+ */
+export function planSchedule(
+  request: Pick<SendRequest, 'sendAt' | 'expiresAt'>,
+  limits: { readonly now: Date; readonly lifetimeHours: number },
+): Schedule {
+  const { now, lifetimeHours } = limits
+  const sendAt = request.sendAt !== null && request.sendAt > now ? request.sendAt : now
+  const expiresAt = request.expiresAt ?? new Date(sendAt.getTime() + lifetimeHours * HOUR_MS)
+
+  const faults: Fault[] = []
+  if (sendAt.getTime() - now.getTime() > MAX_DAYS_AHEAD * DAY_MS) {
+    faults.push({ field: 'send_at', rule: `must be at most ${MAX_DAYS_AHEAD} days ahead` })
+  }
+  if (expiresAt <= sendAt) {
+    faults.push({ field: 'expires_at', rule: 'must be later than send_at and later than now' })
+  } else if (expiresAt.getTime() - sendAt.getTime() > MAX_DAYS_AHEAD * DAY_MS) {
+    faults.push({
+      field: 'expires_at',
+      rule: `must be at most ${MAX_DAYS_AHEAD} days after the message is due`,
+    })
+  }
+  return faults.length > 0 ? { kind: 'impossible', faults } : { kind: 'planned', sendAt, expiresAt }
+}
