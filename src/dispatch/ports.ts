@@ -1,0 +1,15 @@
+import type { Account } from '../accounts/account.ts'
+
+/** A token to call with, or why there is none and until when nobody should ask again. */
+export type TokenAnswer =
+  | { readonly kind: 'token'; readonly token: string; readonly version: string }
+  | { readonly kind: 'unavailable'; readonly reason: string; readonly until: Date }
+
+/** What the dispatcher needs of the token keeper. */
+export interface Tokens {
+  getToken(account: Account): Promise<TokenAnswer>
+  reportRejected(account: Account, version: string): Promise<void>
+}
+
+/** Finds the account of a claimed message; undefined when it has been disabled or removed. */
+export type FindAccountById = (id: number) => Promise<Account | undefined>

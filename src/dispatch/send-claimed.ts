@@ -1,0 +1,178 @@
+import { DECISION_VALID_MS } from '../consent/settle-calls.ts'
+import type { Clock } from '../foundation/clock.ts'
+import { describeError } from '../foundation/errors.ts'
+import { buildRequest } from '../wechat/channels.ts'
+import { BEGUN_TOO_LATE, type CallOutcome, type PlatformClient } from '../wechat/platform-client.ts'
+import type { BeginDecision, ClaimedMessage, EndedAttempt } from './dispatch-store.ts'
+import { endOfCall, type AttemptEnd, type FinishedCall } from './outcome.ts'
+import type { FindAccountById, Tokens } from './ports.ts'
+import {
+  fieldsOf,
+  reportAttempt,
+  reportNotBegun,
+  type ReportParts,
+  type Send,
+} from './report-send.ts'
+import { nextTry, type RetryCause } from './retry-schedule.ts'
+
+/** What sending one claimed message takes. The three writes are gathered by the dispatcher. */
+export interface SendParts extends ReportParts {
+  readonly findAccount: FindAccountById
+  readonly tokens: Tokens
+  readonly client: Pick<PlatformClient, 'call'>
+  readonly begin: (messageId: string) => Promise<BeginDecision>
+  /** Answers what the message has become: an early receipt may have said more than the call. */
+  readonly finish: (ended: EndedAttempt) => Promise<string | null>
+  readonly release: (messageId: string, dueAt: Date | null) => Promise<void>
+  readonly pause: (message: ClaimedMessage, end: AttemptEnd) => Promise<void>
+  readonly random: () => number
+}
+
+/** The longest we look away from a message whose token is not to be had; the breaker may end sooner. */
+const LONGEST_TOKEN_WAIT_MS = 60_000
+
+/** About one call of the platform; up to twice as long, so that several do not meet again. */
+const BUSY_WAIT_MS = 50
+
+/**
+ * Sends one claimed message: token, then consent and attempt in one statement, then at once the
+ * platform call, then its outcome with all that follows.
+ */
+export async function sendClaimed(parts: SendParts, message: ClaimedMessage): Promise<void> {
+  const account = await parts.findAccount(message.accountId)
+  if (!account) return parts.release(message.id, later(parts.clock, LONGEST_TOKEN_WAIT_MS))
+
+  const send: Send = { message, account }
+  const token = await parts.tokens.getToken(account)
+  if (token.kind === 'unavailable') return waitForToken(parts, send, token)
+
+  const askedMs = parts.clock.monotonicMs()
+  const decision = await parts.begin(message.id)
+  if (decision.kind === 'busy') return waitForPerson(parts, message)
+  if (decision.kind !== 'begun') return reportNotBegun(parts, send, decision)
+
+  const startedAt = parts.clock.now()
+  const call = await callInTime(parts, message, { askedMs, accessToken: token.token })
+  const end = call
+    ? endOfCall(finishedCall(parts, message, { call, startedAt }))
+    : lateDecision(parts)
+  await tellTheAccount(parts, send, { end, tokenVersion: token.version })
+  const status = await parts.finish({
+    attemptId: decision.attemptId,
+    accountId: message.accountId,
+    recipient: message.recipient,
+    end,
+  })
+  const { attemptId: id, number } = decision
+  reportAttempt(parts, send, { id, number, end, status: status ?? end.status, startedAt })
+}
+
+/**
+ * Makes the call, unless the decision has grown too old: an opt-out that came after it waits only
+ * for calls that began within the decision's validity (promise P4).
+ */
+async function callInTime(
+  parts: SendParts,
+  message: ClaimedMessage,
+  begun: { readonly askedMs: number; readonly accessToken: string },
+): Promise<CallOutcome | null> {
+  const { clock, metrics } = parts
+  const startedMs = clock.monotonicMs()
+  if (startedMs - begun.askedMs > DECISION_VALID_MS) return null
+  const request = buildRequest({
+    channel: message.channel,
+    to: message.recipient,
+    content: message.content,
+    clientMsgId: message.id,
+  })
+  const outcome = await parts.client.call({
+    ...request,
+    accessToken: begun.accessToken,
+    beginBeforeMs: begun.askedMs + DECISION_VALID_MS,
+  })
+  metrics.attemptSeconds.observe(
+    { channel: message.channel },
+    (clock.monotonicMs() - startedMs) / 1000,
+  )
+  return outcome.kind === 'not_sent' && outcome.reason === BEGUN_TOO_LATE ? null : outcome
+}
+
+/**
+ * What an answer says about the account: a dead token, a channel that rests. Told before the message
+ * is due again, so that its next try meets it; but the answer itself is recorded whatever happens.
+ */
+async function tellTheAccount(
+  parts: SendParts,
+  send: Send,
+  told: { readonly end: AttemptEnd; readonly tokenVersion: string },
+): Promise<void> {
+  try {
+    if (told.end.tokenRejected) await parts.tokens.reportRejected(send.account, told.tokenVersion)
+    if (told.end.pause) await parts.pause(send.message, told.end)
+  } catch (error) {
+    parts.log.error({ ...fieldsOf(send), error: describeError(error) }, 'dispatch.account_not_told')
+  }
+}
+
+function finishedCall(
+  { clock, random }: SendParts,
+  message: ClaimedMessage,
+  { call, startedAt }: { readonly call: CallOutcome; readonly startedAt: Date },
+): FinishedCall {
+  return {
+    channel: message.channel,
+    templateId: message.templateId,
+    call,
+    startedAt,
+    now: clock.now(),
+    triesFor: (cause: RetryCause) =>
+      message.earlier.filter((attempt) => attempt.cause === cause).length + 1,
+    firstAttemptAt: message.earlier[0]?.startedAt ?? startedAt,
+    expiresAt: message.expiresAt,
+    random: random(),
+  }
+}
+
+/** The process was held up between the decision and the call: nothing was sent; ask again. */
+function lateDecision({ clock }: SendParts): AttemptEnd {
+  return {
+    outcome: 'retry',
+    status: 'queued',
+    reason: 'late_decision',
+    dueAt: nextTry({ cause: 'late_decision', tries: 1, now: clock.now(), random: 0 }),
+    errcode: null,
+    errmsg: null,
+    httpStatus: null,
+    rid: null,
+    msgid: null,
+    credit: 'returned',
+    changes: [],
+    pause: null,
+    tokenRejected: false,
+    cause: 'late_decision',
+  }
+}
+
+async function waitForToken(
+  parts: SendParts,
+  send: Send,
+  token: { readonly reason: string; readonly until: Date },
+): Promise<void> {
+  const latest = later(parts.clock, LONGEST_TOKEN_WAIT_MS)
+  const dueAt = token.until < latest ? token.until : latest
+  parts.log.warn(
+    { ...fieldsOf(send), reason: token.reason, due_at: dueAt },
+    'dispatch.waits_for_token',
+  )
+  await parts.release(send.message.id, dueAt)
+}
+
+/** Another message to this person is on its way; its answer may decide about this one. */
+function waitForPerson(parts: SendParts, message: ClaimedMessage): Promise<void> {
+  const waitMs = BUSY_WAIT_MS * (1 + parts.random())
+  return parts.release(message.id, later(parts.clock, waitMs))
+}
+
+function later(clock: Clock, ms: number): Date {
+  return new Date(clock.now().getTime() + ms)
+}
