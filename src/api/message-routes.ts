@@ -1,0 +1,201 @@
+import type { Clock } from '../foundation/clock.ts'
+import { InvalidInputError } from '../foundation/errors.ts'
+import { isId } from '../foundation/ids.ts'
+import type { Metrics } from '../foundation/metrics.ts'
+import { accountIdsOf, accountOf } from '../messages/caller.ts'
+import { cancelMessage } from '../messages/cancel-message.ts'
+import { checkSend, type DecideSend } from '../messages/check-send.ts'
+import { findMessage } from '../messages/find-message.ts'
+import { readInput } from '../messages/input-faults.ts'
+import type { MessageStore } from '../messages/message-store.ts'
+import type { Attempt, Message } from '../messages/message.ts'
+import { sendMessage, type Acceptance } from '../messages/send-message.ts'
+import { decodeCursor, pageOf } from './cursor.ts'
+import { param, type Answer, type Call, type Route } from './route.ts'
+import { messageQuery } from './schemas.ts'
+
+export interface MessageRouteDeps {
+  readonly messages: MessageStore
+  readonly decide: DecideSend
+  readonly metrics: Metrics
+  readonly clock: Clock
+  /** How long a message without `expires_at` may wait after it became due. */
+  readonly lifetimeHours: number
+}
+
+/** Asking for sends, and asking what became of them. */
+export function messageRoutes(deps: MessageRouteDeps): readonly Route[] {
+  return [
+    {
+      method: 'post',
+      path: '/v1/messages',
+      operationId: 'sendMessage',
+      summary: 'Ask for one send',
+      body: 'SendRequest',
+      idempotent: true,
+      answer: { status: 202, schema: 'Acceptance' },
+      problems: [400, 404, 409, 413, 415, 503],
+      handle: (call) => postMessage(deps, call),
+    },
+    {
+      method: 'post',
+      path: '/v1/messages:check',
+      operationId: 'checkMessage',
+      summary: 'May this be sent? Nothing is sent or stored',
+      body: 'SendRequest',
+      answer: { status: 200, schema: 'SendDecision' },
+      problems: [400, 404, 413, 415, 503],
+      handle: (call) => postCheck(deps, call),
+    },
+    {
+      method: 'get',
+      path: '/v1/messages',
+      operationId: 'listMessages',
+      summary: 'Messages, newest first',
+      query: messageQuery,
+      answer: { status: 200, schema: 'MessageList' },
+      problems: [400, 404, 503],
+      handle: (call) => getMessages(deps, call),
+    },
+    {
+      method: 'get',
+      path: '/v1/messages/{id}',
+      operationId: 'getMessage',
+      summary: 'One message with every attempt made for it',
+      answer: { status: 200, schema: 'MessageWithAttempts' },
+      problems: [404, 503],
+      handle: (call) => getMessage(deps, call),
+    },
+    {
+      method: 'post',
+      path: '/v1/messages/{id}/cancel',
+      operationId: 'cancelMessage',
+      summary: 'Cancel a message that has not begun',
+      answer: { status: 200, schema: 'Message' },
+      problems: [404, 409, 503],
+      handle: (call) => postCancel(deps, call),
+    },
+  ]
+}
+
+async function postMessage(deps: MessageRouteDeps, call: Call): Promise<Answer> {
+  const acceptance = await sendMessage(
+    { ...deps, store: deps.messages, log: call.log },
+    {
+      caller: call.application,
+      body: call.body,
+      idempotencyKey: readIdempotencyKey(call.idempotencyKey),
+    },
+  )
+  return {
+    status: 202,
+    body: acceptanceBody(acceptance),
+    headers: {
+      location: `/v1/messages/${acceptance.id}`,
+      ...(acceptance.replayed && { 'idempotent-replayed': 'true' }),
+    },
+  }
+}
+
+function readIdempotencyKey(header: string | undefined): string | null {
+  if (header === undefined) return null
+  if (/^[\x21-\x7e]{1,255}$/.test(header)) return header
+  throw new InvalidInputError('invalid_request', [
+    {
+      field: 'Idempotency-Key',
+      rule: 'must be 1 to 255 printable ASCII characters without spaces, such as a UUID',
+    },
+  ])
+}
+
+async function postCheck(deps: MessageRouteDeps, call: Call): Promise<Answer> {
+  const { allowed, reason, scope, evidence } = await checkSend(deps, {
+    caller: call.application,
+    body: call.body,
+  })
+  return { status: 200, body: { allowed, reason, scope, evidence } }
+}
+
+async function getMessages(deps: MessageRouteDeps, call: Call): Promise<Answer> {
+  const query = readInput(messageQuery, call.query, 'invalid_query')
+  const found = await deps.messages.list({
+    accountIds:
+      query.account === undefined
+        ? accountIdsOf(call.application)
+        : [accountOf(call.application, query.account).id],
+    to: query.to,
+    status: query.status,
+    channel: query.channel,
+    createdAfter: query.created_after,
+    createdBefore: query.created_before,
+    beforeId: query.cursor === undefined ? undefined : decodeCursor(query.cursor, isId),
+    limit: query.limit + 1,
+  })
+  const { page, nextCursor } = pageOf(found, query.limit)
+  return { status: 200, body: { messages: page.map(messageBody), next_cursor: nextCursor } }
+}
+
+async function getMessage(deps: MessageRouteDeps, call: Call): Promise<Answer> {
+  const wanted = { caller: call.application, id: param(call, 'id') }
+  const message = await findMessage(deps.messages, wanted)
+  const attempts = await deps.messages.attemptsOf(message.id)
+  return { status: 200, body: { ...messageBody(message), attempts: attempts.map(attemptBody) } }
+}
+
+async function postCancel(deps: MessageRouteDeps, call: Call): Promise<Answer> {
+  const message = await cancelMessage(
+    { store: deps.messages, metrics: deps.metrics, log: call.log },
+    { caller: call.application, id: param(call, 'id') },
+  )
+  return { status: 200, body: messageBody(message) }
+}
+
+function acceptanceBody(acceptance: Acceptance) {
+  return {
+    id: acceptance.id,
+    account: acceptance.account,
+    channel: acceptance.channel,
+    status: acceptance.status,
+    reason: null,
+    send_at: acceptance.sendAt,
+    expires_at: acceptance.expiresAt,
+    created_at: acceptance.createdAt,
+  }
+}
+
+function messageBody(message: Message) {
+  return {
+    id: message.id,
+    account: message.account,
+    to: message.to,
+    channel: message.channel,
+    template_id: message.templateId,
+    purpose: message.purpose,
+    status: message.status,
+    reason: message.reason,
+    missing_scope: message.missingScope,
+    msgid: message.msgid,
+    receipt: message.receipt,
+    attempt_count: message.attemptCount,
+    send_at: message.sendAt,
+    expires_at: message.expiresAt,
+    created_at: message.createdAt,
+    updated_at: message.updatedAt,
+    finished_at: message.finishedAt,
+  }
+}
+
+function attemptBody(attempt: Attempt) {
+  return {
+    number: attempt.number,
+    started_at: attempt.startedAt,
+    finished_at: attempt.finishedAt,
+    outcome: attempt.outcome,
+    errcode: attempt.errcode,
+    errmsg: attempt.errmsg,
+    http_status: attempt.httpStatus,
+    rid: attempt.rid,
+    msgid: attempt.msgid,
+    evidence: attempt.evidence,
+  }
+}

@@ -1,0 +1,120 @@
+import { STATUS_CODES } from 'node:http'
+import { z } from 'zod'
+import type { RouteFacts } from './route.ts'
+import { SCHEMAS, type SchemaName } from './schemas.ts'
+
+type Json = Readonly<Record<string, unknown>>
+
+/** The document itself; the one route under /v1 that needs no key. */
+export const OPENAPI_ROUTE: RouteFacts = {
+  method: 'get',
+  path: '/v1/openapi.json',
+  operationId: 'getOpenApi',
+  summary: 'This document',
+  open: true,
+  answer: { status: 200, schema: 'OpenApiDocument' },
+  problems: [],
+}
+
+/** The OpenAPI 3.1 document of these routes; shapes come from the schemas that check them. */
+export function openApiDocument(routes: readonly RouteFacts[]): Json {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'wechat-consent-gateway',
+      version: '1',
+      description: 'Consent-aware sends through WeChat accounts. docs/api.md explains each route.',
+    },
+    security: [{ applicationKey: [] }],
+    paths: pathsOf(routes),
+    components: {
+      securitySchemes: { applicationKey: { type: 'http', scheme: 'bearer' } },
+      schemas: Object.fromEntries(
+        Object.entries(SCHEMAS).map(([name, schema]) => [name, jsonSchema(schema, ioOf(name))]),
+      ),
+    },
+  }
+}
+
+/** The shapes of requests; all others are answers. */
+const REQUESTS: ReadonlySet<string> = new Set<SchemaName>(['SendRequest', 'OptOut', 'OptIn'])
+
+function ioOf(name: string): 'input' | 'output' {
+  return REQUESTS.has(name) ? 'input' : 'output'
+}
+
+function pathsOf(routes: readonly RouteFacts[]): Json {
+  const paths: Record<string, Record<string, Json>> = {}
+  for (const route of routes) {
+    paths[route.path] = { ...paths[route.path], [route.method]: operation(route) }
+  }
+  return paths
+}
+
+function operation(route: RouteFacts): Json {
+  return {
+    operationId: route.operationId,
+    summary: route.summary,
+    ...(route.open && { security: [] }),
+    parameters: [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)],
+    ...(route.body && { requestBody: { required: true, content: content(route.body) } }),
+    responses: {
+      [route.answer.status]: {
+        description: STATUS_CODES[route.answer.status],
+        content: content(route.answer.schema),
+      },
+      ...Object.fromEntries(problemsOf(route).map((status) => [status, problem(status)])),
+    },
+  }
+}
+
+function problemsOf(route: RouteFacts): readonly number[] {
+  return route.open ? [...route.problems, 500] : [...route.problems, 401, 500]
+}
+
+function content(schema: SchemaName, type = 'application/json'): Json {
+  return { [type]: { schema: { $ref: `#/components/schemas/${schema}` } } }
+}
+
+function problem(status: number): Json {
+  return {
+    description: STATUS_CODES[status],
+    content: content('Problem', 'application/problem+json'),
+  }
+}
+
+function pathParameters(route: RouteFacts): Json[] {
+  return [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }))
+}
+
+function queryParameters(route: RouteFacts): Json[] {
+  if (!route.query) return []
+  return Object.entries(route.query.shape).map(([name, schema]) => ({
+    name,
+    in: 'query',
+    required: false,
+    schema: jsonSchema(schema, 'input'),
+  }))
+}
+
+function headerParameters(route: RouteFacts): Json[] {
+  const idempotencyKey = {
+    name: 'Idempotency-Key',
+    in: 'header',
+    required: false,
+    description: 'Names this request: repeated with the same key it is answered, not done, again.',
+    schema: { type: 'string', minLength: 1, maxLength: 255 },
+  }
+  return route.idempotent ? [idempotencyKey] : []
+}
+
+function jsonSchema(schema: z.core.$ZodType, io: 'input' | 'output'): Json {
+  const shape = z.toJSONSchema(schema, { io })
+  delete shape.$schema
+  return shape
+}

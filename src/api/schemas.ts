@@ -1,0 +1,206 @@
+import { z } from 'zod'
+import { MESSAGE_STATUSES } from '../messages/message.ts'
+import { sendRequestSchema } from '../messages/send-request.ts'
+import { CHANNEL_NAMES } from '../wechat/channels.ts'
+
+/** Every shape that goes in or out, by its name in the OpenAPI document. */
+
+const instant = z.iso.datetime().describe('ISO 8601, UTC')
+const nullable = <Schema extends z.ZodType>(schema: Schema) => z.union([schema, z.null()])
+
+const status = z.enum(MESSAGE_STATUSES)
+const channel = z.enum(CHANNEL_NAMES)
+const messageId = z.uuid()
+
+/** Of the path of the consent routes: an openid. */
+export const subjectSchema = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,128}$/, 'must be 1 to 128 printable ASCII characters without spaces')
+
+const reason = z
+  .string('must be text that says why; it is kept in the ledger')
+  .trim()
+  .min(1, 'must not be empty; it is kept in the ledger')
+  .max(500, 'must be at most 500 characters')
+
+const scope = z
+  .string('must be a scope, such as follow, template:<id> or everything')
+  .min(1, 'must be a scope, such as follow, template:<id> or everything')
+  .max(160, 'must be at most 160 characters')
+
+const acceptance = z.strictObject({
+  id: messageId,
+  account: z.string(),
+  channel,
+  status: z.enum(['scheduled', 'queued']),
+  reason: z.null(),
+  send_at: instant,
+  expires_at: instant,
+  created_at: instant,
+})
+
+const message = z.strictObject({
+  id: messageId,
+  account: z.string(),
+  to: nullable(z.string()).describe('null once the data of the person has been erased'),
+  channel,
+  template_id: nullable(z.string()),
+  purpose: nullable(z.string()),
+  status,
+  reason: nullable(z.string()),
+  missing_scope: nullable(z.string()).describe(
+    'of a blocked message: the consent that was not there',
+  ),
+  msgid: nullable(z.string()).describe("the platform's id, all digits"),
+  receipt: nullable(
+    z.strictObject({
+      status: z.enum(['delivered', 'not_delivered']),
+      reason: nullable(z.string()),
+      at: instant,
+    }),
+  ),
+  attempt_count: z.int(),
+  send_at: instant,
+  expires_at: instant,
+  created_at: instant,
+  updated_at: instant,
+  finished_at: nullable(instant),
+})
+
+const attempt = z.strictObject({
+  number: z.int(),
+  started_at: instant,
+  finished_at: nullable(instant),
+  outcome: nullable(z.enum(['sent', 'refused', 'retry', 'failed', 'unknown'])),
+  errcode: nullable(z.int()),
+  errmsg: nullable(z.string()),
+  http_status: nullable(z.int()),
+  rid: nullable(z.string()),
+  msgid: nullable(z.string()),
+  evidence: z.array(z.string()).describe('ids of the ledger rows that allowed it'),
+})
+
+const nextCursor = nullable(z.string()).describe(
+  'for the query field `cursor`; null on the last page',
+)
+
+const ledgerEntry = z.strictObject({
+  ledger_id: z.string(),
+  scope: z.string(),
+  change: z.enum(['granted', 'revoked', 'suppressed', 'reserved', 'spent', 'returned']),
+  effective_at: instant,
+  recorded_at: instant,
+  kind: z.string().describe('what says so: event, attempt, api, operator, sync, import or report'),
+  event_id: nullable(z.string()),
+  attempt_id: nullable(z.string()),
+  actor: nullable(z.string()),
+  reason: z.string(),
+  credits: nullable(z.int()),
+  expires_at: nullable(instant),
+})
+
+const consent = z.strictObject({
+  scope: z.string(),
+  state: z.enum(['granted', 'revoked', 'suppressed']),
+  effective_at: instant,
+  live: z.boolean().describe('whether a send may rely on it at this moment'),
+  credits: nullable(z.int()),
+  expires_at: nullable(instant),
+  evidence: ledgerEntry,
+})
+
+const event = z.strictObject({
+  id: z.string(),
+  account: z.string(),
+  kind: z.string(),
+  name: z.string(),
+  subject: nullable(z.string()),
+  occurred_at: instant,
+  received_at: instant,
+  erased_at: nullable(instant),
+  document: z
+    .string()
+    .optional()
+    .describe('only with include=document; empty once the person has been erased'),
+})
+
+export const SCHEMAS = {
+  SendRequest: sendRequestSchema,
+  Acceptance: acceptance,
+  Message: message,
+  MessageWithAttempts: message.extend({ attempts: z.array(attempt) }),
+  MessageList: z.strictObject({ messages: z.array(message), next_cursor: nextCursor }),
+  SendDecision: z.strictObject({
+    allowed: z.boolean(),
+    reason: nullable(z.string()),
+    scope: nullable(z.string()),
+    evidence: z.array(z.string()),
+  }),
+  ConsentView: z.strictObject({
+    account: z.string(),
+    subject: z.string(),
+    consents: z.array(consent),
+    history: z.array(ledgerEntry).describe('newest first'),
+  }),
+  OptOut: z.strictObject({ scope: scope.default('everything'), reason }, { error: unknownField }),
+  OptIn: z.strictObject({ scope, reason }, { error: unknownField }),
+  EventList: z.strictObject({ events: z.array(event), next_cursor: nextCursor }),
+  AccessToken: z.strictObject({ access_token: z.string(), expires_at: instant }),
+  OpenApiDocument: z.looseObject({ openapi: z.literal('3.1.0') }),
+  Problem: z.looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    code: z.string().describe('stable; decide by it'),
+    detail: z.string().describe('for people'),
+    request_id: z.string(),
+    faults: z.array(z.strictObject({ field: z.string(), rule: z.string() })).optional(),
+    message_status: status.optional(),
+  }),
+} as const satisfies Record<string, z.ZodType>
+
+export type SchemaName = keyof typeof SCHEMAS
+
+const limit = z.coerce
+  .number('must be a whole number from 1 to 200')
+  .int('must be a whole number from 1 to 200')
+  .min(1, 'must be a whole number from 1 to 200')
+  .max(200, 'must be a whole number from 1 to 200')
+  .default(50)
+
+const cursor = z.string('must be given once').max(200).optional()
+
+const queryInstant = z.iso
+  .datetime({ offset: true, error: 'must be an ISO 8601 time with an offset; write + as %2B' })
+  .transform((text) => new Date(text))
+  .optional()
+
+export const messageQuery = z.strictObject(
+  {
+    account: z.string('must be given once').optional(),
+    to: subjectSchema.optional(),
+    status: z.enum(MESSAGE_STATUSES, `must be one of ${MESSAGE_STATUSES.join(', ')}`).optional(),
+    channel: z.enum(CHANNEL_NAMES, `must be one of ${CHANNEL_NAMES.join(', ')}`).optional(),
+    created_after: queryInstant,
+    created_before: queryInstant,
+    cursor,
+    limit,
+  },
+  { error: unknownField },
+)
+
+export const eventQuery = z.strictObject(
+  {
+    account: z.string('must be given once').optional(),
+    kind: z.string('must be given once').max(128).optional(),
+    subject: subjectSchema.optional(),
+    include: z.literal('document', 'can only be `document`').optional(),
+    cursor,
+    limit,
+  },
+  { error: unknownField },
+)
+
+function unknownField(issue: z.core.$ZodRawIssue): string | undefined {
+  return issue.code === 'unrecognized_keys' ? 'is not a field of this request' : undefined
+}

@@ -1,0 +1,110 @@
+import express, { type Express } from 'express'
+import type { Knex } from 'knex'
+import request from 'supertest'
+import { createApi } from '../../src/api/api.ts'
+import type { TokenReading } from '../../src/api/token-routes.ts'
+import { createApplicationStore } from '../../src/applications/application-store.ts'
+import { decideSend } from '../../src/consent/consent-store.ts'
+import { createConsents } from '../../src/consent/consents.ts'
+import { listEvents } from '../../src/events/event-store.ts'
+import type { Clock } from '../../src/foundation/clock.ts'
+import { createLog } from '../../src/foundation/log.ts'
+import { createMetrics, type Metrics } from '../../src/foundation/metrics.ts'
+import { createMessageStore } from '../../src/messages/message-store.ts'
+
+/** The API on a real database, as compose builds it, with its log lines and a clock to move. */
+export interface ServedApi {
+  readonly app: Express
+  readonly lines: () => readonly Record<string, unknown>[]
+  readonly metrics: Metrics
+  readonly applications: ReturnType<typeof createApplicationStore>
+  /** Moves the clock of this process ahead. */
+  passSeconds(seconds: number): void
+  /** What the account's token is; the platform client has its own tests. */
+  setToken(reading: TokenReading): void
+}
+
+export function serveApi(db: Knex): ServedApi {
+  const lines: string[] = []
+  const log = createLog('debug', { write: (line: string) => void lines.push(line) })
+  const metrics = createMetrics()
+  let aheadMs = 0
+  const clock: Clock = {
+    now: () => new Date(Date.now() + aheadMs),
+    monotonicMs: () => performance.now() + aheadMs,
+  }
+  let token: TokenReading = { kind: 'unavailable', reason: 'not_fetched', retryAt: null }
+  const applications = createApplicationStore({ db, clock })
+  const app = express()
+  app.use(
+    createApi({
+      authenticate: async (key) => {
+        const found = await applications.authenticate(key)
+        if (!found) return undefined
+        const accounts = found.accountIds.map((id, at) => ({
+          id,
+          name: found.accountNames[at] ?? '',
+        }))
+        return { id: found.id, name: found.name, accounts }
+      },
+      messages: createMessageStore(db),
+      decide: (question) => decideSend(db, question),
+      consents: createConsents({ db, clock, settle: () => Promise.resolve() }),
+      listEvents: (filter) => listEvents(db, filter),
+      readToken: () => Promise.resolve(token),
+      lifetimeHours: 24,
+      metrics,
+      clock,
+      log,
+    }),
+  )
+  return {
+    app,
+    lines: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>),
+    metrics,
+    applications,
+    passSeconds: (seconds) => {
+      aheadMs += seconds * 1000
+    },
+    setToken: (reading) => {
+      token = reading
+    },
+  }
+}
+
+/** An account's row; its secrets play no part here. */
+export async function addAccount(db: Knex, name: string): Promise<{ id: number; name: string }> {
+  const [row] = await db('account')
+    .insert({
+      name,
+      kind: 'official_account',
+      app_id: `wx${name}`,
+      original_id: `gh_${name}`,
+      mode: 'safe',
+      created_at: new Date(),
+      updated_at: new Date(),
+    })
+    .returning<{ id: number }[]>('id')
+  if (!row) throw new Error('no account was inserted')
+  return { id: row.id, name }
+}
+
+/** A valid send; break one thing at a time. */
+export function templateSend(changes: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    account: 'acme',
+    to: 'o_invented_openid_1',
+    channel: 'template_message',
+    content: { template_id: 'T1', data: { thing1: { value: 'Tea' } } },
+    ...changes,
+  }
+}
+
+/** Requests of one application. */
+export function clientOf(app: Express, key: string) {
+  const authorization = `Bearer ${key}`
+  return {
+    get: (path: string) => request(app).get(path).set('authorization', authorization),
+    post: (path: string) => request(app).post(path).set('authorization', authorization),
+  }
+}
