@@ -1,0 +1,14 @@
+import type { Command } from './command.ts'
+
+export const accountReseal: Command = {
+  name: 'account reseal',
+  summary: {
+    en: 'Seal every secret again under the current (first) master key.',
+    zh: '用当前（第一个）主密钥重新加密所有密钥。',
+  },
+
+  async run({ say, output, withGateway }) {
+    const counts = await withGateway(({ parts }) => parts.accounts.resealAll())
+    output.answer(counts, say('resealed', counts))
+  },
+}

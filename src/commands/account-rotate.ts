@@ -1,0 +1,69 @@
+import { readRotation } from '../accounts/account-input.ts'
+import { valueOf } from '../accounts/account-rules.ts'
+import type { Command } from './command.ts'
+import { readTyped } from './typed-secret.ts'
+
+export const accountRotate: Command = {
+  name: 'account rotate',
+  summary: {
+    en: 'Put new secrets in place; the callback key before stays accepted until it is dropped.',
+    zh: '更换密钥；旧的回调密钥在删除之前仍可使用。',
+  },
+  words: ['NAME'],
+  options: {
+    token: {
+      type: 'text',
+      value: 'text|@file',
+      help: { en: 'The new callback Token.', zh: '新的令牌 (Token)。' },
+    },
+    'aes-key': {
+      type: 'text',
+      value: 'text|@file',
+      help: { en: 'The new EncodingAESKey.', zh: '新的 EncodingAESKey。' },
+    },
+    secret: {
+      type: 'text',
+      value: 'text|@file',
+      help: {
+        en: 'The new AppSecret; the token endpoint is asked afresh.',
+        zh: '新的 AppSecret；将重新获取 access_token。',
+      },
+    },
+    'drop-previous': {
+      type: 'flag',
+      help: { en: 'Forget the previous callback key.', zh: '删除旧的回调密钥。' },
+    },
+  },
+
+  async run(context) {
+    const { args, say, output } = context
+    const name = args.word(0)
+    const dropPrevious = args.flag('drop-previous')
+    const rotation = valueOf(
+      readRotation({
+        token: await readTyped(context, 'token'),
+        aesKey: await readTyped(context, 'aes-key'),
+        secret: await readTyped(context, 'secret'),
+        dropPrevious,
+      }),
+    )
+    await context.withGateway(async ({ parts: { accounts } }) => {
+      const changed = await accounts.rotate(name, rotation)
+      const dropped = dropPrevious && (await accounts.dropPrevious(name))
+      const lines = [
+        ...(changed.callbackKey && !dropPrevious ? [say('key_rotated', { name })] : []),
+        ...(changed.secret ? [say('secret_replaced', { name })] : []),
+        ...(dropPrevious ? [say(dropped ? 'previous_dropped' : 'no_previous', { name })] : []),
+      ]
+      output.answer(
+        {
+          name,
+          callback_key_rotated: changed.callbackKey,
+          secret_replaced: changed.secret,
+          previous_dropped: dropped,
+        },
+        lines.join('\n') || say('nothing_changed'),
+      )
+    })
+  },
+}

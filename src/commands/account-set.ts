@@ -1,0 +1,65 @@
+import { readMode, readSettings } from '../accounts/account-input.ts'
+import { valueOf } from '../accounts/account-rules.ts'
+import {
+  accountAnswer,
+  accountWarnings,
+  SETTING_OPTIONS,
+  settingsInput,
+} from './account-options.ts'
+import type { Command } from './command.ts'
+
+export const accountSet: Command = {
+  name: 'account set',
+  summary: {
+    en: 'Change an account’s mode or settings, or take it out of service.',
+    zh: '修改帐号的模式或设置，或停用帐号。',
+  },
+  words: ['NAME'],
+  options: {
+    mode: {
+      type: 'text',
+      value: 'safe|compatible|plain',
+      help: { en: 'The mode on the platform’s page.', zh: '平台页面上的加解密方式。' },
+    },
+    ...SETTING_OPTIONS,
+    'end-templates-on-unfollow': {
+      type: 'flag',
+      help: {
+        en: 'An unfollow ends template rights (the default).',
+        zh: '取消关注即终止模板授权（默认）。',
+      },
+    },
+    'erase-on-cancellation': {
+      type: 'flag',
+      help: {
+        en: 'A cancellation erases the person (the default).',
+        zh: '注销即删除数据（默认）。',
+      },
+    },
+    disable: {
+      type: 'flag',
+      help: { en: 'Take no pushes and make no sends.', zh: '停用：不接收推送，也不发送。' },
+    },
+    enable: { type: 'flag', help: { en: 'Serve it again.', zh: '重新启用。' } },
+  },
+
+  async run({ args, say, output, withGateway }) {
+    const name = args.word(0)
+    const modeText = args.text('mode')
+    const mode = modeText === undefined ? undefined : valueOf(readMode(modeText))
+    const settings = {
+      ...valueOf(readSettings(settingsInput(args))),
+      ...(args.flag('end-templates-on-unfollow') ? { keep_templates_on_unfollow: false } : {}),
+      ...(args.flag('erase-on-cancellation') ? { erase_on_cancellation: true } : {}),
+    }
+    await withGateway(async ({ parts: { accounts } }) => {
+      if (mode !== undefined) await accounts.setMode(name, mode)
+      if (Object.keys(settings).length > 0) await accounts.updateSettings(name, settings)
+      if (args.flag('disable')) await accounts.disable(name)
+      if (args.flag('enable')) await accounts.enable(name)
+      const account = await accounts.show(name)
+      output.answer(accountAnswer(account, say), say('account_changed', { name }))
+      for (const warning of accountWarnings(account, say)) output.note(warning)
+    })
+  },
+}

@@ -1,0 +1,142 @@
+import { readDatabaseTime } from '../accounts/account-state-store.ts'
+import type { Gateway } from '../compose.ts'
+import type { Config } from '../config.ts'
+import { pending } from '../database/migrate.ts'
+import { accountWarnings } from './account-options.ts'
+import type { Command, CommandContext } from './command.ts'
+import { explainError } from './explain-error.ts'
+import { textTable } from './text-table.ts'
+import type { Say } from './words.ts'
+
+interface Check {
+  readonly name: string
+  readonly status: 'ok' | 'warning' | 'failed'
+  readonly message: string
+}
+
+/** Farther apart, and leases of 10 s or the platform's ten-minute window begin to suffer. */
+const CLOCK_TOLERANCE_SECONDS = 2
+
+export const doctor: Command = {
+  name: 'doctor',
+  summary: {
+    en: 'Check the settings, the database, the master key and the accounts.',
+    zh: '检查设置、数据库、主密钥和帐号。',
+  },
+
+  async run(context) {
+    const { say, output } = context
+    const checks = await examine(context)
+    const ok = checks.every((check) => check.status !== 'failed')
+    const word = { ok: say('ok'), warning: say('warning'), failed: say('failure') }
+    output.answer(
+      { ok, checks },
+      textTable(checks.map((check) => [word[check.status], check.name, check.message])),
+    )
+    return ok ? 0 : 1
+  },
+}
+
+/** Each check in turn; one that fails ends those that build on it. */
+async function examine(context: CommandContext): Promise<Check[]> {
+  const { say, language } = context
+  const checks: Check[] = []
+  let current = say('check_settings')
+  try {
+    const config = context.readConfig()
+    const { environment } = config
+    checks.push({ name: current, status: 'ok', message: say('settings_ok', { environment }) })
+    current = say('check_database')
+    await context.withGateway(
+      async (gateway) => {
+        for (const check of [checkDatabase, checkMigrations, checkSeals, checkAccounts]) {
+          const found = await check(gateway, config, say)
+          checks.push(...found)
+          if (found.some(({ status }) => status === 'failed')) return
+        }
+      },
+      { migrations: 'ignore' },
+    )
+    checks.push(...checkPublicUrl(config, say))
+  } catch (error) {
+    const { message, faults } = explainError(error, language)
+    const rules = faults.map(({ field, rule }) => `${field}: ${rule}`)
+    checks.push({ name: current, status: 'failed', message: rules.join('; ') || message })
+  }
+  return checks
+}
+
+async function checkDatabase({ parts }: Gateway, config: Config, say: Say): Promise<Check[]> {
+  const before = Date.now()
+  const theirs = (await readDatabaseTime(parts.db)).getTime()
+  const after = Date.now()
+  // Anywhere between question and answer agrees.
+  const apartMs = Math.max(0, before - theirs, theirs - after)
+  const seconds = Math.round(apartMs / 100) / 10
+  const directory = config.dataDirectory
+  return [
+    {
+      name: say('check_database'),
+      status: 'ok',
+      message: config.database.url ? say('database_ok') : say('database_embedded', { directory }),
+    },
+    seconds > CLOCK_TOLERANCE_SECONDS
+      ? { name: say('check_clock'), status: 'warning', message: say('clock_apart', { seconds }) }
+      : { name: say('check_clock'), status: 'ok', message: say('clock_ok') },
+  ]
+}
+
+async function checkMigrations({ parts }: Gateway, _: Config, say: Say): Promise<Check[]> {
+  const name = say('check_migrations')
+  const { length: count } = await pending(parts.db)
+  return count > 0
+    ? [{ name, status: 'failed', message: say('migrations_pending', { count }) }]
+    : [{ name, status: 'ok', message: say('up_to_date') }]
+}
+
+async function checkSeals({ parts }: Gateway, _: Config, say: Say): Promise<Check[]> {
+  const name = say('check_master_key')
+  const unreadable = await unreadableAccounts(parts.accounts)
+  const { total, underOldKeys } = await parts.accounts.checkSeals()
+  if (unreadable.length > 0) {
+    const names = unreadable.join(', ')
+    return [{ name, status: 'failed', message: say('secrets_unreadable', { names }) }]
+  }
+  return underOldKeys > 0
+    ? [{ name, status: 'warning', message: say('seals_old', { count: underOldKeys }) }]
+    : [{ name, status: 'ok', message: say('seals_ok', { count: total }) }]
+}
+
+/** The names of the accounts whose secrets the master keys of this process do not open. */
+export async function unreadableAccounts(
+  accounts: Gateway['parts']['accounts'],
+): Promise<readonly string[]> {
+  const { unreadableAccountIds } = await accounts.checkSeals()
+  if (unreadableAccountIds.length === 0) return []
+  const all = await accounts.list()
+  return all.filter(({ id }) => unreadableAccountIds.includes(id)).map(({ name }) => name)
+}
+
+async function checkAccounts({ parts }: Gateway, _: Config, say: Say): Promise<Check[]> {
+  const accounts = await parts.accounts.list()
+  if (accounts.length === 0) {
+    return [{ name: say('check_accounts'), status: 'warning', message: say('no_accounts') }]
+  }
+  return accounts.flatMap((account): Check[] => {
+    const name = say('check_account', { name: account.name })
+    const warnings = accountWarnings(account, say)
+    if (warnings.length === 0) {
+      return [{ name, status: 'ok', message: say('account_ok', { mode: account.mode }) }]
+    }
+    return warnings.map((message) => ({ name, status: 'warning', message }))
+  })
+}
+
+function checkPublicUrl(config: Config, say: Say): Check[] {
+  const name = say('check_public_url')
+  const url = config.http.publicBaseUrl
+  if (url === null) return [{ name, status: 'warning', message: say('public_url_missing') }]
+  return new URL(url).port === ''
+    ? [{ name, status: 'ok', message: url }]
+    : [{ name, status: 'warning', message: say('public_url_port', { url }) }]
+}

@@ -1,0 +1,92 @@
+import { isUnavailable } from '../database/availability.ts'
+import {
+  AppError,
+  ConfigError,
+  describeError,
+  InvalidInputError,
+  type Fault,
+} from '../foundation/errors.ts'
+import { speakIn, type Language, type Spoken } from './words.ts'
+
+/** A failure as a person or a script sees it. */
+export interface Explanation {
+  /** 2: the input or the settings must change; 1: anything else. */
+  readonly exitCode: 1 | 2
+  readonly code: string
+  readonly message: string
+  readonly faults: readonly Fault[]
+  /** The whole, ready to print. */
+  readonly text: string
+}
+
+/** What a failure means, in a person's language. Messages without a translation stay English. */
+export function explainError(error: unknown, language: Language): Explanation {
+  const say = speakIn(language)
+  if (error instanceof ConfigError || error instanceof InvalidInputError) {
+    return explainFaults(error, language)
+  }
+  const code = error instanceof AppError ? error.code : 'unexpected'
+  const message = isUnavailable(error)
+    ? say('database_unavailable', { message: describeError(error) })
+    : error instanceof AppError
+      ? messageOf(error, language)
+      : say('unexpected', { message: describeError(error) })
+  return { exitCode: 1, code, message, faults: [], text: `${say('failed')}: ${message}` }
+}
+
+function explainFaults(error: ConfigError | InvalidInputError, language: Language): Explanation {
+  const say = speakIn(language)
+  const message = say(error instanceof ConfigError ? 'bad_settings' : 'bad_input')
+  const faults = error.faults.map((fault) => ({
+    field: fault.field,
+    rule: ruleIn(fault, language),
+  }))
+  const lines = faults.map((fault) => `  ${fault.field}: ${fault.rule}`)
+  return { exitCode: 2, code: error.code, message, faults, text: [message, ...lines].join('\n') }
+}
+
+/** The rule in the person's language, where the fault brings it along. */
+function ruleIn(fault: Fault, language: Language): string {
+  const spoken = language === 'zh' && 'ruleZh' in fault ? fault.ruleZh : undefined
+  return typeof spoken === 'string' ? spoken : fault.rule
+}
+
+/** Chinese for the failures that an operator meets; `{…}` are details of the error. */
+const MESSAGES_ZH: Readonly<Record<string, string>> = {
+  unknown_account: '没有名为 {name} 的帐号；用 wcg account list 查看',
+  account_name_taken: 'NAME：帐号 {name} 已存在；请换一个名称，或用 wcg account set、rotate 修改它',
+  account_app_id_taken: '--app-id：此 AppID 已由帐号 {name} 使用；同一平台帐号只能登记一次',
+  unknown_application: '没有名为 {name} 的应用；用 wcg app list 查看',
+  application_name_taken: 'NAME：应用 {name} 已存在（可能已吊销）；请换一个名称',
+  unknown_master_key:
+    'WCG_MASTER_KEY 中没有加密这些数据的主密钥；请把它加在当前主密钥之后，以逗号分隔',
+  broken_seal: '密文无法解开：它被改动或移动过',
+  data_directory_in_use: '另一个网关正在使用此数据目录；请先停止它，或设置 DATABASE_URL 共用数据库',
+  database_newer: '数据库已由更新版本的网关迁移；请使用那个版本',
+  migration_running: '另一个进程正在迁移数据库；请稍后再试',
+}
+
+function messageOf(error: AppError, language: Language): string {
+  const translated = MESSAGES_ZH[error.code]
+  if (error instanceof SpokenError) return error.words[language]
+  if (language === 'en' || translated === undefined) return error.message
+  return translated.replace(/\{([a-z_]+)\}/g, (_, name: string) => {
+    const value = error.details?.[name]
+    return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
+  })
+}
+
+/** A failure that a command found itself; it brings its words in both languages. */
+export class SpokenError extends AppError {
+  readonly words: Spoken
+
+  constructor(code: string, words: Spoken, options: { cause?: unknown } = {}) {
+    super(code, words.en, options)
+    this.words = words
+  }
+}
+
+/** Says one thing in both languages. */
+export function inBoth(words: (say: ReturnType<typeof speakIn>) => string): Spoken {
+  return { en: words(speakIn('en')), zh: words(speakIn('zh')) }
+}

@@ -1,0 +1,114 @@
+import { createCommandContext, type Surroundings } from './context.ts'
+import { closest } from './closest.ts'
+import type { Command } from './command.ts'
+import { explainError } from './explain-error.ts'
+import { helpOf, overview } from './help.ts'
+import { parseArguments, refuseArgument } from './parse-arguments.ts'
+import { COMMANDS } from './table.ts'
+import { chooseLanguage, speakIn, type Language } from './words.ts'
+
+/**
+ * Runs what was typed behind `wcg`.
+ *
+ * @returns the exit code: 0 done, 1 failed, 2 the input or the settings must change.
+ */
+export async function runCommandLine(surroundings: Surroundings): Promise<number> {
+  const { argv, env } = surroundings
+  const asked = readCommonOptions(argv)
+  const language = chooseLanguage(asked.lang, env)
+  try {
+    return await dispatch(surroundings, language)
+  } catch (error) {
+    const { exitCode, code, message, faults, text } = explainError(error, language)
+    const shown = asked.json ? JSON.stringify({ error: { code, message, faults } }) : text
+    surroundings.stderr.write(`${shown}\n`)
+    if (exitCode === 1 && env['LOG_LEVEL'] === 'debug' && error instanceof Error) {
+      surroundings.stderr.write(`${error.stack ?? ''}\n`)
+    }
+    return exitCode
+  }
+}
+
+async function dispatch(surroundings: Surroundings, language: Language): Promise<number> {
+  const { argv, stdout } = surroundings
+  const { command, rest } = findCommand(argv)
+  if (!command) return showOverview(surroundings, language)
+  if (rest.includes('--help')) {
+    stdout.write(`${helpOf(command, language)}\n`)
+    return 0
+  }
+  const args = parseArguments(command, rest)
+  const lang = args.text('lang')
+  if (lang !== undefined && lang !== 'en' && lang !== 'zh') {
+    refuseArgument('--lang', (say) => say('one_of', { choices: 'en, zh' }))
+  }
+  const context = createCommandContext(surroundings, { args, language })
+  return (await command.run(context)) ?? 0
+}
+
+/** The command that the first words name, and what was typed beside them. */
+function findCommand(argv: readonly string[]): {
+  command: Command | undefined
+  rest: readonly string[]
+} {
+  const start = leadingOptions(argv)
+  for (const length of [2, 1]) {
+    const name = argv.slice(start, start + length).join(' ')
+    const command = COMMANDS.find((candidate) => candidate.name === name)
+    if (command) return { command, rest: [...argv.slice(0, start), ...argv.slice(start + length)] }
+  }
+  return { command: undefined, rest: argv }
+}
+
+/** `wcg --json --lang zh account list`: how many of the first arguments are common options. */
+function leadingOptions(argv: readonly string[]): number {
+  let index = 0
+  while (argv[index]?.startsWith('--')) index += argv[index] === '--lang' ? 2 : 1
+  return index
+}
+
+/** No command, a group of commands, or one that does not exist. */
+function showOverview({ argv, stdout, stderr }: Surroundings, language: Language): number {
+  const start = leadingOptions(argv)
+  const [first, second] = argv.slice(start)
+  const group = COMMANDS.filter((command) => command.name.startsWith(`${first ?? ''} `))
+  if (first === undefined || first === 'help') {
+    stdout.write(`${overview(COMMANDS, language)}\n`)
+    return 0
+  }
+  if (group.length > 0 && (second === undefined || second.startsWith('-'))) {
+    const wanted = argv.includes('--help')
+    ;(wanted ? stdout : stderr).write(`${overview(group, language)}\n`)
+    return wanted ? 0 : 2
+  }
+  const pair = second === undefined || second.startsWith('-') ? first : `${first} ${second}`
+  return refuseCommand({ typed: group.length > 0 ? pair : first, pair }, language, stderr)
+}
+
+/** The second word counts for the guess, but is shown only behind a group that exists. */
+function refuseCommand(
+  { typed, pair }: { readonly typed: string; readonly pair: string },
+  language: Language,
+  stderr: Surroundings['stderr'],
+): number {
+  const say = speakIn(language)
+  const names = COMMANDS.flatMap((command) => [command.name, command.name.split(' ')[0] ?? ''])
+  const guess = closest(pair, names) ?? closest(typed, names)
+  const lines = [
+    say('unknown_command', { command: typed }),
+    ...(guess === undefined ? [] : [say('did_you_mean', { guess: `wcg ${guess}` })]),
+    `wcg --help`,
+  ]
+  stderr.write(`${lines.join('\n')}\n`)
+  return 2
+}
+
+/** Read before anything is checked, so that faults are told in the right language and form. */
+function readCommonOptions(argv: readonly string[]): { json: boolean; lang: string | undefined } {
+  const at = argv.indexOf('--lang')
+  const inline = argv.find((text) => text.startsWith('--lang='))
+  return {
+    json: argv.includes('--json'),
+    lang: at >= 0 ? argv[at + 1] : inline?.slice('--lang='.length),
+  }
+}

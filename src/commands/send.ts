@@ -1,0 +1,132 @@
+import type { Parts } from '../compose.ts'
+import { sleep, systemClock } from '../foundation/clock.ts'
+import type { Caller } from '../messages/caller.ts'
+import { findMessage } from '../messages/find-message.ts'
+import { isFinal, type Message } from '../messages/message.ts'
+import { sendMessage } from '../messages/send-message.ts'
+import { CHANNEL_NAMES } from '../wechat/channels.ts'
+import type { Command, CommandContext } from './command.ts'
+import { refuseArgument } from './parse-arguments.ts'
+import { readTyped } from './typed-secret.ts'
+
+/** How long `--wait` waits, and how often it looks. A call may take 30 s, and be tried again. */
+const WAIT_MS = 120_000
+const POLL_MS = 250
+
+/** Statuses after which the person has, or will have, the message. */
+const GOOD = new Set(['sent', 'delivered'])
+
+export const send: Command = {
+  name: 'send',
+  summary: {
+    en: 'Ask for one message, as an application would; a running gateway sends it.',
+    zh: '请求发送一条消息（与业务应用相同）；由运行中的网关发送。',
+  },
+  options: {
+    account: {
+      type: 'text',
+      value: 'name',
+      required: true,
+      help: { en: 'The account to send by.', zh: '发送帐号。' },
+    },
+    to: {
+      type: 'text',
+      value: 'openid',
+      required: true,
+      help: { en: 'The person.', zh: '接收人。' },
+    },
+    channel: {
+      type: 'text',
+      value: 'channel',
+      required: true,
+      help: { en: `One of ${CHANNEL_NAMES.join(', ')}.`, zh: `${CHANNEL_NAMES.join('、')} 之一。` },
+    },
+    content: {
+      type: 'text',
+      value: 'json|@file',
+      required: true,
+      help: {
+        en: 'The platform’s request body for the channel, without recipient and token.',
+        zh: '平台该接口的请求体，不含接收人和 token。',
+      },
+    },
+    wait: {
+      type: 'flag',
+      help: {
+        en: 'Wait until it is known what became of it, at most two minutes; exit with 1 unless sent.',
+        zh: '等待最终结果，最多两分钟；未发送成功则以 1 退出。',
+      },
+    },
+  },
+
+  async run(context) {
+    const { args, say, output, withGateway } = context
+    const body = {
+      account: args.text('account'),
+      to: args.text('to'),
+      channel: args.text('channel'),
+      content: await readContent(context),
+    }
+    return withGateway(async ({ parts }, config) => {
+      const { id: accountId, name } = await parts.accounts.show(body.account ?? '')
+      const caller: Caller = { id: null, name: 'cli', accounts: [{ id: accountId, name }] }
+      const accepted = await sendMessage(
+        {
+          store: parts.messages,
+          clock: systemClock,
+          log: parts.log,
+          lifetimeHours: config.dispatch.messageLifetimeHours,
+        },
+        { caller, body, idempotencyKey: null },
+      )
+      const { id } = accepted
+      if (!args.flag('wait')) {
+        const { status } = accepted
+        output.answer({ id, status, reason: null }, say('message_accepted', { id, status }))
+        return 0
+      }
+      const message = await waitForEnd(parts, { caller, id, signal: context.signal })
+      const { status, reason, missingScope } = message
+      const attempts = await parts.messages.attemptsOf(id)
+      output.answer(
+        {
+          id,
+          status,
+          reason,
+          missing_scope: missingScope,
+          attempts: attempts.map(({ outcome, errcode, errmsg }) => ({ outcome, errcode, errmsg })),
+        },
+        reason === null
+          ? say('message_accepted', { id, status })
+          : say('message_status', { id, status, reason }),
+      )
+      if (!isFinal(status)) output.note(say('still_under_way'))
+      return GOOD.has(status) ? 0 : 1
+    })
+  },
+}
+
+async function readContent(context: CommandContext): Promise<unknown> {
+  const text = (await readTyped(context, 'content')) ?? ''
+  try {
+    const content: unknown = JSON.parse(text)
+    if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content
+  } catch {
+    // Said below, together with JSON of another form.
+  }
+  return refuseArgument('--content', (say) => say('not_json'))
+}
+
+async function waitForEnd(
+  parts: Parts,
+  wanted: { readonly caller: Caller; readonly id: string; readonly signal: AbortSignal },
+): Promise<Message> {
+  const { signal } = wanted
+  const giveUpAt = systemClock.monotonicMs() + WAIT_MS
+  for (;;) {
+    const message = await findMessage(parts.messages, wanted)
+    const isOver = systemClock.monotonicMs() >= giveUpAt || signal.aborted
+    if (isFinal(message.status) || isOver) return message
+    await sleep(POLL_MS, signal)
+  }
+}

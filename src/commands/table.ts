@@ -1,0 +1,47 @@
+import { accountAdd } from './account-add.ts'
+import { accountCheck } from './account-check.ts'
+import { accountList } from './account-list.ts'
+import { accountReseal } from './account-reseal.ts'
+import { accountRotate } from './account-rotate.ts'
+import { accountSet } from './account-set.ts'
+import { accountShow } from './account-show.ts'
+import { appAdd } from './app-add.ts'
+import { appList } from './app-list.ts'
+import { appRevoke } from './app-revoke.ts'
+import type { Command } from './command.ts'
+import { consentErase } from './consent-erase.ts'
+import { consentExport } from './consent-export.ts'
+import { consentShow } from './consent-show.ts'
+import { demo } from './demo.ts'
+import { doctor } from './doctor.ts'
+import { eventsTail } from './events-tail.ts'
+import { migrateCommand } from './migrate.ts'
+import { sandbox } from './sandbox.ts'
+import { send } from './send.ts'
+import { serve } from './serve.ts'
+import { work } from './work.ts'
+
+/** Every command, in the order of the help. */
+export const COMMANDS: readonly Command[] = [
+  serve,
+  work,
+  migrateCommand,
+  demo,
+  sandbox,
+  accountAdd,
+  accountList,
+  accountShow,
+  accountCheck,
+  accountSet,
+  accountRotate,
+  accountReseal,
+  appAdd,
+  appList,
+  appRevoke,
+  consentShow,
+  consentExport,
+  consentErase,
+  send,
+  eventsTail,
+  doctor,
+]

@@ -1,0 +1,15 @@
+import type { CommandContext } from './command.ts'
+
+/**
+ * The value of an option that may also stand in a file: `@path` reads it from there, `@-` from
+ * standard input. Secrets typed on the command line stay in the shell's history; a file need not.
+ * The line end that editors put at the end of a file is not part of the value.
+ */
+export async function readTyped(
+  { args, readFile }: Pick<CommandContext, 'args' | 'readFile'>,
+  option: string,
+): Promise<string | undefined> {
+  const typed = args.text(option)
+  if (!typed?.startsWith('@')) return typed
+  return (await readFile(typed.slice(1))).replace(/\r?\n$/, '')
+}

@@ -1,0 +1,297 @@
+/**
+ * What the commands say, in English and Simplified Chinese. `{name}` is a hole for a value; both
+ * languages have the same holes. Help texts of commands and options stand beside them instead.
+ */
+
+export type Language = 'en' | 'zh'
+
+/** One text in both languages. */
+export interface Spoken {
+  readonly en: string
+  readonly zh: string
+}
+
+export const WORDS = {
+  usage: { en: 'Usage', zh: '用法' },
+  commands: { en: 'Commands', zh: '命令' },
+  options: { en: 'Options', zh: '选项' },
+  required: { en: 'required', zh: '必填' },
+  repeatable: { en: 'may be repeated', zh: '可重复' },
+  more_help: {
+    en: 'wcg <command> --help explains one command.',
+    zh: '用 wcg <命令> --help 查看某个命令的说明。',
+  },
+  settings_help: {
+    en: 'Settings come from the environment; see docs/configuration.md.',
+    zh: '设置来自环境变量，见 docs/configuration.md。',
+  },
+  unknown_command: { en: 'there is no command {command}', zh: '没有 {command} 这个命令' },
+  unknown_option: { en: 'is not an option of this command', zh: '不是此命令的选项' },
+  did_you_mean: { en: 'did you mean {guess}?', zh: '是否想输入 {guess}？' },
+  value_missing: { en: 'needs a value behind it', zh: '后面需要一个值' },
+  value_unexpected: { en: 'takes no value', zh: '不接受值' },
+  given_twice: { en: 'may be given only once', zh: '只能出现一次' },
+  is_required: { en: 'is required', zh: '必须填写' },
+  too_many_words: { en: 'is one word too many', zh: '是多余的参数' },
+  one_of: { en: 'must be one of: {choices}', zh: '必须是以下之一：{choices}' },
+  whole_number: {
+    en: 'must be a whole number from {least} to {most}',
+    zh: '必须是 {least} 到 {most} 之间的整数',
+  },
+  not_json: {
+    en: 'must be a JSON object, or @file with one in it',
+    zh: '必须是 JSON 对象，或 @文件（内容为 JSON 对象）',
+  },
+  file_unreadable: { en: 'the file {path} cannot be read', zh: '无法读取文件 {path}' },
+  bad_input: { en: 'The input has faults:', zh: '输入有以下问题：' },
+  bad_settings: { en: 'The settings have faults:', zh: '设置有以下问题：' },
+  failed: { en: 'Failed', zh: '失败' },
+  unexpected: {
+    en: 'an unexpected fault: {message} (LOG_LEVEL=debug shows where)',
+    zh: '意外错误：{message}（设置 LOG_LEVEL=debug 可查看位置）',
+  },
+  database_unavailable: {
+    en: 'the database does not answer: {message}; check DATABASE_URL and that the server runs',
+    zh: '数据库没有响应：{message}；请检查 DATABASE_URL 以及数据库是否在运行',
+  },
+  port_in_use: {
+    en: 'port {port} on {host} is taken by another program; stop it, or set PORT to another one',
+    zh: '{host} 的端口 {port} 已被其他程序占用；请停止该程序，或将 PORT 设为其他端口',
+  },
+  port_forbidden: {
+    en: 'this user may not listen on port {port}; take one above 1023',
+    zh: '当前用户无权监听端口 {port}；请使用 1023 以上的端口',
+  },
+  address_unknown: {
+    en: 'this machine has no address {host}; set HOST to one of its own, or to 0.0.0.0',
+    zh: '本机没有地址 {host}；请将 HOST 设为本机地址或 0.0.0.0',
+  },
+  migrations_pending: {
+    en: '{count} migrations are pending; run wcg migrate first',
+    zh: '有 {count} 个数据库迁移尚未执行；请先运行 wcg migrate',
+  },
+  secrets_unreadable: {
+    en: 'the secrets of {names} do not open under WCG_MASTER_KEY; add the key that sealed them behind the current one',
+    zh: '无法用 WCG_MASTER_KEY 解开 {names} 的密钥；请把当时使用的主密钥加在当前主密钥之后',
+  },
+  listening: { en: 'Listening on {url}', zh: '正在监听 {url}' },
+  migrated: { en: 'Done: {name}', zh: '已执行：{name}' },
+  rolled_back: { en: 'Undone: {name}', zh: '已撤销：{name}' },
+  pending: { en: 'Pending: {name}', zh: '待执行：{name}' },
+  up_to_date: { en: 'The database is up to date.', zh: '数据库已是最新。' },
+  nothing_to_roll_back: { en: 'There was nothing to undo.', zh: '没有可撤销的迁移。' },
+  account_added: { en: 'Account {name} is added.', zh: '已添加帐号 {name}。' },
+  enter_callback: {
+    en: 'Enter this address on the platform’s page: {url}',
+    zh: '请在平台页面填写此 URL：{url}',
+  },
+  callback_hint: {
+    en: '{url} (set PUBLIC_BASE_URL to see the whole address; the platform reaches only ports 80 and 443)',
+    zh: '{url}（设置 PUBLIC_BASE_URL 可显示完整地址；平台只能访问 80 和 443 端口）',
+  },
+  plain_mode: {
+    en: 'Account {name} runs in plain mode (明文模式): the content of its pushes is not signed, so anyone who has seen one address can forge events. For development only; set the platform’s page to safe mode, then run wcg account set {name} --mode safe.',
+    zh: '帐号 {name} 使用明文模式：推送内容未签名，任何见过一次请求地址的人都能伪造事件。仅限开发使用；请在平台页面改为安全模式，再运行 wcg account set {name} --mode safe。',
+  },
+  freshness_off: {
+    en: 'Account {name} takes pushes of any age (--freshness 0): an old push can be played again.',
+    zh: '帐号 {name} 接受任意时间的推送（--freshness 0）：旧推送可能被重放。',
+  },
+  no_accounts: {
+    en: 'There is no account yet; wcg account add adds one.',
+    zh: '还没有帐号；用 wcg account add 添加。',
+  },
+  account_changed: { en: 'Account {name} is changed.', zh: '帐号 {name} 已修改。' },
+  nothing_changed: { en: 'Nothing had to change.', zh: '无需更改。' },
+  key_rotated: {
+    en: 'The new callback key of {name} is in place; the one before is still accepted. Now change it on the platform’s page; when wcg account check shows no more use of the old one, run wcg account rotate {name} --drop-previous.',
+    zh: '帐号 {name} 的新回调密钥已生效，旧密钥仍可使用。请在平台页面修改；确认不再使用旧密钥后，运行 wcg account rotate {name} --drop-previous。',
+  },
+  secret_replaced: {
+    en: 'The new AppSecret of {name} is in place.',
+    zh: '帐号 {name} 的新 AppSecret 已生效。',
+  },
+  previous_dropped: {
+    en: 'The previous callback key of {name} is forgotten.',
+    zh: '帐号 {name} 的旧回调密钥已删除。',
+  },
+  no_previous: {
+    en: 'Account {name} had no previous callback key.',
+    zh: '帐号 {name} 没有旧回调密钥。',
+  },
+  resealed: {
+    en: 'Sealed again under the current master key: {secrets} secrets, {tokens} access tokens.',
+    zh: '已用当前主密钥重新加密：{secrets} 个密钥、{tokens} 个 access_token。',
+  },
+  name: { en: 'Name', zh: '名称' },
+  kind: { en: 'Kind', zh: '类型' },
+  mode: { en: 'Mode', zh: '模式' },
+  app_id: { en: 'App id', zh: 'AppID' },
+  original_id: { en: 'Original id', zh: '原始 ID' },
+  state: { en: 'State', zh: '状态' },
+  in_service: { en: 'in service', zh: '启用' },
+  disabled: { en: 'disabled', zh: '停用' },
+  live: { en: 'live', zh: '有效' },
+  revoked: { en: 'revoked', zh: '已吊销' },
+  secrets: { en: 'Secrets', zh: '密钥' },
+  configured: { en: 'configured', zh: '已配置' },
+  not_configured: { en: 'none', zh: '无' },
+  settings: { en: 'Settings', zh: '设置' },
+  callback_address: { en: 'Callback URL', zh: '回调 URL' },
+  previous_key: { en: 'Previous key', zh: '旧密钥' },
+  still_accepted: { en: 'still accepted', zh: '仍可使用' },
+  last_push: { en: 'Last push', zh: '最近推送' },
+  never: { en: 'never', zh: '从未' },
+  access_token: { en: 'Access token', zh: 'access_token' },
+  token_valid: { en: 'valid until {time}', zh: '有效期至 {time}' },
+  token_expired: { en: 'expired at {time}', zh: '已于 {time} 过期' },
+  token_none: { en: 'not fetched yet', zh: '尚未获取' },
+  breaker_open: {
+    en: 'the platform refused with {errcode}; no call until {time}',
+    zh: '平台返回错误 {errcode}；{time} 前不再调用',
+  },
+  secrets_open: { en: 'they open', zh: '可以解开' },
+  online: { en: 'Token endpoint', zh: '获取 access_token' },
+  online_ok: { en: 'the platform gave a token', zh: '平台已返回 access_token' },
+  online_failed: { en: 'no token: {reason}', zh: '未获得 access_token：{reason}' },
+  errcode_40125: {
+    en: '40125: the AppSecret is wrong; wcg account rotate <name> --secret replaces it',
+    zh: '40125：AppSecret 错误；用 wcg account rotate <名称> --secret 更换',
+  },
+  errcode_40001: {
+    en: '40001: the AppSecret is wrong; wcg account rotate <name> --secret replaces it',
+    zh: '40001：AppSecret 错误；用 wcg account rotate <名称> --secret 更换',
+  },
+  errcode_40013: {
+    en: '40013: the app id is wrong; compare it with the platform’s page, upper and lower case too',
+    zh: '40013：AppID 错误；请与平台页面核对（区分大小写）',
+  },
+  errcode_40164: {
+    en: '40164: this machine’s address is not on the account’s IP white list; add it on the platform’s page and wait ten minutes',
+    zh: '40164：本机 IP 不在白名单；请在平台页面添加，约十分钟后生效',
+  },
+  errcode_40243: {
+    en: '40243: the AppSecret is frozen; unfreeze it on the platform’s page (up to ten minutes)',
+    zh: '40243：AppSecret 已被冻结；请在平台页面解冻（最长十分钟生效）',
+  },
+  errcode_50004: {
+    en: '50004: the platform has barred the account from tokens; ask the platform',
+    zh: '50004：平台已禁止该帐号使用 access_token；请联系平台',
+  },
+  errcode_50007: {
+    en: '50007: the platform has frozen the account; ask the platform',
+    zh: '50007：帐号已被平台冻结；请联系平台',
+  },
+  app_added: {
+    en: 'Application {name} is added. Its key, shown this once:',
+    zh: '已添加应用 {name}。密钥只显示这一次：',
+  },
+  app_revoked: {
+    en: 'The key of {name} is revoked; every process refuses it within five seconds.',
+    zh: '应用 {name} 的密钥已吊销，所有进程将在五秒内拒绝它。',
+  },
+  no_apps: {
+    en: 'There is no application yet; wcg app add adds one.',
+    zh: '还没有应用；用 wcg app add 添加。',
+  },
+  key: { en: 'Key', zh: '密钥' },
+  accounts: { en: 'Accounts', zh: '帐号' },
+  created: { en: 'Created', zh: '创建时间' },
+  scope: { en: 'Scope', zh: '范围' },
+  since: { en: 'Since', zh: '生效时间' },
+  evidence: { en: 'Evidence', zh: '依据' },
+  change: { en: 'Change', zh: '变化' },
+  reason: { en: 'Reason', zh: '原因' },
+  history: { en: 'History', zh: '历史' },
+  nothing_known: {
+    en: 'Nothing is known about this person on this account; nothing may be sent.',
+    zh: '此帐号没有此人的任何记录；不能向其发送。',
+  },
+  erase_needs_yes: {
+    en: 'erasing cannot be undone; repeat the command with --yes',
+    zh: '删除无法撤销；请加上 --yes 再执行',
+  },
+  erased: {
+    en: 'The person’s data on {account} is erased; erasure {id} stays as the record of it.',
+    zh: '此人在 {account} 上的数据已删除；删除记录 {id} 予以保留。',
+  },
+  message_accepted: { en: 'Message {id} is {status}.', zh: '消息 {id} 的状态：{status}。' },
+  message_status: {
+    en: 'Message {id} is {status}: {reason}',
+    zh: '消息 {id} 的状态：{status}（{reason}）',
+  },
+  still_under_way: {
+    en: 'The message is still under way; is a gateway running (wcg serve or wcg work)?',
+    zh: '消息仍在处理中；网关（wcg serve 或 wcg work）是否在运行？',
+  },
+  sandbox_listening: { en: 'The sandbox listens on {url}', zh: '沙箱正在监听 {url}' },
+  check_settings: { en: 'Settings', zh: '设置' },
+  check_database: { en: 'Database', zh: '数据库' },
+  check_migrations: { en: 'Migrations', zh: '数据库迁移' },
+  check_master_key: { en: 'Master key', zh: '主密钥' },
+  check_clock: { en: 'Clock', zh: '时钟' },
+  check_accounts: { en: 'Accounts', zh: '帐号' },
+  check_account: { en: 'Account {name}', zh: '帐号 {name}' },
+  check_public_url: { en: 'Public address', zh: '公网地址' },
+  ok: { en: 'ok', zh: '正常' },
+  warning: { en: 'warning', zh: '注意' },
+  failure: { en: 'failed', zh: '失败' },
+  settings_ok: { en: 'they can be used ({environment})', zh: '可用（{environment}）' },
+  database_ok: { en: 'it answers', zh: '连接正常' },
+  database_embedded: {
+    en: 'the embedded one answers, in {directory}; set DATABASE_URL for production',
+    zh: '内嵌数据库正常，位于 {directory}；生产环境请设置 DATABASE_URL',
+  },
+  seals_ok: { en: 'it opens all {count} secrets', zh: '可解开全部 {count} 个密钥' },
+  seals_old: {
+    en: '{count} secrets are sealed under an older key; wcg account reseal moves them',
+    zh: '{count} 个密钥仍由旧主密钥加密；请运行 wcg account reseal',
+  },
+  clock_ok: { en: 'it agrees with the database’s', zh: '与数据库一致' },
+  clock_apart: {
+    en: 'it differs from the database’s by {seconds} s; set both by NTP, or pushes will look stale and leases will overlap',
+    zh: '与数据库相差 {seconds} 秒；请用 NTP 校时，否则推送会被视为过期、租约会重叠',
+  },
+  public_url_missing: {
+    en: 'PUBLIC_BASE_URL is not set; the gateway cannot tell you its callback addresses',
+    zh: '未设置 PUBLIC_BASE_URL，无法显示完整的回调 URL',
+  },
+  public_url_port: {
+    en: '{url} names a port; the platform reaches only 80 and 443',
+    zh: '{url} 带有端口；平台只能访问 80 和 443',
+  },
+  account_ok: { en: '{mode} mode', zh: '{mode} 模式' },
+} as const satisfies Record<string, Spoken>
+
+export type WordKey = keyof typeof WORDS
+
+type Holes<Text extends string> = Text extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | Holes<Rest>
+  : never
+
+type Values<Key extends WordKey> = [Holes<(typeof WORDS)[Key]['en']>] extends [never]
+  ? []
+  : [Readonly<Record<Holes<(typeof WORDS)[Key]['en']>, string | number>>]
+
+/** Says one of `WORDS` in a language; the values fill its holes. */
+export type Say = <Key extends WordKey>(key: Key, ...values: Values<Key>) => string
+
+export function speakIn(language: Language): Say {
+  return (key, ...values) => fill(WORDS[key][language], values[0] ?? {})
+}
+
+function fill(text: string, values: Readonly<Record<string, string | number>>): string {
+  return text.replace(/\{([a-z_]+)\}/g, (hole, name: string) => String(values[name] ?? hole))
+}
+
+/**
+ * The language of a person: `--lang`, else the first of LC_ALL, LC_MESSAGES and LANG that is set
+ * (POSIX's order); Chinese when it begins with `zh`, English otherwise.
+ */
+export function chooseLanguage(
+  asked: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): Language {
+  const wish = [asked, env['LC_ALL'], env['LC_MESSAGES'], env['LANG']].find(Boolean)
+  return wish?.toLowerCase().startsWith('zh') ? 'zh' : 'en'
+}

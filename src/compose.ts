@@ -1,0 +1,285 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import type { Express } from 'express'
+import type { Knex } from 'knex'
+import type { DestinationStream } from 'pino'
+import { createAccountCache } from './accounts/account-cache.ts'
+import { createAccountStore, type AccountStore } from './accounts/account-store.ts'
+import type { Readiness } from './api/operating.ts'
+import { createApp } from './app.ts'
+import { createApplicationStore, type ApplicationStore } from './applications/application-store.ts'
+import { ensureMasterKey, type Config } from './config.ts'
+import { decideSend } from './consent/consent-store.ts'
+import { createConsents, type Consents } from './consent/consents.ts'
+import { createRecorder } from './consent/record-push.ts'
+import { settleCalls } from './consent/settle-calls.ts'
+import { openDatabase } from './database/connection.ts'
+import { startEmbeddedServer } from './database/embedded-server.ts'
+import { createListener } from './database/listener.ts'
+import { pending } from './database/migrate.ts'
+import { createDispatcher } from './dispatch/dispatcher.ts'
+import { createUpkeep } from './dispatch/upkeep.ts'
+import { listEvents, type EventFilter, type StoredEvent } from './events/event-store.ts'
+import { systemClock, type Clock } from './foundation/clock.ts'
+import { createLog, type Log } from './foundation/log.ts'
+import { createMetrics, type Metrics } from './foundation/metrics.ts'
+import { createSecretBox } from './foundation/sealed-secrets.ts'
+import { createMessageStore, type MessageStore } from './messages/message-store.ts'
+import { createPlatformClient } from './wechat/platform-client.ts'
+import { createTokenKeeper, type TokenKeeper } from './wechat/token-keeper.ts'
+import { createTokenStore } from './wechat/token-store.ts'
+
+export interface ComposeOptions {
+  readonly clock?: Clock
+  readonly log?: Log
+  /** Where log lines go; standard output when absent. */
+  readonly logDestination?: DestinationStream
+  /** Whether an embedded database is this process's own (the gateway) or shared (a tool). */
+  readonly databaseMode?: 'own' | 'join'
+}
+
+/** The gateway, built and wired; nothing listens and nothing works yet. */
+export interface Gateway {
+  readonly app: Express
+  readonly workers: { start(): Promise<void>; stop(): Promise<void> }
+  readonly parts: Parts
+  /** Ends everything in the reverse order of its building; later calls wait for the first. */
+  stop(): Promise<void>
+}
+
+export interface Parts {
+  readonly db: Knex
+  readonly accounts: AccountStore
+  readonly applications: ApplicationStore
+  readonly consents: Consents
+  readonly events: { list(filter: EventFilter): Promise<StoredEvent[]> }
+  readonly messages: MessageStore
+  readonly tokens: TokenKeeper
+  readonly metrics: Metrics
+  readonly log: Log
+}
+
+/** A worker that has not looked at the queue for this long does not work. */
+const WORKER_SILENT_MS = 15_000
+
+/**
+ * Builds the gateway from its settings: the only place where parts meet. What a later part needs of
+ * an earlier one against the arrow is passed in here as a function.
+ *
+ * @throws AppError when the database of a development machine cannot be started or a secret cannot
+ *   be opened; the parts built so far are stopped again.
+ */
+export async function compose(config: Config, options: ComposeOptions = {}): Promise<Gateway> {
+  const undo: (() => Promise<void>)[] = []
+  try {
+    return await build(config, options, undo)
+  } catch (error) {
+    await runBackwards(undo)
+    throw error
+  }
+}
+
+async function build(
+  config: Config,
+  options: ComposeOptions,
+  undo: (() => Promise<void>)[],
+): Promise<Gateway> {
+  const clock = options.clock ?? systemClock
+  const log = options.log ?? createLog(config.logLevel, options.logDestination)
+  const metrics = createMetrics()
+  const process = `${globalThis.process.pid}-${randomUUID().slice(0, 8)}`
+
+  const url = await openServer(config, { log, mode: options.databaseMode ?? 'own' }, undo)
+  const db = openDatabase({ url, log, poolMax: config.database.poolSize })
+  undo.push(() => db.destroy())
+
+  const masterKeys = config.masterKeys ?? [await ensureMasterKey(config.dataDirectory)]
+  const box = createSecretBox(masterKeys)
+  const accounts = createAccountStore({
+    db,
+    box,
+    onUnreadable: (account, error) => {
+      log.error({ account, error: codeOf(error) }, 'account.unreadable')
+    },
+  })
+  const cache = createAccountCache({ load: () => accounts.load(), clock })
+  const applications = createApplicationStore({ db, clock })
+  const messages = createMessageStore(db)
+
+  const client = createPlatformClient({
+    baseUrl: config.platform.wechatApiBaseUrl,
+    clock,
+    log,
+  })
+  undo.push(() => client.close())
+  const tokens = createTokenKeeper({
+    store: createTokenStore(db, box),
+    call: (call) => client.call(call),
+    secrets: (accountId) => accounts.openCredentials(accountId),
+    clock,
+    random: Math.random,
+    log,
+    metrics,
+    process,
+  })
+
+  undo.push(() => tokens.settle())
+
+  const settle = (accountId: number, subject: string) => settleCalls(db, accountId, subject)
+  const recorder = createRecorder({ db, clock, metrics, settle })
+  undo.push(() => recorder.stop())
+  const consents = createConsents({ db, clock, settle })
+
+  const dispatcher = createDispatcher({
+    db,
+    client,
+    tokens,
+    findAccount: (id) => cache.findById(id),
+    clock,
+    random: Math.random,
+    log,
+    metrics,
+    process,
+    concurrency: config.dispatch.concurrency,
+    leaseSeconds: config.dispatch.leaseSeconds,
+  })
+  const upkeep = createUpkeep({ db, clock, log, metrics, onRecovered: () => dispatcher.wake() })
+  const workers = createWorkers({
+    start: async () => {
+      const listener = createListener({
+        url,
+        log,
+        onNotify: {
+          message_queued: () => dispatcher.wake(),
+          account_changed: () => cache.invalidate(),
+        },
+        onReconnect: () => {
+          cache.invalidate()
+          dispatcher.wake()
+        },
+      })
+      await listener.ready
+      dispatcher.start()
+      upkeep.start()
+      return [() => listener.close(), () => upkeep.stop(), () => dispatcher.stop()]
+    },
+  })
+  undo.push(() => workers.stop())
+
+  const app = createApp({
+    findAccount: (name) => cache.find(name),
+    recordPush: (push) => recorder.record(push),
+    authenticate: async (key) => {
+      const found = await applications.authenticate(key)
+      return (
+        found && {
+          id: found.id,
+          name: found.name,
+          accounts: found.accountIds.map((id, index) => ({
+            id,
+            name: found.accountNames[index] ?? '',
+          })),
+        }
+      )
+    },
+    messages,
+    decide: (question) => decideSend(db, question),
+    consents,
+    listEvents: (filter) => listEvents(db, filter),
+    readToken: async (account) => {
+      const found = await cache.findById(account.id)
+      if (!found) return { kind: 'unavailable', reason: 'account_disabled', retryAt: null }
+      const answer = await tokens.getToken(found)
+      return answer.kind === 'token'
+        ? { kind: 'token', value: answer.token, expiresAt: answer.expiresAt }
+        : { kind: 'unavailable', reason: answer.reason, retryAt: answer.until }
+    },
+    lifetimeHours: config.dispatch.messageLifetimeHours,
+    readiness: () => checkReadiness({ db, workers, dispatcher, clock }),
+    metrics,
+    clock,
+    log,
+  })
+
+  let stopped: Promise<void> | undefined
+  return {
+    app,
+    workers,
+    parts: {
+      db,
+      accounts,
+      applications,
+      consents,
+      events: { list: (filter) => listEvents(db, filter) },
+      messages,
+      tokens,
+      metrics,
+      log,
+    },
+    stop: () => (stopped ??= runBackwards(undo)),
+  }
+}
+
+/** The database's address: the one of the settings, or that of the embedded server. */
+async function openServer(
+  config: Config,
+  server: { readonly log: Log; readonly mode: 'own' | 'join' },
+  undo: (() => Promise<void>)[],
+): Promise<string> {
+  if (config.database.url !== null) return config.database.url
+  const embedded = await startEmbeddedServer({
+    directory: join(config.dataDirectory, 'postgres'),
+    ...server,
+  })
+  undo.push(() => embedded.stop())
+  return embedded.url
+}
+
+interface Workers {
+  start(): Promise<void>
+  stop(): Promise<void>
+  readonly started: boolean
+}
+
+function createWorkers(parts: { start: () => Promise<(() => Promise<void>)[]> }): Workers {
+  let starting: Promise<(() => Promise<void>)[]> | undefined
+  return {
+    async start() {
+      starting ??= parts.start()
+      await starting
+    },
+    async stop() {
+      const undo = await starting
+      starting = undefined
+      await runBackwards(undo ?? [])
+    },
+    get started() {
+      return starting !== undefined
+    },
+  }
+}
+
+async function checkReadiness(parts: {
+  readonly db: Knex
+  readonly workers: Workers
+  readonly dispatcher: { readonly lastRoundAt: Date | null }
+  readonly clock: Clock
+}): Promise<Readiness> {
+  const waiting = await pending(parts.db).catch(() => undefined)
+  const lastRoundAt = parts.dispatcher.lastRoundAt?.getTime() ?? 0
+  const silentMs = parts.clock.now().getTime() - lastRoundAt
+  const checks = {
+    database: waiting !== undefined,
+    migrations: waiting?.length === 0,
+    workers: !parts.workers.started || silentMs < WORKER_SILENT_MS,
+  }
+  return { ready: Object.values(checks).every(Boolean), checks }
+}
+
+async function runBackwards(steps: (() => Promise<void>)[]): Promise<void> {
+  for (const step of steps.splice(0).reverse()) await step()
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+}

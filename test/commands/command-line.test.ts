@@ -1,0 +1,320 @@
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { COMMANDS } from '../../src/commands/table.ts'
+import { SETTINGS } from '../../src/config.ts'
+import { newMasterKey } from '../../src/foundation/sealed-secrets.ts'
+import { useTestDatabase } from '../support/database.ts'
+
+const database = useTestDatabase()
+const MAIN = join(import.meta.dirname, '../../src/main.ts')
+const MASTER_KEY = newMasterKey()
+const AES_KEY = 'k'.repeat(43)
+const SECRETS = { secret: 'plainAppSecret', token: 'plainToken', 'aes-key': AES_KEY }
+
+const running: ChildProcessWithoutNullStreams[] = []
+let folder = ''
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'wcg-commands-'))
+})
+afterEach(() => {
+  for (const child of running.splice(0)) child.kill('SIGKILL')
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+/** The command in a process of its own, in an empty folder, with no settings but those given. */
+function start(typed: string[], env: Record<string, string> = {}) {
+  const inherited = { ...process.env, LANG: 'C', LC_ALL: 'C' }
+  const clean = Object.entries(inherited).filter(
+    ([name]) => !SETTINGS.some((setting) => setting.name === name),
+  )
+  const child = spawn(process.execPath, [MAIN, ...typed], {
+    cwd: folder,
+    env: {
+      ...Object.fromEntries(clean),
+      DATABASE_URL: database().url,
+      WCG_MASTER_KEY: MASTER_KEY,
+      ...env,
+    },
+  })
+  running.push(child)
+  return child
+}
+
+async function wcg(typed: string[], env: Record<string, string> = {}, stdin = '') {
+  const child = start(typed, env)
+  child.stdin.end(stdin)
+  const [out, err] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close'),
+  ])
+  return { out, err, code: child.exitCode }
+}
+
+const addAccount = (name: string, ...more: string[]) => [
+  ...['account', 'add', name, '--kind', 'official_account', '--app-id', `wx${name}`],
+  ...['--original-id', `gh_${name}`, ...more],
+]
+const typedSecrets = Object.entries(SECRETS).flatMap(([name, value]) => [`--${name}`, value])
+
+describe('wcg --help', () => {
+  it('lists every command, in both languages', async () => {
+    const english = await wcg(['--help'])
+    const chinese = await wcg([], { LANG: 'zh_CN.UTF-8', LC_ALL: '' })
+    expect([english.code, chinese.code]).toEqual([0, 0])
+    for (const { name, summary } of COMMANDS) {
+      expect(english.out).toContain(name)
+      expect(english.out).toContain(summary.en)
+      expect(chinese.out).toContain(summary.zh)
+    }
+  })
+
+  it('explains one command with all its options', async () => {
+    const { out, code } = await wcg(['account', 'add', '--help', '--lang', 'zh'])
+    expect(code).toBe(0)
+    for (const name of ['--app-id', '--aes-key', '--json', '明文模式']) expect(out).toContain(name)
+  })
+
+  it('needs no settings', async () => {
+    expect((await wcg(['serve', '--help'], { PORT: 'nonsense' })).code).toBe(0)
+  })
+})
+
+describe('an unknown command', () => {
+  it('is refused with the nearest one', async () => {
+    const { out, err, code } = await wcg(['acount', 'add'])
+    expect([out, code]).toEqual(['', 2])
+    expect(err).toContain('did you mean wcg account add?')
+  })
+
+  it('is refused in Chinese too', async () => {
+    const { err, code } = await wcg(['serv', '--lang', 'zh'])
+    expect(code).toBe(2)
+    expect(err).toContain('没有 serv 这个命令')
+  })
+})
+
+describe('wcg account add', () => {
+  it('adds an account and answers with one line of JSON that holds no secret', async () => {
+    const { out, err, code } = await wcg([
+      ...addAccount('acme', ...typedSecrets),
+      ...['--mode', 'safe', '--json'],
+    ])
+    expect([err, code]).toEqual(['', 0])
+    expect(JSON.parse(out)).toMatchObject({
+      name: 'acme',
+      app_id: 'wxacme',
+      mode: 'safe',
+      secrets: { app_secret: 'configured' },
+      callback_url: '/callbacks/acme',
+    })
+    expect(out.trim().split('\n')).toHaveLength(1)
+    for (const secret of Object.values(SECRETS)) expect(out).not.toContain(secret)
+  })
+
+  it('reads secrets from files and from standard input', async () => {
+    await writeFile(join(folder, 'token'), `${SECRETS.token}\n`)
+    const typed = addAccount('files', '--token', '@token', '--aes-key', AES_KEY, '--secret', '@-')
+    expect(await wcg(typed, {}, `${SECRETS.secret}\n`)).toMatchObject({ code: 0 })
+  })
+
+  it('warns of plain mode', async () => {
+    const typed = addAccount('plain', '--mode', 'plain', '--token', 'abc', '--secret', 'x')
+    const { err, code } = await wcg(typed)
+    expect(code).toBe(0)
+    expect(err).toContain('明文模式')
+    expect((await wcg(['account', 'list', '--lang', 'zh'])).err).toContain('任何见过')
+  })
+
+  it('lists every fault and exits with 2, as JSON where asked', async () => {
+    const typed = ['account', 'add', 'Bad', '--kind', 'wecom_kf', '--aes-key', 'short', '--json']
+    const { out, err, code } = await wcg(typed)
+    expect([out, code]).toEqual(['', 2])
+    const fields = [...err.matchAll(/"field":"([^"]+)"/g)].map((match) => match[1])
+    expect(JSON.parse(err)).toMatchObject({ error: { code: 'bad_account' } })
+    expect(fields.sort()).toEqual([
+      ...['--aes-key', '--app-id', '--kind', '--original-id', '--secret', '--token', 'NAME'],
+    ])
+  })
+
+  it('refuses a second account of the same name', async () => {
+    await wcg(addAccount('twice', ...typedSecrets))
+    const { err, code } = await wcg(addAccount('twice', ...typedSecrets))
+    expect(code).toBe(1)
+    expect(err).toContain('NAME: there is an account twice already')
+  })
+})
+
+describe('wcg app add', () => {
+  it('shows the key once', async () => {
+    await wcg(addAccount('shopped', ...typedSecrets))
+    const { out, code } = await wcg(['app', 'add', 'shop', '--accounts', 'shopped', '--json'])
+    expect(code).toBe(0)
+    const [, id, key] = /^\{"id":"([^"]+)","name":"shop","key":"(wcg_[^"]+)"\}\n$/.exec(out) ?? []
+    const listed = await wcg(['app', 'list', '--json'])
+    expect(listed.out).toContain(id)
+    expect(listed.out).not.toContain(key)
+    expect((await wcg(['app', 'revoke', 'shop'])).code).toBe(0)
+  })
+})
+
+describe('wcg account rotate, set, check and show', () => {
+  it('keeps the previous key until it is dropped', async () => {
+    await wcg(addAccount('turning', ...typedSecrets))
+    expect((await wcg(['account', 'rotate', 'turning', '--token', 'newToken'])).code).toBe(0)
+    const before = await wcg(['account', 'check', 'turning', '--json'])
+    expect(JSON.parse(before.out)).toMatchObject({ secrets_open: true, previous_key: true })
+    await wcg(['account', 'rotate', 'turning', '--drop-previous'])
+    const after = await wcg(['account', 'check', 'turning', '--json'])
+    expect(JSON.parse(after.out)).toMatchObject({ previous_key: false, last_push_at: null })
+    const set = await wcg(['account', 'set', 'turning', '--freshness', '30', '--disable', '--json'])
+    expect(JSON.parse(set.out)).toMatchObject({ settings: { freshness_seconds: 30 } })
+    const shown = await wcg(['account', 'show', 'turning'])
+    expect(shown.out).toContain('disabled')
+    expect(shown.out).not.toContain('newToken')
+  })
+})
+
+describe('wcg consent', () => {
+  it('answers for a person nobody knows, and erases only when told twice', async () => {
+    await wcg(addAccount('known', ...typedSecrets))
+    const shown = await wcg(['consent', 'show', 'known', 'oNobody', '--json'])
+    expect(JSON.parse(shown.out)).toEqual({
+      account: 'known',
+      subject: 'oNobody',
+      consents: [],
+      history: [],
+    })
+    const exported = await wcg(['consent', 'export', 'known', 'oNobody'])
+    expect(JSON.parse(exported.out)).toMatchObject({ subject: 'oNobody', events: [] })
+    const erase = ['consent', 'erase', 'known', 'oNobody', '--reason', 'asked']
+    expect((await wcg(erase)).code).toBe(2)
+    expect((await wcg([...erase, '--yes'])).code).toBe(0)
+  })
+})
+
+describe('wcg doctor', () => {
+  it('finds nothing that failed, and a master key that does not fit', async () => {
+    await wcg(addAccount('sealed', ...typedSecrets))
+    expect((await wcg(['doctor'])).code).toBe(0)
+    const { out, code } = await wcg(['doctor', '--json'], { WCG_MASTER_KEY: newMasterKey() })
+    expect(code).toBe(1)
+    expect(JSON.parse(out)).toMatchObject({ ok: false })
+    expect(out).toContain('sealed')
+  })
+
+  it('tells bad settings as a check', async () => {
+    const { out, code } = await wcg(['doctor'], { PORT: 'x' })
+    expect(code).toBe(1)
+    expect(out).toContain('PORT')
+  })
+
+  it('moves secrets to a new master key', async () => {
+    const WCG_MASTER_KEY = `${newMasterKey()},${MASTER_KEY}`
+    expect((await wcg(['doctor'], { WCG_MASTER_KEY })).out).toContain('wcg account reseal')
+    const moved = await wcg(['account', 'reseal', '--json'], { WCG_MASTER_KEY })
+    expect(moved.out).toMatch(/^\{"secrets":[1-9]/)
+    const only = WCG_MASTER_KEY.split(',')[0] ?? ''
+    expect((await wcg(['doctor'], { WCG_MASTER_KEY: only })).code).toBe(0)
+    // And back, so that the other tests find what they left.
+    await wcg(['account', 'reseal'], { WCG_MASTER_KEY: `${MASTER_KEY},${only}` })
+  })
+})
+
+describe('wcg migrate', () => {
+  it('finds nothing to do on a current database', async () => {
+    const { out, code } = await wcg(['migrate', '--json'])
+    expect([JSON.parse(out), code]).toEqual([{ migrated: [] }, 0])
+    expect(JSON.parse((await wcg(['migrate', '--pending', '--json'])).out)).toEqual({ pending: [] })
+  })
+})
+
+describe('wcg send and events tail', () => {
+  it('queues a message, and prints no event where none came', async () => {
+    await wcg(addAccount('sender', ...typedSecrets))
+    const content = JSON.stringify({ template_id: 'tpl', data: { first: { value: 'x' } } })
+    const typed = ['send', '--account', 'sender', '--to', 'oPerson', '--json']
+    const { out, code } = await wcg([
+      ...[...typed, '--channel', 'template_message', '--content', content],
+    ])
+    expect(code).toBe(0)
+    expect(JSON.parse(out)).toMatchObject({ status: 'queued', reason: null })
+    const bad = await wcg([...typed, '--channel', 'template_message', '--content', 'x'])
+    expect([bad.code, bad.err.includes('--content')]).toEqual([2, true])
+    expect(await wcg(['events', 'tail', '--account', 'sender'])).toMatchObject({ out: '', code: 0 })
+  })
+})
+
+describe('wcg serve', () => {
+  it('starts, answers, and ends with 0 when asked to stop', async () => {
+    const child = start(['serve'], { PORT: '0' })
+    const started = await lineOf(child, 'service.started')
+    expect(started).toMatchObject({ database_url_configured: true, master_key_configured: true })
+    expect(JSON.stringify(started)).not.toContain(MASTER_KEY)
+    const [, port] = /"port":(\d+)/.exec(JSON.stringify(started)) ?? []
+    const health = await fetch(`http://127.0.0.1:${port}/healthz`)
+    expect(health.status).toBe(200)
+    const ended = once(child, 'close')
+    child.kill('SIGTERM')
+    await ended
+    expect(child.exitCode).toBe(0)
+  })
+
+  it('says which port is taken', async () => {
+    const other = createServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const address = other.address()
+    const port = typeof address === 'object' ? String(address?.port) : ''
+    const { err, code } = await wcg(['serve'], { PORT: port })
+    other.close()
+    expect(code).toBe(1)
+    expect(err).toContain(`port ${port} on 127.0.0.1 is taken`)
+  })
+
+  it('refuses bad settings, all of them, and exits with 2', async () => {
+    const { err, code } = await wcg(['serve'], { PORT: 'x', LOG_LEVEL: 'loud' })
+    expect(code).toBe(2)
+    expect(err).toMatch(/PORT.*\n.*LOG_LEVEL/)
+  })
+
+  it('refuses secrets that its master key does not open', async () => {
+    await wcg(addAccount('foreign', ...typedSecrets))
+    const { err, code } = await wcg(['serve'], { PORT: '0', WCG_MASTER_KEY: newMasterKey() })
+    expect(code).toBe(1)
+    expect(err).toContain('foreign')
+  })
+})
+
+describe('docs/commands.md', () => {
+  it('has a heading for every command, and none for another', async () => {
+    const page = await readFile(join(MAIN, '../../docs/commands.md'), 'utf8')
+    const headings = [...page.matchAll(/^### `wcg ([a-z ]+)`$/gm)].map((match) => match[1])
+    expect(headings).toEqual(COMMANDS.map((command) => command.name))
+  })
+
+  it('names every option of every command, and no other', async () => {
+    const page = await readFile(join(MAIN, '../../docs/commands.md'), 'utf8')
+    const sections = page.split(/^### /m).slice(1)
+    COMMANDS.forEach((command, index) => {
+      const named = [...(sections[index] ?? '').matchAll(/^\| `--([a-z-]+)/gm)].map((m) => m[1])
+      expect(named).toEqual(Object.keys(command.options ?? {}))
+    })
+  })
+})
+
+/** The first line of a process's log with this message. */
+async function lineOf(child: ChildProcessWithoutNullStreams, message: string): Promise<unknown> {
+  let seen = ''
+  for await (const chunk of child.stdout) {
+    seen += String(chunk)
+    const line = seen.split('\n').find((candidate) => candidate.includes(`"${message}"`))
+    if (line !== undefined && seen.includes(`${line}\n`)) return JSON.parse(line)
+  }
+  throw new Error(`the process ended without ${message}: ${seen}`)
+}
