@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { QUICK_QUERY_MS } from '../database/connection.ts'
 import { withTransaction } from '../database/unit-of-work.ts'
 import {
   type AppError,
@@ -202,6 +203,7 @@ export function createAccountStore(parts: {
         .select(...COLUMNS)
         .whereNull('disabled_at')
         .orderBy('id')
+        .timeout(QUICK_QUERY_MS)
       return open(rows)
     },
 

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { QUICK_QUERY_MS } from '../database/connection.ts'
 import { InvariantError } from '../foundation/errors.ts'
 import type { SecretBox } from '../foundation/sealed-secrets.ts'
 import type { Account, CallbackKey } from './account.ts'
@@ -36,6 +37,7 @@ export function createSecretStore(box: SecretBox) {
       .select('account_id', 'name', 'sealed')
       .whereIn('account_id', accountIds)
       .orderBy('name')
+      .timeout(QUICK_QUERY_MS)
     return Map.groupBy(rows, (row) => row.account_id)
   }
 

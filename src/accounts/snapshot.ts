@@ -1,8 +1,11 @@
-import type { Clock } from '../foundation/clock.ts'
+import { sleep, type Clock } from '../foundation/clock.ts'
 import { UnavailableError } from '../foundation/errors.ts'
 
 /** How often a key that is not in the copy, or a source that fails, may cause another try. */
 const PAUSE_MS = 1_000
+
+/** How long a question waits for a newer copy while an older one could answer. */
+const PATIENCE_MS = 500
 
 /** How old a copy may be when the source cannot be read: an outage is not “unknown account”. */
 const MAX_STALE_MS = 10 * 60_000
@@ -65,9 +68,20 @@ export function createSnapshot<Copy>(parts: {
     return started.promise
   }
 
+  /** While there is a usable copy, nobody waits long for a newer one: it will serve those who follow. */
+  async function loadInTime(): Promise<void> {
+    const loaded = load()
+    if (!isUsable()) return loaded
+    const patience = new AbortController()
+    loaded.catch(() => undefined)
+    await Promise.race([loaded, sleep(PATIENCE_MS, patience.signal)]).finally(() =>
+      patience.abort(),
+    )
+  }
+
   async function refresh(): Promise<void> {
     try {
-      await load()
+      await loadInTime()
     } catch (cause) {
       if (isUsable()) return
       throw new UnavailableError(parts.unavailable.code, parts.unavailable.message, { cause })

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { createSnapshot } from '../accounts/snapshot.ts'
+import { QUICK_QUERY_MS } from '../database/connection.ts'
 import { withTransaction } from '../database/unit-of-work.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { ConflictError, NotFoundError } from '../foundation/errors.ts'
@@ -112,7 +113,9 @@ export function createApplicationStore(parts: {
 
 /** One row each, with its accounts in order of their names; a table of tens of rows, read whole. */
 async function readRows(db: Knex): Promise<ApplicationRow[]> {
-  const { rows } = await db.raw<{ rows: ApplicationRow[] }>(`
+  const { rows } = await db
+    .raw<{ rows: ApplicationRow[] }>(
+      `
     select
       application.id,
       application.name,
@@ -128,7 +131,9 @@ async function readRows(db: Knex): Promise<ApplicationRow[]> {
     left join application_account on application_account.application_id = application.id
     left join account on account.id = application_account.account_id
     group by application.id
-    order by application.name`)
+    order by application.name`,
+    )
+    .timeout(QUICK_QUERY_MS)
   return rows
 }
 

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { QUICK_QUERY_MS } from '../database/connection.ts'
 import type { ConsentChange, ConsentState } from './consent.ts'
 
 /** A push in the form the database records it, with everything that follows from it. */
@@ -84,11 +85,13 @@ export interface SendDecision {
  * @returns one entry per push, in their order.
  */
 export async function recordPushes(db: Knex, pushes: readonly PushRow[]): Promise<RecordedPush[]> {
-  const { rows } = await db.raw<{
-    rows: { event_id: string; repeated: boolean; call_under_way: boolean }[]
-  }>(`select event_id, repeated, call_under_way from record_events(?::jsonb)`, [
-    JSON.stringify(pushes.map(toPushJson)),
-  ])
+  const { rows } = await db
+    .raw<{
+      rows: { event_id: string; repeated: boolean; call_under_way: boolean }[]
+    }>(`select event_id, repeated, call_under_way from record_events(?::jsonb)`, [
+      JSON.stringify(pushes.map(toPushJson)),
+    ])
+    .timeout(QUICK_QUERY_MS)
   return rows.map((row) => ({
     eventId: row.event_id,
     repeated: row.repeated,
@@ -167,16 +170,18 @@ export async function isCallUnderWay(
   person: { readonly accountId: number; readonly subject: string },
   before: Date,
 ): Promise<boolean> {
-  const { rows } = await db.raw<{ rows: { under_way: boolean }[] }>(
-    `select exists (
+  const { rows } = await db
+    .raw<{ rows: { under_way: boolean }[] }>(
+      `select exists (
        select from message
        join attempt on attempt.message_id = message.id and attempt.number = message.attempt_count
        where message.account_id = ? and message.status = 'sending'
          and (message.recipient = ? or message.recipient is null)
          and attempt.started_at <= ?
      ) as under_way`,
-    [person.accountId, person.subject, before],
-  )
+      [person.accountId, person.subject, before],
+    )
+    .timeout(QUICK_QUERY_MS)
   return rows[0]?.under_way ?? false
 }
 
@@ -185,9 +190,11 @@ export async function isCallUnderWay(
  * a Date holds, so that no attempt stamped before is taken for a later one.
  */
 export async function databaseTime(db: Knex): Promise<Date> {
-  const { rows } = await db.raw<{ rows: { now: Date }[] }>(
-    `select date_trunc('milliseconds', clock_timestamp()) + interval '1 millisecond' as now`,
-  )
+  const { rows } = await db
+    .raw<{ rows: { now: Date }[] }>(
+      `select date_trunc('milliseconds', clock_timestamp()) + interval '1 millisecond' as now`,
+    )
+    .timeout(QUICK_QUERY_MS)
   return rows[0]?.now ?? new Date(0)
 }
 

@@ -13,7 +13,13 @@ import {
   type LedgerEntry,
   type SendDecision,
 } from './consent-store.ts'
-import { EVERYTHING, parseScope, type ConsentChange } from './consent.ts'
+import {
+  CONVERSATION,
+  CONVERSATION_ACTION,
+  EVERYTHING,
+  parseScope,
+  type ConsentChange,
+} from './consent.ts'
 import { exportPerson, type PersonExport } from './export-person.ts'
 
 /** Who may be sent what, as people and applications ask about it and change it. */
@@ -96,13 +102,14 @@ export function createConsents(deps: {
   const { db, clock } = deps
 
   async function act(input: OperatorAct, change: 'granted' | 'revoked'): Promise<void> {
-    const row = changeRow({
-      accountId: input.accountId,
-      subject: input.subject,
-      change: operatorChange(input, change, clock.now()),
-      evidence: input.by,
-    })
-    await changeConsents(db, [row])
+    const { accountId, subject, by: evidence } = input
+    const made = operatorChange(input, change, clock.now())
+    const changes =
+      made.scope === CONVERSATION ? [made, { ...made, scope: CONVERSATION_ACTION }] : [made]
+    await changeConsents(
+      db,
+      changes.map((change) => changeRow({ accountId, subject, change, evidence })),
+    )
     if (change === 'revoked') await deps.settle(input.accountId, input.subject)
   }
 
@@ -193,7 +200,7 @@ function isLive(consent: HeldConsent, now: Date): boolean {
 }
 
 /** A ledger row as it is answered. */
-export function toHistoryAnswer(entry: LedgerEntry): HistoryAnswer {
+function toHistoryAnswer(entry: LedgerEntry): HistoryAnswer {
   return {
     ledger_id: entry.id,
     scope: entry.scope,

@@ -21,6 +21,13 @@ const DEFAULT_POOL_MAX = 10
  */
 const CONNECT_TIMEOUT_MS = 2_000
 
+/**
+ * For queries that the platform waits behind: after this the connection is thrown away, whatever
+ * became of it. A line that died without a word (a failover, a forgotten firewall state) would
+ * otherwise hold its caller until TCP gives up, a quarter of an hour later.
+ */
+export const QUICK_QUERY_MS = 3_500
+
 /** No statement of ours runs longer than this on purpose; migrations set their own. */
 const STATEMENT_TIMEOUT_MS = 15_000
 
