@@ -41,7 +41,7 @@ export function createApi(deps: ApiDeps): Router {
 }
 
 /** Every route that an application calls with its key. */
-export function apiRoutes(deps: ApiDeps): readonly Route[] {
+function apiRoutes(deps: ApiDeps): readonly Route[] {
   return [
     ...messageRoutes(deps),
     ...consentRoutes(deps),

@@ -1,5 +1,6 @@
 import { migrate, pending, rollback } from '../database/migrate.ts'
 import type { Command } from './command.ts'
+import { refuseArgument } from './parse-arguments.ts'
 
 export const migrateCommand: Command = {
   name: 'migrate',
@@ -16,9 +17,19 @@ export const migrateCommand: Command = {
       type: 'flag',
       help: { en: 'Undo what the last migrate did.', zh: '撤销最近一次迁移。' },
     },
+    yes: {
+      type: 'flag',
+      help: {
+        en: 'With --rollback: yes, also if it drops tables with data.',
+        zh: '与 --rollback 一起使用：确认执行，即使会删除含数据的表。',
+      },
+    },
   },
 
   async run({ args, say, output, withGateway }) {
+    if (args.flag('rollback') && !args.flag('yes')) {
+      refuseArgument('--yes', (say) => say('rollback_needs_yes'))
+    }
     await withGateway(
       async ({ parts: { db } }) => {
         if (args.flag('pending')) {

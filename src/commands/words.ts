@@ -103,9 +103,13 @@ export const WORDS = {
   },
   account_changed: { en: 'Account {name} is changed.', zh: '帐号 {name} 已修改。' },
   nothing_changed: { en: 'Nothing had to change.', zh: '无需更改。' },
+  rollback_needs_yes: {
+    en: 'is required: undoing migrations drops tables with the data in them; back up first',
+    zh: '必须填写：撤销迁移会删除表及其中的数据；请先备份',
+  },
   key_rotated: {
-    en: 'The new callback key of {name} is in place; the one before is still accepted. Now change it on the platform’s page; when wcg account check shows no more use of the old one, run wcg account rotate {name} --drop-previous.',
-    zh: '帐号 {name} 的新回调密钥已生效，旧密钥仍可使用。请在平台页面修改；确认不再使用旧密钥后，运行 wcg account rotate {name} --drop-previous。',
+    en: 'The new callback key of {name} is in place; the one before is still accepted. Now change it on the platform’s page; when the metric wcg_previous_key_uses_total no longer grows, run wcg account rotate {name} --drop-previous.',
+    zh: '帐号 {name} 的新回调密钥已生效，旧密钥仍可使用。请在平台页面修改；当指标 wcg_previous_key_uses_total 不再增长后，运行 wcg account rotate {name} --drop-previous。',
   },
   secret_replaced: {
     en: 'The new AppSecret of {name} is in place.',

@@ -14,12 +14,6 @@ export function textOf(fields: Fields, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** The nested fields under a name; empty when the name is absent or holds text. */
-export function fieldsOf(fields: Fields, name: string): Fields {
-  const value = fields[name]
-  return value !== undefined && typeof value !== 'string' && !isList(value) ? value : {}
-}
-
 /** What a name holds as a list: nothing, the one, or the many. */
 export function listOf(fields: Fields, name: string): readonly Field[] {
   const value = fields[name]

@@ -11,8 +11,19 @@ export type Log = Logger
  * whole road and search every line for the secrets themselves.
  */
 const REDACTED = [
-  'secret', 'token', 'aes_key', 'access_token', 'openid', 'subject', 'touser', 'to', 'document',
-  'content', 'key', 'authorization', 'password',
+  'secret',
+  'token',
+  'aes_key',
+  'access_token',
+  'openid',
+  'subject',
+  'touser',
+  'to',
+  'document',
+  'content',
+  'key',
+  'authorization',
+  'password',
 ]
 
 /**

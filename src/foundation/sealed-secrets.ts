@@ -84,9 +84,14 @@ export function createSecretBox(keys: readonly [MasterKey, ...MasterKey[]]): Sec
         )
       }
       try {
-        const decipher = createDecipheriv('aes-256-gcm', key.bytes, Buffer.from(nonce, 'base64url'), {
-          authTagLength: 16,
-        })
+        const decipher = createDecipheriv(
+          'aes-256-gcm',
+          key.bytes,
+          Buffer.from(nonce, 'base64url'),
+          {
+            authTagLength: 16,
+          },
+        )
         decipher.setAAD(Buffer.from(place))
         decipher.setAuthTag(Buffer.from(tag, 'base64url'))
         return Buffer.concat([
@@ -94,9 +99,13 @@ export function createSecretBox(keys: readonly [MasterKey, ...MasterKey[]]): Sec
           decipher.final(),
         ]).toString('utf8')
       } catch (cause) {
-        throw new AppError('broken_seal', `the secret at ${place} does not open: it was changed or moved`, {
-          cause,
-        })
+        throw new AppError(
+          'broken_seal',
+          `the secret at ${place} does not open: it was changed or moved`,
+          {
+            cause,
+          },
+        )
       }
     },
 

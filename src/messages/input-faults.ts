@@ -9,7 +9,7 @@ const MAX_FIELD_LENGTH = 200
  * What a zod schema found wrong, one fault per field, fields named as the sender wrote them
  * (`content.data.thing1.value`). Values are not repeated: they may be personal.
  */
-export function faultsOf(error: z.ZodError): Fault[] {
+function faultsOf(error: z.ZodError): Fault[] {
   return error.issues.flatMap(faultsOfIssue).slice(0, MAX_FAULTS)
 }
 

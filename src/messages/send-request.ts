@@ -12,7 +12,7 @@ import { canonicalJson } from './canonical-json.ts'
 import { readInput } from './input-faults.ts'
 
 /** How far ahead a message may be scheduled: beyond it nobody remembers what was asked. */
-export const MAX_DAYS_AHEAD = 30
+const MAX_DAYS_AHEAD = 30
 
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
