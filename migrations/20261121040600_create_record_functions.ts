@@ -13,7 +13,7 @@ export async function up(db: Knex): Promise<void> {
 export async function down(db: Knex): Promise<void> {
   await db.raw(`set local lock_timeout = '5s'`)
   await db.raw(`
-    drop function record_events(jsonb);
+    drop function record_events(integer[], text[], json, json, json);
     drop function apply_receipt(integer, text, bigint, jsonb);
   `)
 }
@@ -117,107 +117,210 @@ const RECEIPTS = `
 `
 
 /**
- * p_pushes: a list of {account_id, repeat_key (hex), kind, name, subject, occurred_at, effective_at,
- * document, changes, receipts, erase}. Answers one row per push in its order: the event it is, whether it was
- * known already, and whether a send that it forbids is under way at this moment.
+ * Everything a batch says is written by three statements, however many pushes it holds:
+ *
+ * - p_account_ids, p_subjects: the people concerned, to be locked; for a push without a person its
+ *   repeat key stands in, so that the same push in two processes waits for itself.
+ * - p_pushes: `{n, account_id, repeat_key (hex), kind, name, subject, occurred_at, effective_at,
+ *   document}`, n counting from 1.
+ * - p_changes: `{n, account_id, subject, scope, change, effective_at, reason, credits, expires_at}`.
+ * - p_extras: `{n, account_id, subject, kind, effective_at, receipts, erase}` of the few pushes that
+ *   carry receipts or oblige us to erase. A push that erases comes alone.
+ *
+ * Answers one row per push: the event it is, whether it was known already, and whether a send that
+ * it forbids is under way at this moment.
  */
 const RECORD = `
-  create function record_events(p_pushes jsonb)
-  returns table (ordinal integer, event_id bigint, repeated boolean, call_under_way boolean)
+  create function record_events(
+    p_account_ids integer[], p_subjects text[], p_pushes json, p_changes json, p_extras json
+  ) returns table (n integer, event_id bigint, repeated boolean, call_under_way boolean)
   language plpgsql
   as $$
   declare
-    v_push record;
-    v_event_id bigint;
-    v_erased boolean;
-    v_changes jsonb := '[]';
-    v_results jsonb := '[]';
+    v_any_erasure boolean;
+    v_any_sending boolean;
+    v_ns integer[];
+    v_event_ids bigint[];
+    v_new boolean[];
+    v_account_ids integer[];
+    v_subjects text[];
+    v_scopes text[];
+    v_extra record;
     v_receipt jsonb;
   begin
-    perform lock_subjects(array_agg(push.account_id), array_agg(coalesce(push.subject, push.repeat_key)))
-    from jsonb_to_recordset(p_pushes) as push (account_id integer, subject text, repeat_key text);
+    perform lock_subjects(p_account_ids, p_subjects);
+    -- most databases have no tombstones and most moments no call: then nobody is looked up
+    v_any_erasure := exists (select from erasure);
 
-    for v_push in
-      select push.*, listed.ordinal::integer as ordinal
-      from jsonb_array_elements(p_pushes) with ordinality as listed (value, ordinal),
-        jsonb_to_record(listed.value) as push (
-          account_id integer, repeat_key text, kind text, name text, subject text,
-          occurred_at timestamptz, effective_at timestamptz, document text, changes jsonb,
-          receipts jsonb, erase boolean
-        )
-      order by listed.ordinal
-    loop
-      -- what reaches us after a person was erased, but was said before, is kept without the person
-      v_erased := exists (
-        select from erasure
-        where erasure.account_id = v_push.account_id
-          and erasure.subject_hash = subject_hash(v_push.account_id, v_push.subject)
-          and erasure.effective_at >= v_push.effective_at
-      );
-      insert into event (account_id, repeat_key, kind, name, subject, occurred_at, document, erased_at)
-      values (
-        v_push.account_id, decode(v_push.repeat_key, 'hex'), v_push.kind, v_push.name,
-        case when v_erased then null else v_push.subject end, v_push.occurred_at,
-        case when v_erased then '' else v_push.document end,
-        case when v_erased then clock_timestamp() end
+    with incoming as materialized (
+      select
+        push.n, push.account_id, decode(push.repeat_key, 'hex') as repeat_key, push.kind, push.name,
+        push.subject, push.occurred_at, push.document,
+        -- what reaches us after a person was erased, but was said before, is kept without the person
+        v_any_erasure and exists (
+          select from erasure
+          where erasure.account_id = push.account_id
+            and erasure.subject_hash = subject_hash(push.account_id, push.subject)
+            and erasure.effective_at >= push.effective_at
+        ) as erased
+      from json_to_recordset(p_pushes) as push (
+        n integer, account_id integer, repeat_key text, kind text, name text, subject text,
+        occurred_at timestamptz, effective_at timestamptz, document text
       )
+    ), inserted as (
+      insert into event (account_id, repeat_key, kind, name, subject, occurred_at, document, erased_at)
+      select
+        incoming.account_id, incoming.repeat_key, incoming.kind, incoming.name,
+        case when not incoming.erased then incoming.subject end, incoming.occurred_at,
+        case when incoming.erased then '' else incoming.document end,
+        case when incoming.erased then clock_timestamp() end
+      from incoming
+      order by incoming.n
       on conflict (account_id, occurred_at, repeat_key) do nothing
-      returning id into v_event_id;
+      returning id, account_id, occurred_at, repeat_key
+    )
+    select
+      array_agg(known.n order by known.n),
+      array_agg(known.id order by known.n),
+      array_agg(known.id is not null and known.place = 1 order by known.n)
+    into v_ns, v_event_ids, v_new
+    from (
+      select
+        incoming.n, inserted.id,
+        row_number() over (partition by inserted.id order by incoming.n) as place
+      from incoming
+      left join inserted using (account_id, occurred_at, repeat_key)
+    ) as known;
 
-      if v_event_id is null then
-        select known.id into v_event_id from event as known
-        where known.account_id = v_push.account_id and known.occurred_at = v_push.occurred_at
-          and known.repeat_key = decode(v_push.repeat_key, 'hex');
-        v_results := v_results || jsonb_build_object('ordinal', v_push.ordinal, 'event_id', v_event_id, 'repeated', true);
-        continue;
-      end if;
-      v_results := v_results || jsonb_build_object('ordinal', v_push.ordinal, 'event_id', v_event_id, 'repeated', false);
-
-      select v_changes || coalesce(jsonb_agg(change || jsonb_build_object(
-        'account_id', v_push.account_id, 'subject', v_push.subject,
-        'evidence', 'event', 'event_id', v_event_id
-      )), '[]')
-      into v_changes
-      from jsonb_array_elements(v_push.changes) as change;
-
-      if v_push.erase then
-        -- earlier changes of this batch come first, so that the erasure covers them
-        perform apply_consent_changes(v_changes);
-        v_changes := '[]';
-        perform erase_subject(
-          v_push.account_id, v_push.subject, v_push.effective_at, 'platform', v_push.kind
-        );
-        continue;
-      end if;
-      for v_receipt in select value from jsonb_array_elements(v_push.receipts) loop
-        perform apply_receipt(v_push.account_id, v_push.subject, v_event_id, v_receipt);
-      end loop;
-    end loop;
-
-    if jsonb_array_length(v_changes) > 0 then
-      perform apply_consent_changes(v_changes);
+    if array_position(v_event_ids, null) is not null then
+      -- repeats of what was recorded before
+      select array_agg(coalesce(ours.id, known.id) order by ours.n) into v_event_ids
+      from unnest(v_ns, v_event_ids) as ours (n, id)
+      left join json_to_recordset(p_pushes) as push (
+        n integer, account_id integer, repeat_key text, occurred_at timestamptz
+      ) on ours.id is null and push.n = ours.n
+      left join event as known
+        on known.account_id = push.account_id and known.occurred_at = push.occurred_at
+        and known.repeat_key = decode(push.repeat_key, 'hex');
     end if;
+
+    with written as (
+      insert into consent_ledger (
+        account_id, subject, scope, change, effective_at, evidence, event_id, reason, credits, expires_at
+      )
+      select
+        change.account_id, change.subject, change.scope, change.change, change.effective_at, 'event',
+        ours.id, change.reason, change.credits, change.expires_at
+      from json_to_recordset(p_changes) as change (
+        n integer, account_id integer, subject text, scope text, change text,
+        effective_at timestamptz, reason text, credits integer, expires_at timestamptz
+      )
+      join unnest(v_ns, v_event_ids, v_new) as ours (n, id, is_new) on ours.n = change.n and ours.is_new
+      where not (v_any_erasure and exists (
+        select from erasure
+        where erasure.account_id = change.account_id
+          and erasure.subject_hash = subject_hash(change.account_id, change.subject)
+          and erasure.effective_at >= change.effective_at
+      ))
+      returning id, account_id, subject, scope, change, effective_at, credits, expires_at
+    ), projected as (
+      -- where the latest word stands, the new words are enough to know it
+      insert into consent as held (
+        account_id, subject, scope, state, effective_at, ledger_id, credits, expires_at
+      )
+      select distinct on (written.account_id, written.subject, written.scope)
+        written.account_id, written.subject, written.scope, written.change, written.effective_at,
+        written.id,
+        case when written.change = 'granted' then written.credits end,
+        case when written.change = 'granted' then written.expires_at end
+      from written
+      where written.scope <> 'everything'
+        and (written.scope not like 'template:%' or written.scope = 'template:*')
+      order by
+        written.account_id, written.subject, written.scope,
+        written.effective_at desc, consent_severity(written.change) desc, written.id desc
+      on conflict (account_id, subject, scope) do update
+      set state = excluded.state,
+          effective_at = excluded.effective_at,
+          ledger_id = excluded.ledger_id,
+          credits = case when excluded.credits is not null then greatest(0, excluded.credits + (
+            select coalesce(sum(case entry.change when 'reserved' then -1 else 1 end), 0)::integer
+            from consent_ledger as entry
+            where entry.account_id = excluded.account_id and entry.subject = excluded.subject
+              and entry.scope = excluded.scope and entry.effective_at >= excluded.effective_at
+              and entry.change in ('reserved', 'returned')
+          )) end,
+          expires_at = excluded.expires_at,
+          updated_at = clock_timestamp()
+      where (excluded.effective_at, consent_severity(excluded.state))
+        > (held.effective_at, consent_severity(held.state))
+    )
+    -- the others are projected from all their rows
+    select array_agg(touched.account_id), array_agg(touched.subject), array_agg(touched.scope)
+    into v_account_ids, v_subjects, v_scopes
+    from (
+      select written.account_id, written.subject, written.scope
+      from written
+      where written.scope = 'everything'
+        or (written.scope like 'template:%' and written.scope <> 'template:*')
+      union
+      -- the end of all template rights touches every template the person has
+      select held.account_id, held.subject, held.scope
+      from written
+      join consent as held on held.account_id = written.account_id
+        and held.subject = written.subject and held.scope like 'template:%'
+      where written.scope = 'template:*' and held.scope <> 'template:*'
+      union
+      -- a new follow or acceptance may lift a stop
+      select held.account_id, held.subject, held.scope
+      from written
+      join consent as held on held.account_id = written.account_id
+        and held.subject = written.subject and held.scope = 'everything'
+      where written.change = 'granted'
+        and (written.scope = 'follow' or written.scope like 'template:%')
+    ) as touched;
+    if v_account_ids is not null then
+      perform project_consents(v_account_ids, v_subjects, v_scopes);
+    end if;
+
+    -- before an erasure takes the person's name from the messages
+    v_any_sending := exists (select from message where message.status = 'sending');
+
+    for v_extra in
+      select extra.*, ours.id as event_id
+      from json_to_recordset(p_extras) as extra (
+        n integer, account_id integer, subject text, kind text, effective_at timestamptz,
+        receipts jsonb, erase boolean
+      )
+      join unnest(v_ns, v_event_ids, v_new) as ours (n, id, is_new) on ours.n = extra.n and ours.is_new
+      order by extra.n
+    loop
+      if v_extra.erase then
+        perform erase_subject(
+          v_extra.account_id, v_extra.subject, v_extra.effective_at, 'platform', v_extra.kind
+        );
+      else
+        for v_receipt in select value from jsonb_array_elements(v_extra.receipts) loop
+          perform apply_receipt(v_extra.account_id, v_extra.subject, v_extra.event_id, v_receipt);
+        end loop;
+      end if;
+    end loop;
 
     return query
     select
-      result.ordinal, result.event_id, result.repeated,
-      exists (
-        select from message as sending
-        where sending.account_id = push.account_id
+      ours.n, ours.id, not ours.is_new,
+      v_any_sending and exists (
+        select from json_to_recordset(p_changes) as change (
+          n integer, account_id integer, subject text, change text
+        )
+        join message as sending on sending.account_id = change.account_id
           and sending.status = 'sending'
           -- a call whose person has been erased may be to this person
-          and (sending.recipient = push.subject or sending.recipient is null)
-          and exists (
-            select from jsonb_array_elements(push.changes) as change where change ->> 'change' = 'revoked'
-          )
+          and (sending.recipient = change.subject or sending.recipient is null)
+        where change.n = ours.n and change.change = 'revoked'
       )
-    from jsonb_to_recordset(v_results) as result (ordinal integer, event_id bigint, repeated boolean)
-    join lateral (
-      select * from jsonb_to_record(p_pushes -> (result.ordinal - 1)) as push (
-        account_id integer, subject text, changes jsonb
-      )
-    ) as push on true
-    order by result.ordinal;
+    from unnest(v_ns, v_event_ids, v_new) as ours (n, id, is_new)
+    order by ours.n;
   end
   $$;
 `

@@ -81,15 +81,36 @@ export interface SendDecision {
 
 /**
  * Records pushes with their consent changes and receipts in one statement; commits when it returns.
+ * A push that erases a person goes alone, between those before it and those after it.
  *
  * @returns one entry per push, in their order.
  */
 export async function recordPushes(db: Knex, pushes: readonly PushRow[]): Promise<RecordedPush[]> {
+  const erasing = pushes.findIndex((push) => push.erase)
+  if (erasing === -1 || pushes.length === 1) return recordTogether(db, pushes)
+  const parts = [
+    pushes.slice(0, erasing),
+    pushes.slice(erasing, erasing + 1),
+    pushes.slice(erasing + 1),
+  ]
+  const recorded: RecordedPush[] = []
+  for (const part of parts.filter(({ length }) => length > 0)) {
+    recorded.push(...(await recordPushes(db, part)))
+  }
+  return recorded
+}
+
+async function recordTogether(db: Knex, pushes: readonly PushRow[]): Promise<RecordedPush[]> {
+  const people = new Map(pushes.map((push) => [`${push.accountId} ${lockName(push)}`, push]))
   const { rows } = await db
     .raw<{
       rows: { event_id: string; repeated: boolean; call_under_way: boolean }[]
-    }>(`select event_id, repeated, call_under_way from record_events(?::jsonb)`, [
+    }>(`select event_id, repeated, call_under_way from record_events(?, ?, ?, ?, ?)`, [
+      [...people.values()].map((push) => push.accountId),
+      [...people.values()].map(lockName),
       JSON.stringify(pushes.map(toPushJson)),
+      JSON.stringify(pushes.flatMap(toChangesJson)),
+      JSON.stringify(pushes.flatMap(toExtrasJson)),
     ])
     .timeout(QUICK_QUERY_MS)
   return rows.map((row) => ({
@@ -99,8 +120,14 @@ export async function recordPushes(db: Knex, pushes: readonly PushRow[]): Promis
   }))
 }
 
-function toPushJson(push: PushRow): Record<string, unknown> {
+/** Whom a push concerns; where nobody, the push itself, so that its repeat waits for it. */
+function lockName(push: PushRow): string {
+  return push.subject ?? push.repeatKey.toString('hex')
+}
+
+function toPushJson(push: PushRow, index: number) {
   return {
+    n: index + 1,
     account_id: push.accountId,
     repeat_key: push.repeatKey.toString('hex'),
     kind: push.kind,
@@ -109,16 +136,34 @@ function toPushJson(push: PushRow): Record<string, unknown> {
     occurred_at: push.occurredAt,
     effective_at: push.effectiveAt,
     document: push.document,
-    changes: push.changes.map(toChangeJson),
-    receipts: push.receipts.map((receipt) => ({
-      channel: receipt.channel,
-      msgid: receipt.msgId,
-      template_id: receipt.templateId,
-      status: receipt.status,
-      reason: receipt.reason,
-      occurred_at: push.occurredAt,
-    })),
-    erase: push.erase,
+  }
+}
+
+function toChangesJson({ accountId, subject, changes }: PushRow, index: number) {
+  return changes.map((change) => ({
+    n: index + 1,
+    account_id: accountId,
+    subject,
+    ...toChangeJson(change),
+  }))
+}
+
+function toExtrasJson(push: PushRow, index: number) {
+  if (!push.erase && push.receipts.length === 0) return []
+  const { accountId, subject, kind, effectiveAt, erase } = push
+  const receipts = push.receipts.map((receipt) => toReceiptJson(receipt, push.occurredAt))
+  const extra = { account_id: accountId, subject, kind, effective_at: effectiveAt, receipts, erase }
+  return [{ n: index + 1, ...extra }]
+}
+
+function toReceiptJson(receipt: ReceiptRow, occurredAt: Date) {
+  return {
+    channel: receipt.channel,
+    msgid: receipt.msgId,
+    template_id: receipt.templateId,
+    status: receipt.status,
+    reason: receipt.reason,
+    occurred_at: occurredAt,
   }
 }
 
