@@ -86,7 +86,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const parts: SendParts = {
     ...options,
     tokens: {
-      getToken: (account) => options.tokens.getToken(account),
+      getToken: (account, wish) => options.tokens.getToken(account, wish),
       reportRejected: (account, version) =>
         surely(() => options.tokens.reportRejected(account, version)),
     },

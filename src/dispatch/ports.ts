@@ -7,7 +7,7 @@ export type TokenAnswer =
 
 /** What the dispatcher needs of the token keeper. */
 export interface Tokens {
-  getToken(account: Account): Promise<TokenAnswer>
+  getToken(account: Account, options?: { readonly reread?: boolean }): Promise<TokenAnswer>
   reportRejected(account: Account, version: string): Promise<void>
 }
 

@@ -43,7 +43,9 @@ export async function sendClaimed(parts: SendParts, message: ClaimedMessage): Pr
   if (!account) return parts.release(message.id, later(parts.clock, LONGEST_TOKEN_WAIT_MS))
 
   const send: Send = { message, account }
-  const token = await parts.tokens.getToken(account)
+  // after a refusal this process may still remember the token that another one has replaced
+  const reread = message.earlier.at(-1)?.cause === 'token'
+  const token = await parts.tokens.getToken(account, { reread })
   if (token.kind === 'unavailable') return waitForToken(parts, send, token)
 
   const askedMs = parts.clock.monotonicMs()

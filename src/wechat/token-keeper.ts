@@ -6,7 +6,11 @@ import type { StoredToken, TokenState } from './token-store.ts'
 
 export interface TokenKeeper {
   /** Never throws for what the platform or the database does. */
-  getToken(account: TokenAccount): Promise<TokenAnswer>
+  getToken(
+    account: TokenAccount,
+    /** `reread`: look at the row first; for whoever knows that a token has been refused elsewhere. */
+    options?: { readonly reread?: boolean },
+  ): Promise<TokenAnswer>
   /**
    * The platform refused a token (a code of class `token`). The next `getToken` brings another one, or
    * the one that somebody else has fetched in the meantime; a report about an older version than the
@@ -144,11 +148,11 @@ export function createTokenKeeper(parts: TokenKeeperParts): TokenKeeper {
   }
 
   return {
-    async getToken(account) {
+    async getToken(account, { reread = false } = {}) {
       const desk = deskOf(account)
-      const known = desk.memory.answer(clock.now())
+      const known = reread ? null : desk.memory.answer(clock.now())
       if (known) return known
-      if (desk.flight) return desk.flight
+      if (desk.flight && !reread) return desk.flight
       const flight = obtain(account, desk.memory).finally(() => {
         if (desk.flight === flight) desk.flight = null
       })
