@@ -18,6 +18,7 @@ import {
   type EndedAttempt,
 } from './dispatch-store.ts'
 import type { AttemptEnd } from './outcome.ts'
+import { createPlaces } from './places.ts'
 import type { FindAccountById, Tokens } from './ports.ts'
 import { sendClaimed, type SendParts } from './send-claimed.ts'
 
@@ -63,7 +64,7 @@ const MAX_BATCH = 100
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { db, clock, log } = options
   const lease = { process: options.process, leaseSeconds: options.leaseSeconds }
-  const underWay = new Set<Promise<void>>()
+  const places = createPlaces(options.concurrency, clock)
   const stopping = new AbortController()
   let wakeUp = () => {}
   let woken = false
@@ -132,12 +133,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   /** @returns whether there is reason to look again at once. */
   async function round(): Promise<boolean> {
-    const free = options.concurrency - underWay.size
-    if (free <= 0) {
-      await Promise.race(underWay)
-      return true
-    }
-    const limit = Math.min(free, MAX_CLAIM)
+    await places.untilWorthwhile(stopping.signal)
+    const limit = Math.min(places.free, MAX_CLAIM)
+    if (limit <= 0) return true
     const claimed = await claimMessages(db, { ...lease, limit })
     lastRoundAt = clock.now()
     if (stopping.signal.aborted) {
@@ -154,12 +152,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function startOne(message: ClaimedMessage): void {
-    const work = sendClaimed(parts, message)
-      .catch((error: unknown) => {
-        log.error({ message_id: message.id, error: describeError(error) }, 'dispatch.failed')
-      })
-      .finally(() => underWay.delete(work))
-    underWay.add(work)
+    const work = sendClaimed(parts, message).catch((error: unknown) => {
+      log.error({ message_id: message.id, error: describeError(error) }, 'dispatch.failed')
+    })
+    places.hold(work)
   }
 
   async function pauseUntilWoken(ms: number): Promise<void> {
@@ -181,7 +177,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     async stop() {
       stopping.abort()
       await loop
-      await Promise.all(underWay)
+      await places.untilEmpty()
     },
     get lastRoundAt() {
       return lastRoundAt
