@@ -166,12 +166,20 @@ function wholeSecond(time: Date): Date {
 
 /** Names without outer spaces: a published JSON sample writes `" OpenID"`. An exact name wins. */
 function trimNames(fields: Fields): Fields {
+  if (!hasOuterSpace(fields)) return fields
   const entries = Object.entries(fields).flatMap(([name, value]) => {
     const clean = name.trim()
     if (value === undefined || (clean !== name && Object.hasOwn(fields, clean))) return []
     return [[clean, trimNamesIn(value)] as const]
   })
   return Object.fromEntries(entries)
+}
+
+/** Almost never true: then the document serves as it is. */
+function hasOuterSpace(value: Field | undefined): boolean {
+  if (value === undefined || typeof value === 'string') return false
+  if (isList(value)) return value.some(hasOuterSpace)
+  return Object.entries(value).some(([name, one]) => name !== name.trim() || hasOuterSpace(one))
 }
 
 function trimNamesIn(value: Field): Field {

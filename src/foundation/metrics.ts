@@ -44,7 +44,12 @@ export interface Metrics {
 const FAST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const BATCH_SIZES = [1, 2, 5, 10, 20, 50, 100, 200, 500]
 
-/** A registry of its own, so that several gateways can live in one process (tests do that). */
+/**
+ * A registry of its own, so that several gateways can live in one process (tests do that).
+ *
+ * `aggregator` says what becomes of a number where several processes answer as one; the sum where
+ * nothing is said. What all of them read from the database must not be added up.
+ */
 export function createMetrics(): Metrics {
   const registry = new Registry()
   const registers = [registry]
@@ -129,23 +134,27 @@ export function createMetrics(): Metrics {
       name: 'wcg_token_age_seconds',
       help: "Age of the account's access token when it was last used.",
       labelNames: ['account'],
+      aggregator: 'max',
       registers,
     }),
     tokenBreaker: new Gauge({
       name: 'wcg_token_breaker_open',
       help: '1 while the token endpoint refuses and no call is made.',
       labelNames: ['account'],
+      aggregator: 'max',
       registers,
     }),
     queueLength: new Gauge({
       name: 'wcg_queue_messages',
       help: 'Messages waiting, by status.',
       labelNames: ['status'],
+      aggregator: 'max',
       registers,
     }),
     queueAge: new Gauge({
       name: 'wcg_queue_oldest_seconds',
       help: 'Seconds the oldest due message has been waiting.',
+      aggregator: 'max',
       registers,
     }),
     apiAnswers: new Counter({

@@ -42,7 +42,7 @@ describe('createSecretBox', () => {
   it.each(['', 'a secret', '密钥 🔑'])('opens what it sealed: %j', (plain) => {
     const box = createSecretBox([aKey()])
     const sealed = box.seal(plain, PLACE)
-    expect(sealed).not.toContain(plain || 'v2')
+    if (plain !== '') expect(sealed).not.toContain(plain)
     expect(box.open(sealed, PLACE)).toBe(plain)
     expect(box.keyIdOf(sealed)).toBe(box.keyId)
   })
