@@ -6,6 +6,11 @@ import { readWholeNumber } from './parse-arguments.ts'
 
 /** How often `--follow` looks for new events, and how many it takes at once. */
 const POLL_MS = 500
+/**
+ * Ids are given before the commit, so a lower one can appear after a higher one: the last few are
+ * read again. More than the pushes of one commit.
+ */
+const OVERLAP = 400
 const BATCH = 500
 
 export const eventsTail: Command = {
@@ -36,27 +41,35 @@ export const eventsTail: Command = {
         name === undefined ? await parts.accounts.list() : [await parts.accounts.show(name)]
       const accountIds = accounts.map((account) => account.id)
       const print = (event: StoredEvent) => output.answer(eventAnswer(event), eventLine(event))
-      // One is looked at even for `--limit 0`: its id is where following begins.
+      // More than are shown: following must know what is not new.
       const last = await parts.events.list({
         accountIds,
         withDocument: false,
-        limit: Math.max(limit, 1),
+        limit: Math.max(limit, OVERLAP),
       })
       for (const event of last.slice(0, limit).reverse()) print(event)
       let afterId = last[0]?.id ?? '0'
+      let shown: ReadonlySet<string> = new Set(last.map((event) => event.id))
       while (args.flag('follow') && !signal.aborted) {
         const next = await parts.events.list({
           accountIds,
           withDocument: false,
-          afterId,
-          limit: BATCH,
+          afterId: before(afterId),
+          limit: OVERLAP + BATCH,
         })
-        for (const event of next) print(event)
+        for (const event of next.filter(({ id }) => !shown.has(id))) print(event)
+        shown = new Set(next.map((event) => event.id))
         afterId = next.at(-1)?.id ?? afterId
-        if (next.length < BATCH) await sleep(POLL_MS, signal)
+        if (next.length < OVERLAP + BATCH) await sleep(POLL_MS, signal)
       }
     })
   },
+}
+
+/** Where to read again from. */
+function before(id: string): string {
+  const from = BigInt(id) - BigInt(OVERLAP)
+  return (from > 0n ? from : 0n).toString()
 }
 
 /** The person by mark only: what scrolls through a terminal ends up in logs and screenshots. */
