@@ -151,7 +151,7 @@ const BEGIN = `
       end if;
 
       -- an earlier attempt whose answer was lost may have been delivered: that stays the truth
-      v_maybe_sent := exists (
+      v_maybe_sent := v_message.attempt_count > 0 and exists (
         select from attempt as tried
         where tried.message_id = v_message.id and tried.outcome = 'unknown'
       );
@@ -198,10 +198,13 @@ const BEGIN = `
       values (v_message.id, v_message.account_id, number, v_now, v_answer.evidence, p_process)
       returning id into v_attempt_id;
 
-      select * into v_held from consent as held
-      where held.account_id = v_message.account_id and held.subject = v_message.recipient
-        and held.scope = v_answer.scope and held.credits is not null;
-      if found and v_answer.scope <> 'follow' then
+      v_held := null;
+      if v_answer.scope <> 'follow' then
+        select * into v_held from consent as held
+        where held.account_id = v_message.account_id and held.subject = v_message.recipient
+          and held.scope = v_answer.scope and held.credits is not null;
+      end if;
+      if v_held.scope is not null then
         perform apply_consent_changes(jsonb_build_array(jsonb_build_object(
           'account_id', v_message.account_id, 'subject', v_message.recipient,
           'scope', v_answer.scope, 'change', 'reserved',
@@ -292,7 +295,8 @@ const FINISH = `
       returning * into v_attempt;
       continue when not found;
 
-      if v_end.credit in ('spent', 'returned') then
+      -- a template message draws on no credit
+      if v_end.credit in ('spent', 'returned') and v_message.channel <> 'template_message' then
         perform settle_credit(v_attempt.id, v_end.credit, v_end.outcome);
       end if;
       -- a person erased meanwhile is not written about again
