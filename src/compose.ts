@@ -36,6 +36,8 @@ export interface ComposeOptions {
   readonly logDestination?: DestinationStream
   /** Whether an embedded database is this process's own (the gateway) or shared (a tool). */
   readonly databaseMode?: 'own' | 'join'
+  /** Prometheus text of all processes behind the same port, where there are several. */
+  readonly sumMetrics?: () => Promise<string>
 }
 
 /** The gateway, built and wired; nothing listens and nothing works yet. */
@@ -197,6 +199,7 @@ async function build(
     lifetimeHours: config.dispatch.messageLifetimeHours,
     readiness: () => checkReadiness({ db, workers, dispatcher, clock }),
     metrics,
+    sumMetrics: options.sumMetrics,
     clock,
     log,
   })

@@ -14,6 +14,8 @@ export interface Readiness {
 export interface OperatingDeps {
   readonly readiness: () => Promise<Readiness>
   readonly metrics: Metrics
+  /** Prometheus text of all processes behind this port; this one's alone when absent. */
+  readonly sumMetrics?: (() => Promise<string>) | undefined
 }
 
 /**
@@ -34,7 +36,8 @@ export function createOperatingRouter(deps: OperatingDeps): Router {
   })
   router.get('/metrics', async (_req, res) => {
     const { registry } = deps.metrics
-    res.type(registry.contentType).send(await registry.metrics())
+    const text = await (deps.sumMetrics?.() ?? registry.metrics())
+    res.type(registry.contentType).send(text)
   })
   return router
 }

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import { compose, type Gateway } from '../compose.ts'
 import { describeConfig, type Config } from '../config.ts'
+import type { Metrics } from '../foundation/metrics.ts'
 import { requireSchema } from './context.ts'
 import { unreadableAccounts } from './doctor.ts'
 import { inBoth, SpokenError } from './explain-error.ts'
@@ -18,6 +19,21 @@ export interface Duties {
   readonly workers: boolean
 }
 
+/** The other processes behind the same port, where there are any. */
+export interface Siblings {
+  /** Shows them this process's numbers. */
+  share(own: Metrics): void
+  /** Prometheus text of all of them together. */
+  sumMetrics(): Promise<string>
+}
+
+/** What the process around the gateway gives to it. */
+export interface GatewaySurroundings {
+  /** Ends when the gateway is to stop. */
+  readonly signal: AbortSignal
+  readonly siblings?: Siblings
+}
+
 /**
  * Runs the gateway until it is told to stop: schema and secrets checked, workers started, requests
  * taken. On stop no new request is taken, those under way end, then everything is taken down.
@@ -28,9 +44,10 @@ export interface Duties {
 export async function runGateway(
   config: Config,
   duties: Duties,
-  signal: AbortSignal,
+  { signal, siblings }: GatewaySurroundings,
 ): Promise<number> {
-  const gateway = await compose(config)
+  const gateway = await compose(config, siblings && { sumMetrics: () => siblings.sumMetrics() })
+  siblings?.share(gateway.parts.metrics)
   let server: Server | undefined
   try {
     await requireSchema(gateway, config)

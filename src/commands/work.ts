@@ -10,6 +10,6 @@ export const work: Command = {
   async run({ readConfig, signal }) {
     const config = readConfig()
     const { runGateway } = await import('./run-gateway.ts')
-    return runGateway(config, { http: false, workers: true }, signal)
+    return runGateway(config, { http: false, workers: true }, { signal })
   },
 }

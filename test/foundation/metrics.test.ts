@@ -20,6 +20,12 @@ describe('createMetrics', () => {
     }
   })
 
+  it('never sums what every process reads from the same database', async () => {
+    const all = await createMetrics().registry.getMetricsAsJSON()
+    const gauges = all.filter(({ name, type }) => name.startsWith('wcg_') && `${type}` === 'gauge')
+    expect(gauges.map(({ aggregator }) => aggregator)).toEqual(Array(4).fill('max'))
+  })
+
   it('has no label that could name a person', async () => {
     const metrics = createMetrics()
     metrics.consentChanges.inc({ account: 'acme', scope: 'follow', change: 'granted' })

@@ -1,9 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { ConsentChange } from '../../src/consent/consent.ts'
-import { findConsents } from '../../src/consent/consent-store.ts'
-import { modelOf, type ModelRow } from '../support/consent-model.ts'
-import { changesOf, documentOf, newOpenid, type Act } from '../support/push-documents.ts'
+import { expectedOf, heldBy } from '../support/consent-history.ts'
+import { documentOf, newOpenid, type Act } from '../support/push-documents.ts'
 import { useRoad } from '../support/road.ts'
 
 const SETTINGS = { long_term_templates: ['TL'] }
@@ -54,34 +52,8 @@ const anyHistory: fc.Arbitrary<Told[]> = fc.array(
   { minLength: 2, maxLength: 12 },
 )
 
-function toModelRow({ scope, change, effectiveAt, credits }: ConsentChange): ModelRow {
-  const at = effectiveAt.getTime() / 1000 - T0
-  const counted = scope.startsWith('template:') && change === 'granted' ? credits : null
-  return { scope, change, at, credits: counted, byPerson: true }
-}
-
-/** What the rules and the model make of all documents together. */
-function expectedOf(documents: readonly string[]) {
-  const rows = documents.flatMap((one) => changesOf(one, SETTINGS)).map(toModelRow)
-  const scopes = new Set(rows.map(({ scope }) => scope))
-  return Object.fromEntries([...scopes].map((scope) => [scope, modelOf(rows, scope)]))
-}
-
-async function heldBy(openid: string) {
-  const held = await findConsents(road().database.db, road().account.id, openid)
-  return Object.fromEntries(
-    held.map(({ scope, state, effectiveAt, credits, refused }) => [
-      scope,
-      {
-        state,
-        at: effectiveAt.getTime() / 1000 - T0,
-        // what is left of a conversation is the sends' business, not the history's
-        credits: scope.startsWith('template:') ? credits : null,
-        refused,
-      },
-    ]),
-  )
-}
+const held = (openid: string) =>
+  heldBy(road().database.db, { accountId: road().account.id, openid }, T0)
 
 async function arrive(openid: string, told: readonly Told[]): Promise<readonly string[]> {
   const { originalId } = road().account
@@ -122,7 +94,7 @@ describe('p3 platform-time-wins', { timeout: 60_000 }, () => {
         await arrive(openid, [{ act, second: 1, arrivals: [{ process: index, turn: 0 }] }])
       }
       const scope = 'templateId' in yes ? `template:${yes.templateId}` : 'follow'
-      expect((await heldBy(openid))[scope]).toMatchObject({ state: 'revoked', at: 1 })
+      expect((await held(openid))[scope]).toMatchObject({ state: 'revoked', at: 1 })
     }
   })
 
@@ -135,8 +107,8 @@ describe('p3 platform-time-wins', { timeout: 60_000 }, () => {
     await arrive(back, [{ act: unsubscribe, second: 1, arrivals: [{ process: 1, turn: 0 }] }])
     await arrive(gone, [{ act: unsubscribe, second: 2, arrivals: once }])
     await arrive(gone, [{ act: subscribe, second: 1, arrivals: [{ process: 1, turn: 0 }] }])
-    expect((await heldBy(back))['follow']).toMatchObject({ state: 'granted', at: 2 })
-    expect((await heldBy(gone))['follow']).toMatchObject({ state: 'revoked', at: 2 })
+    expect((await held(back))['follow']).toMatchObject({ state: 'granted', at: 2 })
+    expect((await held(gone))['follow']).toMatchObject({ state: 'revoked', at: 2 })
   })
 
   it('ends with the same consents whatever the order, the repeats and the processes', async () => {
@@ -144,7 +116,9 @@ describe('p3 platform-time-wins', { timeout: 60_000 }, () => {
       fc.asyncProperty(anyHistory, async (told) => {
         const openid = newOpenid()
         const documents = await arrive(openid, told)
-        expect(await heldBy(openid)).toEqual(expectedOf(documents))
+        expect(await held(openid)).toEqual(
+          expectedOf(documents, { second: T0, settings: SETTINGS }),
+        )
       }),
       { numRuns: 200 },
     )

@@ -18,16 +18,20 @@ const MAIN = resolve(import.meta.dirname, '../../src/main.ts')
 export const TEST_MASTER_KEY = Buffer.alloc(32, 7).toString('base64')
 
 /**
- * Starts `wcg serve` on a free port and waits until it takes requests.
+ * Starts `wcg serve` on a free port and waits until all its processes take requests.
  *
+ * @param options.processes asks for several behind the one port.
  * @param options.env on top of the settings every test gateway needs.
  */
 export async function startGatewayProcess(options: {
   readonly databaseUrl: string
   readonly platformUrl: string
+  readonly processes?: number
   readonly env?: Readonly<Record<string, string>>
 }): Promise<GatewayProcess> {
-  const child = spawn(process.execPath, [MAIN, 'serve'], {
+  const { processes } = options
+  const args = processes === undefined ? [] : ['--processes', String(processes)]
+  const child = spawn(process.execPath, [MAIN, 'serve', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],
@@ -48,10 +52,11 @@ export async function startGatewayProcess(options: {
   void exited.then(() => process.off('exit', kill))
   const lines: string[] = []
   const started = Promise.withResolvers<number>()
+  let starting = processes ?? 1
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', (line) => {
       lines.push(line)
-      if (line.includes('"service.started"')) {
+      if (line.includes('"service.started"') && (starting -= 1) === 0) {
         started.resolve((JSON.parse(line) as { port: number }).port)
       }
     })

@@ -38,6 +38,8 @@ export interface RoadAccountOptions {
 export interface RoadOptions {
   /** Gateway processes on the one database; 1 when absent. */
   readonly processes?: number
+  /** Processes that each of these runs behind its one port; without it, it is the only one. */
+  readonly behindOnePort?: number
   /** One in safe mode when absent. */
   readonly accounts?: readonly RoadAccountOptions[]
   readonly sandbox?: SandboxOptions
@@ -140,6 +142,7 @@ async function build(
     const gateway = await startGatewayProcess({
       databaseUrl: databaseUrl ?? database.url,
       platformUrl: sandboxUrl,
+      ...(options.behindOnePort !== undefined && { processes: options.behindOnePort }),
       env: { ...options.env, ...env },
     })
     gateways.push(gateway)
