@@ -1,0 +1,90 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Knex } from 'knex'
+import { createAccountStore } from '../src/accounts/account-store.ts'
+import { openDatabase } from '../src/database/connection.ts'
+import { startEmbeddedServer } from '../src/database/embedded-server.ts'
+import { migrate } from '../src/database/migrate.ts'
+import { createLog } from '../src/foundation/log.ts'
+import { createSecretBox, parseMasterKey } from '../src/foundation/sealed-secrets.ts'
+import { MASTER_KEY } from './children.ts'
+import { ACCOUNT } from './pushes.ts'
+
+const log = createLog('error')
+
+/**
+ * What an operator sets on any server of some size, after PostgreSQL's own advice; the defaults are
+ * those of a machine of twenty years ago. Nothing here makes a commit less durable.
+ */
+const SETTINGS = { shared_buffers: '1GB', max_wal_size: '4GB' }
+
+/** A PostgreSQL of this run alone, in a temporary folder. */
+export interface BenchServer {
+  /** A new database with the whole schema and the account of the run. */
+  createDatabase(name: string): Promise<BenchDatabase>
+  /** Stops it and removes its files. */
+  stop(): Promise<void>
+}
+
+export interface BenchDatabase {
+  readonly url: string
+  readonly db: Knex
+}
+
+/**
+ * Starts a server as the gateway starts its own on a development machine, with `SETTINGS`. It is
+ * durable: fsync, full_page_writes and synchronous_commit stay on.
+ */
+export async function startServer(): Promise<BenchServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'wcg-bench-'))
+  const server = await startEmbeddedServer({
+    directory: join(folder, 'postgres'),
+    log,
+    mode: 'own',
+    settings: SETTINGS,
+  })
+  const pools: Knex[] = []
+  const open = (url: string) => {
+    const db = openDatabase({ url, log, applicationName: 'wcg-bench', poolMax: 4 })
+    pools.push(db)
+    return db
+  }
+  const root = open(server.url)
+  return {
+    async createDatabase(name) {
+      await root.raw(`create database ${name} template template0`)
+      const url = new URL(server.url)
+      url.pathname = `/${name}`
+      const db = open(url.href)
+      await migrate(db)
+      await addAccount(db)
+      return { url: url.href, db }
+    },
+    async stop() {
+      // The server first: it ends statements under way, for which the pools would wait.
+      await server.stop()
+      await Promise.all(pools.map((pool) => pool.destroy()))
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function addAccount(db: Knex): Promise<void> {
+  const masterKey = parseMasterKey(MASTER_KEY.toString('hex'))
+  if (!masterKey) throw new Error('the master key of the bench has 32 bytes')
+  const box = createSecretBox([masterKey])
+  const { name, appId, originalId, token, aesKey, secret } = ACCOUNT
+  const accounts = createAccountStore({ db, box, onUnreadable: () => undefined })
+  await accounts.add({
+    name,
+    kind: 'official_account',
+    appId,
+    originalId,
+    mode: 'safe',
+    token,
+    aesKey,
+    secret,
+    settings: {},
+  })
+}
