@@ -1,28 +1,19 @@
+import type { Children, Helper } from './children.ts'
+import { inTurn, type Contender } from './contenders.ts'
 import type { BenchDatabase } from './database.ts'
-import type { Children, GatewayProcess, Helper } from './children.ts'
 import type { InsertResult, InsertRun } from './insert-loop.ts'
-import type { LoadRequest, LoadResult } from './load-generator.ts'
 import type { PeerName } from './peer-server.ts'
 import type { Plan } from './plan.ts'
 import { peakMemory, postgresMs, processorMs } from './processor-time.ts'
+import { askToRun, createTally, gatewayUnderLoad, NO_PLATFORM, sampleOf } from './pushed-gateway.ts'
 import type { Check } from './report.ts'
-import type { Sample, Series } from './sample.ts'
+import type { Series } from './sample.ts'
 
 /** Everybody who writes to the account. */
 export const PEOPLE = 10_000
 /** The pool of the gateway when nothing is said, and that of the single-row inserts. */
 const POOL_SIZE = 20
-const WARM_UP_MS = 1_000
 const OURS = 'this gateway, durable'
-/** Nobody listens there, and nothing is sent. */
-export const NO_PLATFORM = 'http://127.0.0.1:9'
-
-/** One kind of work: does it for some time and says how it went. */
-export interface Contender {
-  readonly key: string
-  readonly name: string
-  run(ms: number): Promise<Sample>
-}
 
 export interface CallbackFigures {
   readonly series: Readonly<Record<string, Series>>
@@ -44,8 +35,16 @@ export async function measureCallbacks(
   const recorded = createTally(database)
   const pushes = { load, gateway, database, tally: recorded, people: PEOPLE }
   const contenders = [
-    gatewayUnderLoad(pushes, { key: 'gateway64', connections: 64 }),
-    gatewayUnderLoad(pushes, { key: 'gateway256', connections: 256 }),
+    gatewayUnderLoad(pushes, {
+      key: 'gateway64',
+      name: `${OURS}, 64 connections`,
+      connections: 64,
+    }),
+    gatewayUnderLoad(pushes, {
+      key: 'gateway256',
+      name: `${OURS}, 256 connections`,
+      connections: 256,
+    }),
     gatewayUnderLoad(
       { ...pushes, gateway: logging },
       { key: 'gateway64info', name: `${OURS}, 64 connections, LOG_LEVEL=info`, connections: 64 },
@@ -61,83 +60,6 @@ export async function measureCallbacks(
   }
   await Promise.all([gateway.end(), logging.end()])
   return figures
-}
-
-/**
- * Runs the contenders one after the other, round by round, each round beginning with another one.
- * The round before the first only warms up, for a second where the plan does not say otherwise.
- */
-export async function inTurn(
-  contenders: readonly Contender[],
-  plan: Pick<Plan, 'rounds' | 'roundMs'> & { readonly warmUpMs?: number },
-): Promise<Record<string, Series>> {
-  const { warmUpMs = Math.min(WARM_UP_MS, plan.roundMs) } = plan
-  for (const contender of contenders) await contender.run(warmUpMs)
-  const samples = new Map<string, Sample[]>(contenders.map(({ key }) => [key, []]))
-  for (let round = 0; round < plan.rounds; round++) {
-    const first = round % contenders.length
-    const order = [...contenders.slice(first), ...contenders.slice(0, first)]
-    for (const contender of order) {
-      samples.get(contender.key)?.push(await contender.run(plan.roundMs))
-    }
-  }
-  return Object.fromEntries(
-    contenders.map(({ key, name }) => [key, { name, samples: samples.get(key) ?? [] }]),
-  )
-}
-
-/** Compares what was answered with what stands in the table. */
-export function createTally(database: BenchDatabase) {
-  const count = async () => {
-    const { rows } = await database.db.raw<{ rows: { count: string }[] }>(
-      `select count(*) from event`,
-    )
-    return Number(rows[0]?.count ?? 0)
-  }
-  const before = count()
-  let accepted = 0
-  return {
-    add: (more: number) => (accepted += more),
-    check: async (name: string): Promise<Check> => {
-      return { name, expected: accepted, found: (await count()) - (await before) }
-    },
-  }
-}
-
-export interface PushedGateway {
-  readonly load: Helper
-  readonly gateway: GatewayProcess
-  readonly database: BenchDatabase
-  readonly tally: ReturnType<typeof createTally>
-  readonly people: number
-}
-
-/** The gateway; each round gets pushes that nobody has seen. */
-export function gatewayUnderLoad(
-  { load, gateway, database, tally, people }: PushedGateway,
-  { key, name, connections }: { key: string; name?: string; connections: number },
-): Contender {
-  let expectedRate = 10_000
-  return {
-    key,
-    name: name ?? `${OURS}, ${connections} connections`,
-    async run(ms) {
-      // Half as many again as the last time; should they run out, the round ends a little earlier.
-      const count = Math.ceil((expectedRate * 1.5 * ms) / 1000) + connections
-      await ask(load, { kind: 'make', count, people })
-      const before = [await processorMs(gateway.pid), await postgresMs(database.db)] as const
-      const run = { port: gateway.port, connections, ms, once: true }
-      const result = await askToRun(load, run)
-      tally.add(result.accepted)
-      expectedRate = result.accepted / result.seconds
-      const spentUs = (after: number, start: number) => ((after - start) * 1000) / result.accepted
-      return {
-        ...sampleOf(result),
-        ownUs: spentUs(await processorMs(gateway.pid), before[0]),
-        postgresUs: spentUs(await postgresMs(database.db), before[1]),
-      }
-    },
-  }
 }
 
 const PEER_ROWS: readonly { peer: PeerName; name: string; connections: number }[] = [
@@ -196,24 +118,4 @@ async function startInserts(children: Children, { url, db }: BenchDatabase): Pro
       }
     },
   }
-}
-
-function ask(load: Helper, request: LoadRequest): Promise<unknown> {
-  return load.ask(request)
-}
-
-/** @throws Error when a push was not answered with 200: the figures would be of something else. */
-async function askToRun(
-  load: Helper,
-  run: Omit<Extract<LoadRequest, { kind: 'run' }>, 'kind'>,
-): Promise<LoadResult> {
-  const result = await load.ask<LoadResult>({ kind: 'run', ...run })
-  if (result.failed > 0) {
-    throw new Error(`${result.failed} pushes were not answered with 200, ${result.accepted} were`)
-  }
-  return result
-}
-
-function sampleOf({ accepted, seconds, p50Ms, p99Ms }: LoadResult): Sample {
-  return { rate: accepted / seconds, p50Ms, p99Ms }
 }

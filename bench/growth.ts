@@ -1,20 +1,15 @@
-import {
-  createTally,
-  gatewayUnderLoad,
-  inTurn,
-  NO_PLATFORM,
-  PEOPLE,
-  type Contender,
-} from './callbacks.ts'
+import { PEOPLE } from './callbacks.ts'
 import type { Children } from './children.ts'
+import { inTurn, type Contender } from './contenders.ts'
 import type { BenchServer } from './database.ts'
 import type { Plan } from './plan.ts'
+import { createTally, gatewayUnderLoad, NO_PLATFORM } from './pushed-gateway.ts'
 import type { Check } from './report.ts'
 import type { Series } from './sample.ts'
 import { seed } from './seed.ts'
 
 const SMALL_ROWS = 10_000
-/** Until everybody of the ten thousand has written once: a first time costs more than all others. */
+/** Until nearly everybody of the ten thousand has written once: a first time costs more than all others. */
 const WARM_UP_MS = 6_000
 
 export interface GrowthFigures {

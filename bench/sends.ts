@@ -1,7 +1,7 @@
 import { sleep } from '../src/foundation/clock.ts'
 import type { CallResult, CallRun } from './call-loop.ts'
-import { inTurn, type Contender } from './callbacks.ts'
 import type { Children, GatewayProcess, Helper } from './children.ts'
+import { inTurn, type Contender } from './contenders.ts'
 import type { BenchDatabase } from './database.ts'
 import type { Plan } from './plan.ts'
 import { peakMemory, postgresMs, processorMs } from './processor-time.ts'

@@ -44,7 +44,9 @@ describe(`P7 one-token, two processes (seed ${SEED})`, () => {
   })
 
   it('replaces a token that somebody else killed once, and sends everything with the new one', async () => {
-    const losers = road().accounts.filter((_, index) => index % 2 === 1).slice(0, LOSERS)
+    const losers = road()
+      .accounts.filter((_, index) => index % 2 === 1)
+      .slice(0, LOSERS)
     const people = new Map<RoadAccount, string[]>()
     for (const account of losers) {
       const openids = Array.from({ length: MESSAGES }, () => account.platform.newOpenid())

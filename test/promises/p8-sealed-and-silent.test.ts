@@ -305,7 +305,6 @@ async function liveThroughSends(
   await postRaw(`${road.sandboxUrl}/cgi-bin/stable_token`, JSON.stringify(forced))
   const unlucky = newPerson()
   await road.people.follow(unlucky)
-  road.sandbox.addFault({ openid: unlucky, errcode: 40001, times: 1 })
   await sender.ask({ to: unlucky, channel: 'template_message' })
   await sender.ask({ to: newPerson(), channel: 'template_message' })
   await sender.allEnded()
