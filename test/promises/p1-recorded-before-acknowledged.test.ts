@@ -198,4 +198,17 @@ describe('p1 recorded-before-acknowledged, while the database is away', { timeou
       .toBe('success')
     expect(await recorded(during)).toEqual({ documents: [document], ...ALL_OF_A_FOLLOW })
   })
+
+  it('recovers by new connections when the open ones have died without a word', async () => {
+    const [before, during] = [newOpenid(), newOpenid()]
+    expect(await road().push(documentFrom(before), { gateway })).toMatchObject({ text: 'success' })
+    proxy.strand()
+
+    const document = documentFrom(during)
+    // idle ones leave the pool after 30 s, those in use after 3.5 s; TCP alone needs a quarter of an hour
+    await expect
+      .poll(async () => (await road().push(document, { gateway })).text, { timeout: 45_000 })
+      .toBe('success')
+    expect(await recorded(during)).toEqual({ documents: [document], ...ALL_OF_A_FOLLOW })
+  }, 60_000)
 })

@@ -9,6 +9,8 @@ export interface TcpProxy {
   cut(): Promise<void>
   /** Connections stay and are taken, but nothing passes any more. */
   freeze(): void
+  /** What is open dies without a word, as in a failover; new connections are as good as ever. */
+  strand(): void
   /** Everything passes again. */
   restore(): Promise<void>
   close(): Promise<void>
@@ -55,6 +57,9 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
     freeze() {
       frozen = true
       for (const socket of sockets) socket.pause()
+    },
+    strand() {
+      for (const socket of sockets) socket.unpipe().pause()
     },
     async restore() {
       frozen = false
