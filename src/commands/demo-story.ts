@@ -1,3 +1,4 @@
+import { TAMPERINGS } from '../sandbox/inputs.ts'
 import type { SandboxAccount } from '../sandbox/sandbox-account.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
 import { NOTICE_TEMPLATE, SUBSCRIPTION_TEMPLATE } from './demo-world.ts'
@@ -98,16 +99,9 @@ export async function forgersTry(
   stage: { sandbox: Sandbox; account: SandboxAccount; people: People },
   progress: Progress,
 ): Promise<void> {
-  const kinds = [
-    'bad_signature',
-    'unsigned',
-    'wrong_receive_id',
-    'foreign_key',
-    'stale_timestamp',
-  ] as const
   let done = 0
   for (const [index, openid] of stage.people.strangers.entries()) {
-    const tamper = kinds[index % kinds.length]
+    const tamper = TAMPERINGS[index % TAMPERINGS.length]
     if (tamper) stage.sandbox.addPushFault({ times: 1, tamper })
     await stage.account.follow(openid)
     await stage.account.unfollow(openid, { silent: true })
