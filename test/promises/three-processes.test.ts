@@ -118,6 +118,11 @@ describe(`every promise, with three processes behind one port (seed ${SEED})`, (
     for (const path of Object.values(PATHS)) {
       road().sandbox.addFault({ path, delay_ms: 40, probability: 0.5 })
     }
+    // however busy the machine is: some are written to before the race, all are asked for after it
+    const before = racing.slice(0, racing.length / 2)
+    await crowd(before, async (to) => {
+      for (const id of await askSurely(to)) await sender().ended(id)
+    })
     const asks = racing.flatMap((to) => Array.from({ length: 4 }, () => to))
     await Promise.all([
       ...asks.map(async (to) => {
@@ -129,6 +134,7 @@ describe(`every promise, with three processes behind one port (seed ${SEED})`, (
         await road().people.unfollow(person)
       }),
     ])
+    await crowd(racing, askSurely)
     const messages = await sender().allEnded()
     await road().sandbox.settled()
     road().sandbox.clearFaults()
@@ -138,8 +144,8 @@ describe(`every promise, with three processes behind one port (seed ${SEED})`, (
     expect(report.duplicates).toEqual([])
     // the run must have met both sides of the moment, or it has shown nothing
     const count = (status: string) => messages.filter((one) => one.status === status).length
-    expect(count('blocked')).toBeGreaterThan(0)
-    expect(count('sent') + count('delivered')).toBeGreaterThan(0)
+    expect(count('blocked')).toBeGreaterThan(20)
+    expect(count('sent') + count('delivered')).toBeGreaterThan(20)
   })
 
   it('P5 sends nothing to whom nothing is known about', async () => {
