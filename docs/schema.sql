@@ -108,7 +108,6 @@ create table consent (
   refused boolean not null default false,
   updated_at timestamp with time zone not null default clock_timestamp(),
   constraint consent_pkey PRIMARY KEY (account_id, subject, scope),
-  constraint consent_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
   constraint consent_credits_check CHECK ((credits >= 0)),
   constraint consent_state_check CHECK ((state = ANY (ARRAY['granted'::text, 'revoked'::text, 'suppressed'::text])))
 );
@@ -128,8 +127,7 @@ create table consent_ledger (
   reason text not null,
   credits integer,
   expires_at timestamp with time zone,
-  constraint consent_ledger_pkey PRIMARY KEY (account_id, id),
-  constraint consent_ledger_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint consent_ledger_pkey PRIMARY KEY (id, account_id),
   constraint consent_ledger_change_check CHECK ((change = ANY (ARRAY['granted'::text, 'revoked'::text, 'suppressed'::text, 'reserved'::text, 'spent'::text, 'returned'::text]))),
   constraint consent_ledger_evidence_check CHECK (
 CASE evidence
@@ -161,7 +159,7 @@ create table erasure (
 
 create table event (
   account_id integer not null,
-  id bigint not null generated always as identity,
+  id bigint not null default nextval('event_id_seq'::regclass),
   repeat_key bytea not null,
   kind text not null,
   name text not null,
@@ -171,9 +169,23 @@ create table event (
   document text not null,
   erased_at timestamp with time zone,
   constraint event_pkey PRIMARY KEY (account_id, occurred_at, repeat_key),
-  constraint event_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
   constraint event_repeat_key_check CHECK ((octet_length(repeat_key) = 32))
-);
+) partition by RANGE (occurred_at);
+
+create table event_other partition of event (
+  account_id integer not null,
+  id bigint not null default nextval('event_id_seq'::regclass),
+  repeat_key bytea not null,
+  kind text not null,
+  name text not null,
+  subject text,
+  occurred_at timestamp with time zone not null,
+  received_at timestamp with time zone not null default now(),
+  document text not null,
+  erased_at timestamp with time zone,
+  constraint event_other_pkey PRIMARY KEY (account_id, occurred_at, repeat_key),
+  constraint event_repeat_key_check CHECK ((octet_length(repeat_key) = 32))
+) DEFAULT;
 
 create table message (
   id uuid not null,
@@ -203,11 +215,25 @@ create table message (
   updated_at timestamp with time zone not null default now(),
   finished_at timestamp with time zone,
   constraint message_pkey PRIMARY KEY (id),
-  constraint message_application_id_idempotency_key_key UNIQUE (application_id, idempotency_key),
   constraint message_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
   constraint message_application_id_fkey FOREIGN KEY (application_id) REFERENCES application(id),
   constraint message_receipt_status_check CHECK ((receipt_status = ANY (ARRAY['delivered'::text, 'not_delivered'::text]))),
   constraint message_status_check CHECK ((status = ANY (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text, 'sent'::text, 'delivered'::text, 'not_delivered'::text, 'blocked'::text, 'refused'::text, 'failed'::text, 'expired'::text, 'cancelled'::text, 'unknown'::text])))
+);
+
+create table push_aside (
+  id bigint not null generated always as identity,
+  account_id integer not null,
+  repeat_key bytea not null,
+  subject_hash bytea,
+  kind text not null,
+  document bytea not null,
+  reason text not null,
+  times integer not null default 1,
+  first_at timestamp with time zone not null default now(),
+  last_at timestamp with time zone not null default now(),
+  constraint push_aside_pkey PRIMARY KEY (id),
+  constraint push_aside_account_id_repeat_key_key UNIQUE (account_id, repeat_key)
 );
 
 create table receipt (
@@ -238,21 +264,29 @@ CREATE INDEX consent_ledger_subject_idx ON public.consent_ledger USING btree (ac
 
 CREATE INDEX erasure_subject_hash_idx ON public.erasure USING btree (account_id, subject_hash);
 
-CREATE INDEX event_id_idx ON public.event USING btree (id);
+CREATE INDEX event_id_idx ON ONLY public.event USING btree (id);
 
-CREATE INDEX event_subject_idx ON public.event USING btree (account_id, subject, id) WHERE (subject IS NOT NULL);
+CREATE INDEX event_subject_idx ON ONLY public.event USING btree (account_id, subject, id) WHERE (subject IS NOT NULL);
+
+CREATE INDEX event_other_account_id_subject_id_idx ON public.event_other USING btree (account_id, subject, id) WHERE (subject IS NOT NULL);
+
+CREATE INDEX event_other_id_idx ON public.event_other USING btree (id);
 
 CREATE INDEX message_account_id_idx ON public.message USING btree (account_id, id);
 
-CREATE INDEX message_awaiting_receipt_idx ON public.message USING btree (account_id, recipient, channel) WHERE ((status = ANY (ARRAY['sending'::text, 'sent'::text, 'unknown'::text])) AND (receipt_at IS NULL));
-
 CREATE INDEX message_due_idx ON public.message USING btree (due_at) WHERE (status = ANY (ARRAY['scheduled'::text, 'queued'::text]));
+
+CREATE UNIQUE INDEX message_idempotency_key_idx ON public.message USING btree (application_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
 CREATE INDEX message_msgid_idx ON public.message USING btree (account_id, msgid) WHERE (msgid IS NOT NULL);
 
 CREATE INDEX message_recipient_idx ON public.message USING btree (account_id, recipient) WHERE (recipient IS NOT NULL);
 
 CREATE INDEX message_sending_idx ON public.message USING btree (account_id, recipient) WHERE (status = 'sending'::text);
+
+CREATE INDEX push_aside_last_at_idx ON public.push_aside USING btree (last_at);
+
+CREATE INDEX push_aside_subject_hash_idx ON public.push_aside USING btree (account_id, subject_hash);
 
 CREATE INDEX receipt_occurred_at_idx ON public.receipt USING btree (occurred_at);
 
@@ -513,6 +547,110 @@ AS $function$
   end
   $function$;
 
+CREATE OR REPLACE FUNCTION public.begin_sends(p_process text, p_lease interval, p_message_ids uuid[], OUT message_ids uuid[], OUT decisions text[], OUT reasons text[], OUT scopes text[], OUT attempt_ids bigint[], OUT numbers integer[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+  declare
+    v_now timestamptz;
+    v_reservations jsonb;
+  begin
+    perform lock_subjects(array_agg(wanted.account_id), array_agg(wanted.recipient))
+    from message as wanted where wanted.id = any (p_message_ids);
+    v_now := clock_timestamp();
+
+    with wanted as materialized (
+      select * from message where message.id = any (p_message_ids) order by message.id for update
+    ), judged as materialized (
+      select
+        wanted.id, wanted.account_id, wanted.recipient, wanted.channel, wanted.attempt_count,
+        case
+          when wanted.status not in ('queued', 'scheduled')
+            or wanted.lease_owner is distinct from p_process
+            or wanted.leased_until <= v_now then 'lost'
+          when wanted.expires_at <= v_now then 'expired'
+          when exists (
+            select from message as other
+            where other.account_id = wanted.account_id and other.recipient = wanted.recipient
+              and other.status = 'sending'
+          ) then 'busy'
+          when not answer.allowed then 'blocked'
+          else 'allowed'
+        end as verdict,
+        answer.reason, answer.scope, answer.evidence, answer.reserves_at
+      from wanted
+      cross join lateral judge_send(
+        wanted.account_id, wanted.recipient, wanted.channel, wanted.template_id, v_now
+      ) as answer
+    ), placed as materialized (
+      -- of several messages to one person the first goes now
+      select judged.*,
+        case
+          when judged.verdict <> 'allowed' then judged.verdict
+          when row_number() over (
+            partition by judged.verdict, judged.account_id, judged.recipient order by judged.id
+          ) = 1 then 'begun'
+          else 'busy'
+        end as decision
+      from judged
+    ), numbered as materialized (
+      select placed.*,
+        case when placed.decision = 'begun' then nextval('attempt_id_seq') end as attempt_id
+      from placed
+    ), begun as (
+      insert into attempt (id, message_id, account_id, number, started_at, evidence, process)
+      overriding system value
+      select
+        numbered.attempt_id, numbered.id, numbered.account_id, numbered.attempt_count + 1, v_now,
+        numbered.evidence, p_process
+      from numbered where numbered.decision = 'begun'
+    ), moved as (
+      update message as moving set
+        status = case
+          when numbered.decision = 'begun' then 'sending'
+          -- an earlier attempt whose answer was lost may have been delivered: that stays the truth
+          when moving.attempt_count > 0 and exists (
+            select from attempt as tried
+            where tried.message_id = moving.id and tried.outcome = 'unknown'
+          ) then 'unknown'
+          else numbered.decision
+        end,
+        reason = case numbered.decision
+          when 'begun' then moving.reason when 'expired' then 'expired' else numbered.reason end,
+        missing_scope = case when numbered.decision = 'blocked'
+          then numbered.scope else moving.missing_scope end,
+        attempt_count = moving.attempt_count + (numbered.decision = 'begun')::integer,
+        lease_owner = case when numbered.decision = 'begun' then moving.lease_owner end,
+        leased_until = case when numbered.decision = 'begun' then v_now + p_lease end,
+        updated_at = v_now,
+        finished_at = case when numbered.decision = 'begun' then moving.finished_at else v_now end
+      from numbered
+      where moving.id = numbered.id and numbered.decision in ('begun', 'blocked', 'expired')
+    )
+    select
+      array_agg(numbered.id), array_agg(numbered.decision),
+      array_agg(case numbered.decision
+        when 'expired' then 'expired' when 'blocked' then numbered.reason end),
+      array_agg(case when numbered.decision = 'blocked' then numbered.scope end),
+      array_agg(numbered.attempt_id), array_agg(numbered.attempt_count + 1),
+      jsonb_agg(jsonb_build_object(
+        'account_id', numbered.account_id, 'subject', numbered.recipient,
+        'scope', numbered.scope, 'change', 'reserved', 'effective_at', numbered.reserves_at,
+        'evidence', 'attempt', 'attempt_id', numbered.attempt_id, 'reason', numbered.channel
+      )) filter (where numbered.decision = 'begun' and numbered.reserves_at is not null)
+    into message_ids, decisions, reasons, scopes, attempt_ids, numbers, v_reservations
+    from numbered;
+
+    if v_reservations is not null then
+      perform apply_consent_changes(v_reservations);
+    end if;
+  end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.change_consents(p_changes jsonb)
  RETURNS integer
  LANGUAGE plpgsql
@@ -546,6 +684,48 @@ CREATE OR REPLACE FUNCTION public.consent_severity(p_change text)
  LANGUAGE sql
  IMMUTABLE
 RETURN CASE p_change WHEN 'revoked'::text THEN 2 WHEN 'suppressed'::text THEN 1 ELSE 0 END;
+
+CREATE OR REPLACE FUNCTION public.create_event_partitions(p_from timestamp with time zone, p_until timestamp with time zone)
+ RETURNS SETOF text
+ LANGUAGE plpgsql
+AS $function$
+  declare
+    v_month timestamp;
+    v_name text;
+    v_begin timestamptz;
+    v_end timestamptz;
+  begin
+    for v_month in
+      select generate_series(
+        date_trunc('month', p_from at time zone 'UTC'),
+        date_trunc('month', p_until at time zone 'UTC'), '1 month'
+      )
+    loop
+      v_name := 'event_' || to_char(v_month, 'YYYYMM');
+      if to_regclass(v_name) is not null then
+        continue;
+      end if;
+      -- several processes notice a new month at once: the others wait here and then find it made
+      perform pg_advisory_xact_lock(hashtextextended('event partitions', 0));
+      if to_regclass(v_name) is not null then
+        continue;
+      end if;
+      v_begin := v_month at time zone 'UTC';
+      v_end := (v_month + interval '1 month') at time zone 'UTC';
+      execute format(
+        'create table %I (like event including defaults including constraints)', v_name);
+      -- what came before its month was made
+      execute format(
+        'with moved as (
+           delete from event_other where occurred_at >= %1$L and occurred_at < %2$L returning *
+         )
+         insert into %3$I select * from moved', v_begin, v_end, v_name);
+      execute format(
+        'alter table event attach partition %I for values from (%L) to (%L)', v_name, v_begin, v_end);
+      return next v_name;
+    end loop;
+  end
+  $function$;
 
 CREATE OR REPLACE FUNCTION public.decide_send(p_account_id integer, p_subject text, p_channel text, p_template_id text, p_at timestamp with time zone)
  RETURNS TABLE(allowed boolean, reason text, scope text, evidence bigint[])
@@ -623,6 +803,38 @@ AS $function$
       else
         return query select false, 'unknown_channel', null::text, array[]::bigint[];
     end case;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.drop_event_partitions(p_before timestamp with time zone)
+ RETURNS SETOF text
+ LANGUAGE plpgsql
+AS $function$
+  declare
+    v_part record;
+  begin
+    for v_part in
+      select part.name
+      from (
+        select
+          child.relname as name,
+          case
+            when child.relname ~ '^event_[0-9]{6}$'
+              then (to_date(right(child.relname, 6), 'YYYYMM') + interval '1 month') at time zone 'UTC'
+            when child.relname ~ '^event_before_[0-9]{6}$'
+              then to_date(right(child.relname, 6), 'YYYYMM')::timestamp at time zone 'UTC'
+          end as until
+        from pg_inherits
+        join pg_class as child on child.oid = pg_inherits.inhrelid
+        where pg_inherits.inhparent = 'event'::regclass
+      ) as part
+      where part.until <= p_before
+      order by part.until
+    loop
+      execute format('drop table %I', v_part.name);
+      return next v_part.name;
+    end loop;
+    delete from event_other where event_other.occurred_at < p_before;
   end
   $function$;
 
@@ -786,6 +998,224 @@ AS $function$
       return next;
     end loop;
   end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.finish_sends(p_ends json, OUT attempt_ids bigint[], OUT statuses text[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+  declare
+    v_now timestamptz;
+    v_settled jsonb;
+    v_refusals jsonb;
+  begin
+    perform lock_subjects(array_agg(wanted.account_id), array_agg(wanted.recipient))
+    from json_to_recordset(p_ends) as ending (attempt_id bigint)
+    join attempt on attempt.id = ending.attempt_id
+    join message as wanted on wanted.id = attempt.message_id;
+    v_now := clock_timestamp();
+
+    with ended as materialized (
+      -- the message first, then its attempt, as everybody does: an erased message has no person to lock
+      select
+        ending.*, tried.number, tried.evidence, coalesce(tried.outcome = 'unknown', false) as was_unknown,
+        told.id as message_id, told.account_id, told.recipient, told.channel,
+        told.status as status_before, told.receipt_status as receipt_before,
+        told.attempt_count = tried.number as is_newest
+      from json_to_recordset(p_ends) as ending (
+        attempt_id bigint, outcome text, cause text, errcode bigint, errmsg text, http_status integer,
+        rid text, msgid text, credit text, status text, reason text, due_at timestamptz, changes jsonb
+      )
+      join attempt as tried on tried.id = ending.attempt_id
+      join message as told on told.id = tried.message_id
+      where tried.outcome is null or tried.outcome = 'unknown'
+      order by told.id
+      for update of told
+    ), judged as materialized (
+      select
+        ended.*,
+        early.status as early_status, early.reason as early_reason, early.occurred_at as early_at,
+        -- a newer attempt, or a receipt, has already said more than this one can. What waits to be
+        -- called again because this answer was missing, or was cancelled then, is told the truth.
+        ended.is_newest and (
+          ended.status_before in ('sending', 'unknown')
+          or (ended.was_unknown and ended.status_before = 'queued' and ended.outcome <> 'unknown')
+          or (ended.was_unknown and ended.status_before = 'cancelled' and ended.outcome = 'sent')
+        ) as decides,
+        case
+          when ended.outcome in ('sent', 'unknown')
+            then coalesce(early.status, ended.receipt_before, ended.status)
+          when ended.status in ('refused', 'failed') and exists (
+            select from attempt as other
+            where other.message_id = ended.message_id and other.outcome = 'unknown'
+              and other.id <> ended.attempt_id
+          ) then 'unknown'
+          else ended.status
+        end as status_after
+      from ended
+      left join receipt as early
+        on ended.outcome = 'sent' and early.account_id = ended.account_id
+        and early.msgid = ended.msgid
+    ), closed as (
+      update attempt as closing set
+        finished_at = v_now, outcome = judged.outcome, cause = judged.cause,
+        errcode = judged.errcode,
+        -- the platform's words may name the person, and this one has been erased
+        errmsg = case when judged.recipient is not null then judged.errmsg end,
+        http_status = judged.http_status, rid = judged.rid, msgid = judged.msgid
+      from judged
+      where closing.id = judged.attempt_id
+    ), moved as (
+      update message as moving set
+        status = judged.status_after,
+        reason = judged.reason,
+        msgid = coalesce(judged.msgid, moving.msgid),
+        receipt_status = coalesce(judged.early_status, moving.receipt_status),
+        receipt_reason = coalesce(judged.early_reason, moving.receipt_reason),
+        receipt_at = coalesce(judged.early_at, moving.receipt_at),
+        due_at = coalesce(judged.due_at, moving.due_at),
+        lease_owner = null, leased_until = null, updated_at = v_now,
+        finished_at = case when judged.status_after = 'queued' then null else v_now end
+      from judged
+      where moving.id = judged.message_id and judged.decides
+    ), forgotten as (
+      delete from receipt as early
+      using judged
+      where judged.early_status is not null and judged.decides
+        and early.account_id = judged.account_id and early.msgid = judged.msgid
+    )
+    select
+      array_agg(judged.attempt_id),
+      array_agg(case when judged.decides then judged.status_after else judged.status_before end),
+      -- a template message draws on no credit
+      jsonb_agg(jsonb_build_object(
+        'attempt_id', judged.attempt_id, 'change', judged.credit, 'reason', judged.outcome
+      )) filter (
+        where judged.credit in ('spent', 'returned') and judged.channel <> 'template_message'
+      ),
+      -- a person erased meanwhile is not written about again
+      jsonb_agg(jsonb_build_object(
+        'account_id', judged.account_id, 'evidence', to_jsonb(judged.evidence),
+        'changes', judged.changes
+      )) filter (
+        where judged.recipient is not null and jsonb_array_length(judged.changes) > 0
+      )
+    into attempt_ids, statuses, v_settled, v_refusals
+    from judged;
+
+    if v_settled is not null then
+      perform settle_credit(settled.attempt_id, settled.change, settled.reason)
+      from jsonb_to_recordset(v_settled) as settled (attempt_id bigint, change text, reason text);
+    end if;
+    if v_refusals is not null then
+      -- the platform knew what the call relied on when it refused: a clock that is a second behind
+      -- must not date the refusal before it
+      perform apply_consent_changes(jsonb_agg(change || jsonb_build_object(
+        'effective_at', greatest((change ->> 'effective_at')::timestamptz, (
+          select max(relied_on.effective_at)
+          from jsonb_array_elements_text(refusal.evidence) as named (id)
+          join consent_ledger as relied_on
+            on relied_on.id = named.id::bigint and relied_on.account_id = refusal.account_id
+        ))
+      )))
+      from jsonb_to_recordset(v_refusals) as refusal (account_id integer, evidence jsonb, changes jsonb)
+      cross join lateral jsonb_array_elements(refusal.changes) as change;
+    end if;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.forget_pushes_aside()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+    begin
+      delete from push_aside
+      where push_aside.account_id = new.account_id and push_aside.subject_hash = new.subject_hash;
+      return new;
+    end
+    $function$;
+
+CREATE OR REPLACE FUNCTION public.judge_send(p_account_id integer, p_subject text, p_channel text, p_template_id text, p_at timestamp with time zone)
+ RETURNS TABLE(allowed boolean, reason text, scope text, evidence bigint[], reserves_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+AS $function$
+    select
+      verdict.reason is null,
+      verdict.reason,
+      case
+        when stop.state <> 'granted' then 'everything'
+        when p_channel = 'template_message' and follow.state = 'granted' and template.refused
+          then template.scope
+        when p_channel = 'template_message' then 'follow'
+        when p_channel = 'subscription_message' then 'template:' || p_template_id
+        when p_channel = 'customer_service_message'
+          then coalesce(talk.scope, 'conversation')
+      end,
+      case
+        when stop.state <> 'granted' then array[stop.ledger_id]
+        when p_channel = 'template_message'
+          then array_remove(array[follow.ledger_id, template.ledger_id], null)
+        when p_channel = 'subscription_message' then array_remove(array[template.ledger_id], null)
+        else array_remove(array[talk.ledger_id], null)
+      end,
+      case
+        when verdict.reason is not null then null
+        when p_channel = 'subscription_message' and template.credits is not null
+          then template.effective_at
+        when p_channel = 'customer_service_message' and talk.credits is not null
+          then greatest(p_at, talk.effective_at)
+      end
+    from (select) as asked
+    left join consent as stop
+      on stop.account_id = p_account_id and stop.subject = p_subject and stop.scope = 'everything'
+    left join consent as follow
+      on p_channel = 'template_message' and follow.account_id = p_account_id
+      and follow.subject = p_subject and follow.scope = 'follow'
+    left join consent as template
+      on template.account_id = p_account_id and template.subject = p_subject
+      and template.scope = 'template:' || p_template_id
+    left join lateral (
+      -- of the open windows the one that closes first is used first
+      select held.*
+      from consent as held
+      where p_channel = 'customer_service_message'
+        and held.account_id = p_account_id and held.subject = p_subject
+        and held.scope in ('conversation', 'conversation:action')
+      order by
+        (held.state = 'granted' and held.expires_at > p_at and held.credits > 0) desc,
+        (held.state = 'granted' and held.expires_at > p_at) desc,
+        case when held.state = 'granted' and held.expires_at > p_at then held.expires_at end,
+        held.effective_at desc
+      limit 1
+    ) as talk on true
+    cross join lateral (
+      select case
+        when stop.state <> 'granted' then 'stopped'
+        when p_channel = 'template_message' then case
+          when follow.state is null then 'follow_unknown'
+          when follow.state <> 'granted' then 'follow_' || follow.state
+          when template.refused then 'template_refused'
+        end
+        when p_channel = 'subscription_message' then case
+          when template.state is null then 'template_unknown'
+          when template.refused then 'template_refused'
+          when template.state <> 'granted' then 'template_' || template.state
+          when template.credits = 0 then 'no_credit_left'
+        end
+        when p_channel = 'customer_service_message' then case
+          when talk.state is null then 'conversation_unknown'
+          when talk.state <> 'granted' then 'conversation_' || talk.state
+          when talk.expires_at <= p_at then 'conversation_expired'
+          when talk.credits = 0 then 'conversation_used_up'
+        end
+        else 'unknown_channel'
+      end as reason
+    ) as verdict
   $function$;
 
 CREATE OR REPLACE FUNCTION public.lock_subjects(p_account_ids integer[], p_subjects text[])
@@ -1153,6 +1583,187 @@ AS $function$
   end
   $function$;
 
+CREATE OR REPLACE FUNCTION public.record_pushes(p_lock_account_ids integer[], p_lock_subjects text[], p_account_ids integer[], p_repeat_keys bytea, p_kinds text[], p_names text[], p_subjects text[], p_occurred_at bigint[], p_effective_at bigint[], p_documents text[], c_pushes integer[], c_scopes text[], c_changes text[], c_effective_at bigint[], c_reasons text[], c_credits integer[], c_expires_at bigint[], c_latest boolean[], p_extras json, OUT event_ids bigint[], OUT is_new boolean[], OUT call_under_way boolean[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+  declare
+    v_first timestamptz;
+    v_last timestamptz;
+    v_any_erasure boolean;
+    v_erased boolean[];
+    v_ledger_ids bigint[];
+    v_account_ids integer[];
+    v_subjects text[];
+    v_scopes text[];
+    v_extra record;
+    v_receipt jsonb;
+  begin
+    perform lock_subjects(p_lock_account_ids, p_lock_subjects);
+
+    -- known before the statement begins, they leave the months out that cannot hold a repeat
+    select to_timestamp(min(at)), to_timestamp(max(at)) into v_first, v_last
+    from unnest(p_occurred_at) as at;
+
+    select array_agg(coalesce(push.known, nextval('event_id_seq')) order by push.n),
+      array_agg(push.known is null order by push.n)
+    into event_ids, is_new
+    from (
+      select incoming.n, (
+        select known.id from event as known
+        where known.account_id = incoming.account_id
+          and known.occurred_at = to_timestamp(incoming.occurred_at)
+          and known.occurred_at between v_first and v_last
+          and known.repeat_key = substring(p_repeat_keys from incoming.n::integer * 32 - 31 for 32)
+      ) as known
+      from unnest(p_account_ids, p_occurred_at) with ordinality as incoming (account_id, occurred_at, n)
+      offset 0
+    ) as push;
+
+    -- what reaches us after a person was erased, but was said before, is kept without the person;
+    -- most databases have no tombstones, and then nobody is looked up
+    v_any_erasure := exists (select from erasure);
+    if v_any_erasure then
+      select array_agg(exists (
+        select from erasure
+        where erasure.account_id = push.account_id
+          and erasure.subject_hash = subject_hash(push.account_id, push.subject)
+          and erasure.effective_at >= to_timestamp(push.effective_at)
+      ) order by push.n)
+      into v_erased
+      from unnest(p_account_ids, p_subjects, p_effective_at) with ordinality
+        as push (account_id, subject, effective_at, n);
+    end if;
+
+    insert into event (
+      account_id, id, repeat_key, kind, name, subject, occurred_at, document, erased_at
+    ) overriding system value
+    select
+      push.account_id, event_ids[push.n],
+      substring(p_repeat_keys from push.n::integer * 32 - 31 for 32), push.kind, push.name,
+      case when v_any_erasure and v_erased[push.n] then null else push.subject end,
+      to_timestamp(push.occurred_at),
+      case when v_any_erasure and v_erased[push.n] then '' else push.document end,
+      case when v_any_erasure and v_erased[push.n] then clock_timestamp() end
+    from unnest(p_account_ids, p_kinds, p_names, p_subjects, p_occurred_at, p_documents)
+      with ordinality as push (account_id, kind, name, subject, occurred_at, document, n)
+    where is_new[push.n];
+
+    if cardinality(c_pushes) > 0 then
+      select array_agg(nextval('consent_ledger_id_seq')) into v_ledger_ids
+      from generate_series(1, cardinality(c_pushes));
+
+      insert into consent_ledger (
+        account_id, id, subject, scope, change, effective_at, evidence, event_id, reason, credits,
+        expires_at
+      ) overriding system value
+      select
+        p_account_ids[change.push], v_ledger_ids[change.n], p_subjects[change.push], change.scope,
+        change.change, to_timestamp(change.effective_at), 'event', event_ids[change.push],
+        change.reason, change.credits, to_timestamp(change.expires_at)
+      from unnest(c_pushes, c_scopes, c_changes, c_effective_at, c_reasons, c_credits, c_expires_at)
+        with ordinality
+        as change (push, scope, change, effective_at, reason, credits, expires_at, n)
+      where is_new[change.push] and not (v_any_erasure and v_erased[change.push]);
+
+      -- where the latest word stands, the new words are enough to know it
+      insert into consent as held (
+        account_id, subject, scope, state, effective_at, ledger_id, credits, expires_at
+      )
+      select
+        p_account_ids[change.push], p_subjects[change.push], change.scope, change.change,
+        to_timestamp(change.effective_at), v_ledger_ids[change.n],
+        case when change.change = 'granted' then change.credits end,
+        case when change.change = 'granted' then to_timestamp(change.expires_at) end
+      from unnest(c_pushes, c_scopes, c_changes, c_effective_at, c_credits, c_expires_at, c_latest)
+        with ordinality as change (push, scope, change, effective_at, credits, expires_at, latest, n)
+      where change.latest and is_new[change.push] and not (v_any_erasure and v_erased[change.push])
+      on conflict (account_id, subject, scope) do update
+      set state = excluded.state,
+          effective_at = excluded.effective_at,
+          ledger_id = excluded.ledger_id,
+          credits = case when excluded.credits is not null then greatest(0, excluded.credits + (
+            select coalesce(sum(case entry.change when 'reserved' then -1 else 1 end), 0)::integer
+            from consent_ledger as entry
+            where entry.account_id = excluded.account_id and entry.subject = excluded.subject
+              and entry.scope = excluded.scope and entry.effective_at >= excluded.effective_at
+              and entry.change in ('reserved', 'returned')
+          )) end,
+          expires_at = excluded.expires_at,
+          updated_at = clock_timestamp()
+      where (excluded.effective_at, consent_severity(excluded.state))
+        > (held.effective_at, consent_severity(held.state));
+
+      -- the others are projected from all their rows
+      select array_agg(touched.account_id), array_agg(touched.subject), array_agg(touched.scope)
+      into v_account_ids, v_subjects, v_scopes
+      from (
+        select p_account_ids[change.push], p_subjects[change.push], change.scope
+        from unnest(c_pushes, c_scopes) as change (push, scope)
+        where is_new[change.push]
+          and (change.scope = 'everything'
+            or (change.scope like 'template:%' and change.scope <> 'template:*'))
+        union
+        -- the end of all template rights touches every template the person has
+        select held.account_id, held.subject, held.scope
+        from unnest(c_pushes, c_scopes) as change (push, scope)
+        join consent as held on held.account_id = p_account_ids[change.push]
+          and held.subject = p_subjects[change.push] and held.scope like 'template:%'
+        where change.scope = 'template:*' and is_new[change.push] and held.scope <> 'template:*'
+        union
+        -- a new follow or acceptance may lift a stop
+        select held.account_id, held.subject, held.scope
+        from unnest(c_pushes, c_scopes, c_changes) as change (push, scope, change)
+        join consent as held on held.account_id = p_account_ids[change.push]
+          and held.subject = p_subjects[change.push] and held.scope = 'everything'
+        where change.change = 'granted' and is_new[change.push]
+          and (change.scope = 'follow' or change.scope like 'template:%')
+      ) as touched (account_id, subject, scope);
+      if v_account_ids is not null then
+        perform project_consents(v_account_ids, v_subjects, v_scopes);
+      end if;
+    end if;
+
+    -- before an erasure takes the person's name from the messages
+    if exists (select from message where message.status = 'sending') then
+      select array_agg(exists (
+        select from unnest(c_pushes, c_changes) as change (push, change)
+        join message as sending on sending.account_id = push.account_id
+          and sending.status = 'sending'
+          -- a call whose person has been erased may be to this person
+          and (sending.recipient = push.subject or sending.recipient is null)
+        where change.push = push.n and change.change = 'revoked'
+      ) order by push.n)
+      into call_under_way
+      from unnest(p_account_ids, p_subjects) with ordinality as push (account_id, subject, n);
+    end if;
+
+    for v_extra in
+      select extra.*
+      from json_to_recordset(p_extras) as extra (push integer, kind text, receipts jsonb, erase boolean)
+      where is_new[extra.push]
+      order by extra.push
+    loop
+      if v_extra.erase then
+        perform erase_subject(
+          p_account_ids[v_extra.push], p_subjects[v_extra.push],
+          to_timestamp(p_effective_at[v_extra.push]), 'platform', v_extra.kind
+        );
+      else
+        for v_receipt in select value from jsonb_array_elements(v_extra.receipts) loop
+          perform apply_receipt(
+            p_account_ids[v_extra.push], p_subjects[v_extra.push], event_ids[v_extra.push], v_receipt
+          );
+        end loop;
+      end if;
+    end loop;
+  end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.recover_messages(p_deduplicated text[], p_within interval, p_limit integer)
  RETURNS TABLE(message_id uuid, account_id integer, channel text, status text)
  LANGUAGE plpgsql
@@ -1212,6 +1823,16 @@ AS $function$
   end
   $function$;
 
+CREATE OR REPLACE FUNCTION public.refuse_account_removal()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    raise exception 'an account is never removed: events and consents name it'
+      using errcode = 'WCG02', hint = 'Disable it: update account set disabled_at = now() …';
+  end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.refuse_ledger_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1252,8 +1873,12 @@ CREATE OR REPLACE FUNCTION public.subject_hash(p_account_id integer, p_subject t
  IMMUTABLE
 RETURN sha256(convert_to(((p_account_id || ':'::text) || p_subject), 'UTF8'::name));
 
+CREATE TRIGGER account_is_kept BEFORE DELETE OR TRUNCATE ON public.account FOR EACH STATEMENT EXECUTE FUNCTION refuse_account_removal();
+
 CREATE TRIGGER consent_ledger_append_only BEFORE DELETE OR UPDATE ON public.consent_ledger FOR EACH ROW EXECUTE FUNCTION refuse_ledger_change();
 
 CREATE TRIGGER consent_ledger_no_truncate BEFORE TRUNCATE ON public.consent_ledger FOR EACH STATEMENT EXECUTE FUNCTION refuse_ledger_change();
+
+CREATE TRIGGER erasure_forgets_pushes_aside AFTER INSERT ON public.erasure FOR EACH ROW EXECUTE FUNCTION forget_pushes_aside();
 
 comment on table erasure is 'Tombstones: that a person was erased, when and why; the person only as a digest.';

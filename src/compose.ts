@@ -19,6 +19,8 @@ import { createListener } from './database/listener.ts'
 import { pending } from './database/migrate.ts'
 import { createDispatcher } from './dispatch/dispatcher.ts'
 import { createUpkeep } from './dispatch/upkeep.ts'
+import { forgetOldPushesAside } from './events/aside-store.ts'
+import { keepEventLog } from './events/keep-event-log.ts'
 import { listEvents, type EventFilter, type StoredEvent } from './events/event-store.ts'
 import { systemClock, type Clock } from './foundation/clock.ts'
 import { createLog, type Log } from './foundation/log.ts'
@@ -145,7 +147,17 @@ async function build(
     concurrency: config.dispatch.concurrency,
     leaseSeconds: config.dispatch.leaseSeconds,
   })
-  const upkeep = createUpkeep({ db, clock, log, metrics, onRecovered: () => dispatcher.wake() })
+  const upkeep = createUpkeep({
+    db,
+    clock,
+    log,
+    metrics,
+    onRecovered: () => dispatcher.wake(),
+    hourly: [
+      () => keepEventLog({ db, clock, log, retentionDays: config.events.retentionDays }),
+      () => forgetOldPushesAside(db),
+    ],
+  })
   const workers = createWorkers({
     start: async () => {
       const listener = createListener({

@@ -26,6 +26,7 @@ export interface Config {
     readonly leaseSeconds: number
     readonly messageLifetimeHours: number
   }
+  readonly events: { readonly retentionDays: number }
   readonly dataDirectory: string
   readonly logLevel: string
 }
@@ -137,6 +138,13 @@ export const SETTINGS = [
     meaning: 'How long a message may wait when its request names no `expires_at` (1–720).',
     secret: false,
   },
+  {
+    name: 'WCG_EVENT_RETENTION_DAYS',
+    default: '0',
+    meaning:
+      'How long the event log is kept, in days (1–3650); it goes by whole months. `0` keeps everything. The consent ledger always stays.',
+    secret: false,
+  },
 ] as const satisfies readonly Setting[]
 
 type SettingName = (typeof SETTINGS)[number]['name']
@@ -176,6 +184,7 @@ export function readConfig(env: Environment): Config {
       leaseSeconds: reader.integer('WCG_LEASE_SECONDS', 10, 600),
       messageLifetimeHours: reader.integer('WCG_MESSAGE_LIFETIME_HOURS', 1, 720),
     },
+    events: { retentionDays: reader.integer('WCG_EVENT_RETENTION_DAYS', 0, 3650) },
     dataDirectory: reader.text('WCG_DATA_DIRECTORY'),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS),
   }
@@ -198,6 +207,7 @@ export function describeConfig(config: Config): Record<string, string | number |
     dispatch_concurrency: config.dispatch.concurrency,
     lease_seconds: config.dispatch.leaseSeconds,
     message_lifetime_hours: config.dispatch.messageLifetimeHours,
+    event_retention_days: config.events.retentionDays,
     data_directory: config.dataDirectory,
     log_level: config.logLevel,
   }

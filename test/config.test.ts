@@ -31,6 +31,7 @@ describe('readConfig', () => {
         wecomApiBaseUrl: 'https://qyapi.weixin.qq.com',
       },
       dispatch: { concurrency: 64, leaseSeconds: 30, messageLifetimeHours: 24 },
+      events: { retentionDays: 0 },
       dataDirectory: '.data',
       logLevel: 'info',
     })

@@ -2,39 +2,6 @@ import type { Knex } from 'knex'
 import { QUICK_QUERY_MS } from '../database/connection.ts'
 import type { ConsentChange, ConsentState } from './consent.ts'
 
-/** A push in the form the database records it, with everything that follows from it. */
-export interface PushRow {
-  readonly accountId: number
-  /** SHA-256 of the decrypted document. */
-  readonly repeatKey: Buffer
-  readonly kind: string
-  readonly name: string
-  readonly subject: string | null
-  readonly occurredAt: Date
-  /** When it takes effect; an erasure covers what took effect before. */
-  readonly effectiveAt: Date
-  readonly document: string
-  readonly changes: readonly ConsentChange[]
-  readonly receipts: readonly ReceiptRow[]
-  /** Whether the push obliges us to erase the person. */
-  readonly erase: boolean
-}
-
-export interface ReceiptRow {
-  readonly channel: string
-  readonly msgId: string | null
-  readonly templateId: string | null
-  readonly status: 'delivered' | 'not_delivered'
-  readonly reason: string
-}
-
-export interface RecordedPush {
-  readonly eventId: string
-  readonly repeated: boolean
-  /** A platform call that the push forbids had begun before it was recorded. */
-  readonly callUnderWay: boolean
-}
-
 /** Who says so, when a change does not come from a push. */
 export type Evidence =
   | { readonly kind: 'attempt'; readonly attemptId: string }
@@ -77,94 +44,6 @@ export interface SendDecision {
   readonly scope: string | null
   /** Ids of the ledger rows that say so. */
   readonly evidence: readonly string[]
-}
-
-/**
- * Records pushes with their consent changes and receipts in one statement; commits when it returns.
- * A push that erases a person goes alone, between those before it and those after it.
- *
- * @returns one entry per push, in their order.
- */
-export async function recordPushes(db: Knex, pushes: readonly PushRow[]): Promise<RecordedPush[]> {
-  const erasing = pushes.findIndex((push) => push.erase)
-  if (erasing === -1 || pushes.length === 1) return recordTogether(db, pushes)
-  const parts = [
-    pushes.slice(0, erasing),
-    pushes.slice(erasing, erasing + 1),
-    pushes.slice(erasing + 1),
-  ]
-  const recorded: RecordedPush[] = []
-  for (const part of parts.filter(({ length }) => length > 0)) {
-    recorded.push(...(await recordPushes(db, part)))
-  }
-  return recorded
-}
-
-async function recordTogether(db: Knex, pushes: readonly PushRow[]): Promise<RecordedPush[]> {
-  const people = new Map(pushes.map((push) => [`${push.accountId} ${lockName(push)}`, push]))
-  const { rows } = await db
-    .raw<{
-      rows: { event_id: string; repeated: boolean; call_under_way: boolean }[]
-    }>(`select event_id, repeated, call_under_way from record_events(?, ?, ?, ?, ?)`, [
-      [...people.values()].map((push) => push.accountId),
-      [...people.values()].map(lockName),
-      JSON.stringify(pushes.map(toPushJson)),
-      JSON.stringify(pushes.flatMap(toChangesJson)),
-      JSON.stringify(pushes.flatMap(toExtrasJson)),
-    ])
-    .timeout(QUICK_QUERY_MS)
-  return rows.map((row) => ({
-    eventId: row.event_id,
-    repeated: row.repeated,
-    callUnderWay: row.call_under_way,
-  }))
-}
-
-/** Whom a push concerns; where nobody, the push itself, so that its repeat waits for it. */
-function lockName(push: PushRow): string {
-  return push.subject ?? push.repeatKey.toString('hex')
-}
-
-function toPushJson(push: PushRow, index: number) {
-  return {
-    n: index + 1,
-    account_id: push.accountId,
-    repeat_key: push.repeatKey.toString('hex'),
-    kind: push.kind,
-    name: push.name,
-    subject: push.subject,
-    occurred_at: push.occurredAt,
-    effective_at: push.effectiveAt,
-    document: push.document,
-  }
-}
-
-function toChangesJson({ accountId, subject, changes }: PushRow, index: number) {
-  return changes.map((change) => ({
-    n: index + 1,
-    account_id: accountId,
-    subject,
-    ...toChangeJson(change),
-  }))
-}
-
-function toExtrasJson(push: PushRow, index: number) {
-  if (!push.erase && push.receipts.length === 0) return []
-  const { accountId, subject, kind, effectiveAt, erase } = push
-  const receipts = push.receipts.map((receipt) => toReceiptJson(receipt, push.occurredAt))
-  const extra = { account_id: accountId, subject, kind, effective_at: effectiveAt, receipts, erase }
-  return [{ n: index + 1, ...extra }]
-}
-
-function toReceiptJson(receipt: ReceiptRow, occurredAt: Date) {
-  return {
-    channel: receipt.channel,
-    msgid: receipt.msgId,
-    template_id: receipt.templateId,
-    status: receipt.status,
-    reason: receipt.reason,
-    occurred_at: occurredAt,
-  }
 }
 
 /** A change as the SQL functions read it, still without person and evidence. */
@@ -255,7 +134,7 @@ export async function decideSend(
   },
 ): Promise<SendDecision> {
   const { rows } = await db.raw<{ rows: SendDecision[] }>(
-    `select allowed, reason, scope, evidence from decide_send(?, ?, ?, ?, ?)`,
+    `select allowed, reason, scope, evidence from judge_send(?, ?, ?, ?, ?)`,
     [question.accountId, question.subject, question.channel, question.templateId, question.at],
   )
   return rows[0] ?? { allowed: false, reason: 'unknown_channel', scope: null, evidence: [] }

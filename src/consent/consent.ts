@@ -107,6 +107,14 @@ export function scopeFamily(scope: string): ScopeFamily | 'other' {
   return parseScope(scope)?.family ?? 'other'
 }
 
+/**
+ * Whether the state of a scope follows from its latest change alone. A template's credits add up over
+ * several changes, and a stop is lifted by changes of other scopes.
+ */
+export function followsLatestChange(scope: string): boolean {
+  return scope !== EVERYTHING && (!scope.startsWith(TEMPLATE_PREFIX) || scope === EVERY_TEMPLATE)
+}
+
 /** Which of two changes of one second holds: the higher. A refusal is never lost to a tie. */
 export function severity(state: ConsentState): number {
   return { granted: 0, suppressed: 1, revoked: 2 }[state]

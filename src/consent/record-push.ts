@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import type { Account } from '../accounts/account.ts'
-import { isUnavailable } from '../database/availability.ts'
+import { errorCode, isUnavailable } from '../database/availability.ts'
+import { keepAside } from '../events/aside-store.ts'
 import type { Fields } from '../events/document.ts'
 import { readEvent, readReceipt, type EventRecord, type Receipt } from '../events/read-event.ts'
 import { repeatKey } from '../events/repeat-key.ts'
@@ -9,7 +10,7 @@ import { UnavailableError } from '../foundation/errors.ts'
 import { createGatherer } from '../foundation/gather.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { consentChanges, erases } from './consent-changes.ts'
-import { recordPushes, type PushRow, type ReceiptRow, type RecordedPush } from './consent-store.ts'
+import { recordPushes, type PushRow, type ReceiptRow, type RecordedPush } from './push-store.ts'
 import { scopeFamily } from './consent.ts'
 
 /** A push whose sender has been proven, as the receiver hands it over. */
@@ -34,7 +35,8 @@ export interface Recorder {
    * Records a push: its event, the consent changes and receipts that follow from it. When this
    * returns they are committed, and no call that the push forbids begins afterwards.
    *
-   * @throws UnavailableError when the database cannot take it in time; the platform will repeat it.
+   * @throws UnavailableError when the database cannot take it in time, or refuses it for what it is
+   *   (`push_kept_aside`); the platform will repeat it.
    */
   record(push: ProvenPush): Promise<RecordOutcome>
   /** Waits for what was handed over to be committed. */
@@ -43,6 +45,13 @@ export interface Recorder {
 
 /** Pushes of one commit: enough to make the commit's cost small, few enough to stay under 100 ms. */
 const MAX_BATCH = 200
+/**
+ * While PostgreSQL records one batch, node opens the envelopes of the next, and so on: with one batch
+ * under way at a time each would wait for the other. A further batch is begun when it is large enough
+ * to be worth its fixed cost.
+ */
+const MAX_RUNS = 3
+const WORTHWHILE = 16
 /** About one second of work at the rate of a small machine; more would miss the platform's 5 s. */
 const MAX_WAITING = 5_000
 /** The platform waits 5 s. A commit that takes longer than this is answered 503 and repeated. */
@@ -63,6 +72,8 @@ export function createRecorder(deps: {
 
   const gatherer = createGatherer<PushRow, RecordedPush>({
     maxBatch: MAX_BATCH,
+    maxRuns: MAX_RUNS,
+    worthwhile: WORTHWHILE,
     maxWaiting: MAX_WAITING,
     isCommonFailure: isUnavailable,
     run: async (rows) => {
@@ -78,7 +89,9 @@ export function createRecorder(deps: {
     async record(push) {
       const event = readEvent(push)
       const row = toPushRow(push, event)
-      const recorded = await orUnavailable(within(RECORD_TIMEOUT_MS, gatherer.add(row)))
+      const recorded = await orUnavailable(within(RECORD_TIMEOUT_MS, gatherer.add(row))).catch(
+        (error: unknown) => putAside(db, row, error),
+      )
       if (!recorded.repeated) countChanges(metrics, push.account.name, row)
       if (recorded.callUnderWay && row.subject !== null) {
         await orUnavailable(deps.settle(row.accountId, row.subject))
@@ -91,6 +104,25 @@ export function createRecorder(deps: {
     },
     stop: () => gatherer.idle(),
   }
+}
+
+/**
+ * Keeps a push that the database refuses, whatever it is, and says so.
+ *
+ * @throws UnavailableError always: what is not on record is not acknowledged, so the platform repeats
+ *   it and raises its own alarm.
+ */
+async function putAside(db: Knex, row: PushRow, cause: unknown): Promise<never> {
+  if (cause instanceof UnavailableError) throw cause
+  const reason = describeRefusal(cause)
+  const id = await orUnavailable(keepAside(db, { ...row, reason }))
+  throw new UnavailableError('push_kept_aside', `push_aside ${id}: ${reason}`, { cause })
+}
+
+/** SQLSTATE and message; knex has put the statement, without its values, in front of it. */
+function describeRefusal(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return `${errorCode(error) ?? 'no code'} ${message.slice(message.lastIndexOf(' - ') + 1).trim()}`
 }
 
 function toPushRow(push: ProvenPush, event: EventRecord): PushRow {

@@ -36,6 +36,10 @@ async function list(trx: Knex.Transaction, query: string): Promise<string[]> {
   return answer.rows.map((row) => `${row.definition.trimEnd()}\n`)
 }
 
+/** Partitions that the calendar makes (`event_202611`) are in one database and not in another. */
+const notOfCalendar = (table: string) =>
+  `not (${table}.relispartition and ${table}.relname ~ '_[0-9]{6}$')`
+
 /** Things that came with an extension are the extension's. */
 const notOfExtension = (catalog: string, oid: string) => `not exists (
   select from pg_depend
@@ -60,6 +64,7 @@ const TABLES = `
     where relnamespace = :schema::regnamespace
       and relkind in ('r', 'p')
       and relname <> all (:hidden)
+      and ${notOfCalendar('pg_class')}
       and ${notOfExtension('pg_class', 'pg_class.oid')}
   ), line as (
     select attrelid as oid, 1 as rank, attnum::int as place, '' as name,
@@ -122,6 +127,7 @@ const INDEXES = `
   join pg_class as owner on owner.oid = indrelid
   where index.relnamespace = :schema::regnamespace
     and owner.relname <> all (:hidden)
+    and ${notOfCalendar('owner')}
     and not exists (select from pg_constraint where conindid = indexrelid and contype in ('p', 'u', 'x'))
     and ${notOfExtension('pg_class', 'owner.oid')}
   order by owner.relname collate "C", index.relname collate "C"`

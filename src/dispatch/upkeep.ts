@@ -13,14 +13,14 @@ export interface Upkeep {
 
 /** Often enough that a dead process's messages are taken up seconds after its leases end. */
 const EVERY_MS = 2_000
-const FORGET_EVERY_ROUNDS = 1_800
+const ROUNDS_OF_AN_HOUR = 1_800
 const MAX_RECOVERED = 500
 /** Less than any channel's memory for repeats, by a minute for the way and our clocks. */
 const MEMORY_SECONDS = CHANNELS.template_message.repeatMemoryMs / 1000 - 60
 
 /**
- * What the send path needs done now and then: messages of dead processes taken up, the queue
- * measured, old receipts forgotten. Every process does it; the statements allow that.
+ * What needs doing now and then: messages of dead processes taken up, the queue measured, what is old
+ * forgotten. Every process does it; the statements allow that.
  */
 export function createUpkeep(deps: {
   readonly db: Knex
@@ -29,6 +29,8 @@ export function createUpkeep(deps: {
   readonly metrics: Metrics
   /** Called when messages were queued again. */
   readonly onRecovered: () => void
+  /** Work of other rooms, done at the start and then once an hour. */
+  readonly hourly: readonly (() => Promise<void>)[]
 }): Upkeep {
   const { db, clock, log, metrics } = deps
   const stopping = new AbortController()
@@ -39,7 +41,7 @@ export function createUpkeep(deps: {
       try {
         await recover()
         await measure()
-        if (round % FORGET_EVERY_ROUNDS === 0) await forgetOldReceipts(db)
+        if (round % ROUNDS_OF_AN_HOUR === 0) await tidy()
       } catch (error) {
         log.warn({ error: describeError(error) }, 'upkeep.failed')
       }
@@ -60,6 +62,11 @@ export function createUpkeep(deps: {
       )
     }
     if (recovered.some((message) => message.status === 'queued')) deps.onRecovered()
+  }
+
+  async function tidy(): Promise<void> {
+    await forgetOldReceipts(db)
+    for (const chore of deps.hourly) await chore()
   }
 
   async function measure(): Promise<void> {

@@ -1,6 +1,6 @@
 import { UnavailableError } from './errors.ts'
 
-/** Work that is cheaper done together: many callers, one run at a time. */
+/** Work that is cheaper done together: many callers, few runs at a time. */
 export interface Gatherer<Item, Result> {
   /**
    * Hands over one item and waits for its own result.
@@ -9,7 +9,7 @@ export interface Gatherer<Item, Result> {
    *   that carried the item throws.
    */
   add(item: Item): Promise<Result>
-  /** Items waiting, not counting those in the run that is under way. */
+  /** Items waiting, not counting those in the runs under way. */
   readonly waiting: number
   /** Resolves when nothing waits and nothing runs. */
   idle(): Promise<void>
@@ -20,6 +20,14 @@ export interface GatherOptions<Item, Result> {
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>
   /** Items of one run at the most. */
   readonly maxBatch: number
+  /**
+   * How many runs may be under way at once; 1 when absent. The second and further ones begin only
+   * when `worthwhile` items wait; what comes in one wave is then worked on while the rest of the wave
+   * is still arriving.
+   */
+  readonly maxRuns?: number
+  /** Items that are worth another run beside those under way. */
+  readonly worthwhile?: number
   /** Items that may wait; one more is turned away. */
   readonly maxWaiting: number
   /**
@@ -36,18 +44,25 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Gathers what arrives while the previous run is under way and does it in the next one. Nothing
- * waits for a timer: an item that finds no run under way starts one.
+ * Gathers what arrives while runs are under way and does it in the next one. Nothing waits for a
+ * timer: an item that finds no run under way starts one.
  */
 export function createGatherer<Item, Result>(
   options: GatherOptions<Item, Result>,
 ): Gatherer<Item, Result> {
+  const { maxRuns = 1, worthwhile = 1 } = options
   const queue: Waiting<Item, Result>[] = []
-  let running: Promise<void> | undefined
+  const running = new Set<Promise<void>>()
 
-  async function drain(): Promise<void> {
-    while (queue.length > 0) await runBatch(queue.splice(0, options.maxBatch))
-    running = undefined
+  function startWorthwhile(): void {
+    while (queue.length > 0 && running.size < maxRuns) {
+      if (running.size > 0 && queue.length < worthwhile) return
+      const run = runBatch(queue.splice(0, options.maxBatch)).finally(() => {
+        running.delete(run)
+        startWorthwhile()
+      })
+      running.add(run)
+    }
   }
 
   async function runBatch(batch: readonly Waiting<Item, Result>[]): Promise<void> {
@@ -74,14 +89,14 @@ export function createGatherer<Item, Result>(
       }
       return new Promise<Result>((resolve, reject) => {
         queue.push({ item, resolve, reject })
-        running ??= drain()
+        startWorthwhile()
       })
     },
     get waiting() {
       return queue.length
     },
     async idle() {
-      while (running) await running
+      while (running.size > 0) await Promise.all(running)
     },
   }
 }

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { SCHEMAS } from '../../src/api/schemas.ts'
-import { recordPushes } from '../../src/consent/consent-store.ts'
+import { recordPushes } from '../../src/consent/push-store.ts'
 import { sha256 } from '../../src/foundation/ids.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { addAccount, clientOf, serveApi } from './served-api.ts'

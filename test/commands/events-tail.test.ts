@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { runCommandLine } from '../../src/commands/run-command-line.ts'
-import { recordPushes, type PushRow } from '../../src/consent/consent-store.ts'
+import { recordPushes, type PushRow } from '../../src/consent/push-store.ts'
 import { sha256 } from '../../src/foundation/ids.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { TEST_MASTER_KEY } from '../support/gateway-process.ts'

@@ -2,6 +2,8 @@ import { createServer, type Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import type { Knex } from 'knex'
 import { describe, expect, it } from 'vitest'
+import type { Account } from '../../src/accounts/account.ts'
+import { eraseSubject } from '../../src/consent/consent-store.ts'
 import { createRecorder } from '../../src/consent/record-push.ts'
 import { openDatabase } from '../../src/database/connection.ts'
 import { beginAttempts } from '../../src/dispatch/dispatch-store.ts'
@@ -34,6 +36,15 @@ function startRecorder(on: Knex = db()) {
 
 async function anAccount() {
   return accountOf(await insertAccount(db()))
+}
+
+const aPush = (account: Account) => eventOf(account, { from: newPerson(), name: 'subscribe' })
+
+async function readAside(accountId: number) {
+  const rows: { kind: string; document: Buffer; times: number }[] = await db()('push_aside')
+    .where({ account_id: accountId })
+    .select('kind', 'document', 'times')
+  return rows.map((row) => ({ ...row, document: row.document.toString() }))
 }
 
 async function countEvents(accountId: number): Promise<number> {
@@ -81,17 +92,39 @@ describe('record', () => {
     expect(await countEvents(account.id)).toBe(3)
   })
 
-  it('records the neighbours of a push that cannot be recorded', async () => {
+  it('records the neighbours of a push that cannot be recorded, and keeps that one aside', async () => {
     const recorder = startRecorder()
     const account = await anAccount()
-    const nowhere = accountOf(2_000_000_000)
-    const pushes = Array.from({ length: 12 }, (_, index) =>
-      eventOf(index === 7 ? nowhere : account, { from: newPerson(), name: 'subscribe' }),
-    )
+    const from = newPerson()
+    const pushes = Array.from({ length: 12 }, (_, index) => {
+      const push = eventOf(account, { from: index === 7 ? from : newPerson(), name: 'subscribe' })
+      // what JSON can say and no text of PostgreSQL can hold
+      return index === 7 ? { ...push, document: `${push.document}\0` } : push
+    })
     const results = await Promise.allSettled(pushes.map((push) => recorder.record(push)))
     const failed = results.flatMap((result, index) => (result.status === 'rejected' ? [index] : []))
     expect(failed).toEqual([7])
+    expect(results[7]).toMatchObject({ reason: { code: 'push_kept_aside' } })
+    expect(String((results[7] as PromiseRejectedResult).reason)).toContain('22021')
     expect(await countEvents(account.id)).toBe(11)
+    await expect(recorder.record(pushes[7] ?? aPush(account))).rejects.toBeInstanceOf(
+      UnavailableError,
+    )
+    expect(await readAside(account.id)).toEqual([
+      { kind: 'event.subscribe', document: pushes[7]?.document, times: 2 },
+    ])
+  })
+
+  it('forgets what it keeps aside when the person is erased', async () => {
+    const recorder = startRecorder()
+    const account = await anAccount()
+    const subject = newPerson()
+    const push = eventOf(account, { from: subject, name: 'subscribe' })
+    await recorder.record({ ...push, document: `${push.document}\0` }).catch(() => undefined)
+    expect(await readAside(account.id)).toHaveLength(1)
+    const why = { actor: 'test', reason: 'test', effectiveAt: new Date() }
+    await eraseSubject(db(), { accountId: account.id, subject, ...why })
+    expect(await readAside(account.id)).toEqual([])
   })
 
   it('waits for calls under way after an opt-out, and after nothing else', async () => {
@@ -123,7 +156,7 @@ describe('record', () => {
     const account = await anAccount()
     const from = newPerson()
     const { id, attemptId } = await aCallUnderWay(account.id, from)
-    const attempt = { attemptId, accountId: account.id, recipient: from }
+    const attempt = { attemptId, messageId: id, accountId: account.id, recipient: from }
     await finishOne(db(), attempt, { outcome: 'sent', status: 'sent', msgid: '9007199254740993' })
     const more = { MsgID: '9007199254740993', Status: 'failed:user block' }
     await recorder.record(eventOf(account, { from, name: 'TEMPLATESENDJOBFINISH', more }))
