@@ -28,6 +28,7 @@ export type BeginDecision =
 
 export interface EndedAttempt {
   readonly attemptId: string
+  readonly messageId: string
   readonly accountId: number
   readonly recipient: string
   readonly end: AttemptEnd
@@ -72,13 +73,13 @@ export async function claimMessages(
      returning
        message.id, message.account_id, message.recipient, message.channel, message.template_id,
        message.content, message.expires_at, message.due_at,
-       (
+       case when message.attempt_count > 0 then (
          select jsonb_agg(
            jsonb_build_object('started_at', attempt.started_at, 'cause', attempt.cause)
            order by attempt.number
          )
          from attempt where attempt.message_id = message.id
-       ) as earlier`,
+       ) end as earlier`,
     [claim.limit, claim.process, claim.leaseSeconds],
   )
   return rows.map(toClaimed)
@@ -98,13 +99,15 @@ export async function beginAttempts(
     readonly messageIds: readonly string[]
   },
 ): Promise<BeginDecision[]> {
-  const { rows } = await db.raw<{ rows: BeginRow[] }>(
-    `select message_id, decision, reason, scope, attempt_id, number
-     from begin_attempts(?, make_interval(secs => ?), ?::uuid[])`,
-    [begin.process, begin.leaseSeconds, [...begin.messageIds]],
-  )
-  const byId = new Map(rows.map((row) => [row.message_id, toDecision(row)]))
-  return begin.messageIds.map((id) => byId.get(id) ?? { kind: 'lost' })
+  const { rows } = await db
+    .raw<{ rows: BegunRow[] }>(
+      `select message_ids, decisions, reasons, scopes, attempt_ids, numbers
+       from begin_sends(?, make_interval(secs => ?), ?::uuid[])`,
+      [begin.process, begin.leaseSeconds, [...begin.messageIds]],
+    )
+    .options({ name: 'begin_sends' })
+  const decisions = decisionsById(rows[0])
+  return begin.messageIds.map((id) => decisions.get(id) ?? { kind: 'lost' })
 }
 
 /**
@@ -116,12 +119,33 @@ export async function finishAttempts(
   db: Knex,
   ended: readonly EndedAttempt[],
 ): Promise<(string | null)[]> {
-  const { rows } = await db.raw<{ rows: { attempt_id: string; status: string }[] }>(
-    `select attempt_id, status from finish_attempts(?::jsonb)`,
-    [JSON.stringify(ended.map(toEndJson))],
-  )
-  const statuses = new Map(rows.map((row) => [row.attempt_id, row.status]))
+  const statuses = new Map<string, string>()
+  for (const group of onePerMessage(ended)) {
+    const { rows } = await db
+      .raw<{ rows: { attempt_ids: string[] | null; statuses: string[] | null }[] }>(
+        `select attempt_ids, statuses from finish_sends(?::json)`,
+        [JSON.stringify(group.map(toEndJson))],
+      )
+      .options({ name: 'finish_sends' })
+    const { attempt_ids: ids, statuses: became } = rows[0] ?? {}
+    ids?.forEach((id, place) => statuses.set(id, became?.[place] ?? ''))
+  }
   return ended.map(({ attemptId }) => statuses.get(attemptId) ?? null)
+}
+
+/** A late end may come together with the next one of its message: then one after the other. */
+function onePerMessage(ended: readonly EndedAttempt[]): EndedAttempt[][] {
+  const groups: { readonly messageIds: Set<string>; readonly ends: EndedAttempt[] }[] = []
+  for (const end of ended) {
+    let group = groups.find(({ messageIds }) => !messageIds.has(end.messageId))
+    if (!group) {
+      group = { messageIds: new Set(), ends: [] }
+      groups.push(group)
+    }
+    group.messageIds.add(end.messageId)
+    group.ends.push(end)
+  }
+  return groups.map(({ ends }) => ends)
 }
 
 /**
@@ -246,13 +270,14 @@ interface ClaimedRow {
   readonly earlier: { started_at: string; cause: string | null }[] | null
 }
 
-interface BeginRow {
-  readonly message_id: string
-  readonly decision: 'begun' | 'blocked' | 'expired' | 'busy' | 'lost'
-  readonly reason: string | null
-  readonly scope: string | null
-  readonly attempt_id: string | null
-  readonly number: number | null
+/** What `begin_sends` answers: one entry per message in each array; null for no message at all. */
+interface BegunRow {
+  readonly message_ids: readonly string[] | null
+  readonly decisions: readonly BeginDecision['kind'][]
+  readonly reasons: readonly (string | null)[]
+  readonly scopes: readonly (string | null)[]
+  readonly attempt_ids: readonly (string | null)[]
+  readonly numbers: readonly number[]
 }
 
 function toClaimed(row: ClaimedRow): ClaimedMessage {
@@ -272,16 +297,21 @@ function toClaimed(row: ClaimedRow): ClaimedMessage {
   }
 }
 
-function toDecision(row: BeginRow): BeginDecision {
-  switch (row.decision) {
+function decisionsById(row: BegunRow | undefined): Map<string, BeginDecision> {
+  return new Map(row?.message_ids?.map((id, place) => [id, decisionAt(row, place)]))
+}
+
+function decisionAt(row: BegunRow, place: number): BeginDecision {
+  const kind = row.decisions[place] ?? 'lost'
+  switch (kind) {
     case 'begun':
-      return { kind: 'begun', attemptId: row.attempt_id ?? '', number: row.number ?? 0 }
+      return { kind, attemptId: row.attempt_ids[place] ?? '', number: row.numbers[place] ?? 0 }
     case 'blocked':
-      return { kind: 'blocked', reason: row.reason ?? 'unknown', scope: row.scope }
+      return { kind, reason: row.reasons[place] ?? 'unknown', scope: row.scopes[place] ?? null }
     case 'expired':
     case 'busy':
     case 'lost':
-      return { kind: row.decision }
+      return { kind }
   }
 }
 

@@ -61,6 +61,7 @@ export async function sendClaimed(parts: SendParts, message: ClaimedMessage): Pr
   await tellTheAccount(parts, send, { end, tokenVersion: token.version })
   const status = await parts.finish({
     attemptId: decision.attemptId,
+    messageId: message.id,
     accountId: message.accountId,
     recipient: message.recipient,
     end,

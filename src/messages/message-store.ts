@@ -72,7 +72,8 @@ async function insertMessage(db: Knex, message: NewMessage): Promise<boolean> {
          id, account_id, application_id, recipient, channel, template_id, content, purpose,
          idempotency_key, request_digest, status, send_at, expires_at, due_at, created_at, updated_at
        ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-       on conflict (application_id, idempotency_key) do nothing
+       on conflict (application_id, idempotency_key) where idempotency_key is not null
+         do nothing
        returning id
      )
      select pg_notify('message_queued', '') from stored`,

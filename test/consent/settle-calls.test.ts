@@ -26,7 +26,7 @@ async function beginCall({ accountId, subject }: Awaited<ReturnType<typeof aPers
   const asked = { process: 'p', leaseSeconds: 60, messageIds: [id] }
   const [decision] = await beginAttempts(db(), asked)
   if (decision?.kind !== 'begun') throw new Error(`not begun: ${JSON.stringify(decision)}`)
-  return { attemptId: decision.attemptId, accountId, recipient: subject }
+  return { attemptId: decision.attemptId, messageId: id, accountId, recipient: subject }
 }
 
 /** Milliseconds until it is settled. */

@@ -126,6 +126,7 @@ async function finish(person: Person, what: Act): Promise<void> {
   if (!send) return
   const attempt = {
     attemptId: send.attemptId,
+    messageId: send.id,
     accountId: person.accountId,
     recipient: person.subject,
   }

@@ -94,7 +94,8 @@ async function beginSurely(id: string): Promise<Begun> {
 async function aBegun(person: Person, channel: Channel = 'subscription_message') {
   const id = await aClaimed(person, { channel })
   const { attemptId } = await beginSurely(id)
-  return { id, attempt: { attemptId, accountId: person.accountId, recipient: person.subject } }
+  const { accountId, subject } = person
+  return { id, attempt: { attemptId, messageId: id, accountId, recipient: subject } }
 }
 
 /** As if the process that sends it had died. */
