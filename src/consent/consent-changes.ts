@@ -1,12 +1,8 @@
 import type { AccountSettings } from '../accounts/account.ts'
 import { rowOf } from '../events/catalogue.ts'
 import { textOf, type Fields } from '../events/document.ts'
-import {
-  readIdentifier,
-  readItems,
-  readTemplateStatus,
-  type EventRecord,
-} from '../events/read-event.ts'
+import { readItems, readTemplateStatus, type EventRecord } from '../events/read-event.ts'
+import { readIdentifier, trimmed } from '../events/read-values.ts'
 import { assertNever } from '../foundation/errors.ts'
 import {
   CONVERSATION,
@@ -15,28 +11,52 @@ import {
   EVERYTHING,
   FOLLOW,
   isTemplateId,
+  MEMBER,
   severity,
+  TENANT,
   templateScope,
   type ConsentChange,
 } from './consent.ts'
+import { kfMessageChanges } from './kf-changes.ts'
+import { because, granted, revoked, stopAt, suppressed, windowOf } from './make-change.ts'
+import {
+  archiveAgreed,
+  contactAdded,
+  contactDeleted,
+  contactLeft,
+  contactTransferFailed,
+  memberAdded,
+  memberRenamed,
+} from './wecom-changes.ts'
 
 /**
  * How many customer-service messages an act of the person allows, and for how long.
  *
  * @see https://developers.weixin.qq.com/doc/service/en/guide/product/kf/intro.html
+ * @see https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html
  */
 const MESSAGE_WINDOW = { cap: 5, seconds: 48 * 3600 }
 const ACTION_WINDOW = { cap: 3, seconds: 60 }
+const SESSION_WINDOW = { cap: 2, seconds: 60 }
 
 /** What a person ends who refuses the account's messages without leaving a template. */
 const EVERY_MESSAGE = [FOLLOW, CONVERSATION, CONVERSATION_ACTION]
 
 /**
- * The consent changes that follow from an event; none for an event that names no person or means
- * nothing for consent. A scope occurs at most once. Where the changes of one event contradict each
- * other, the refusal stays.
+ * The consent changes that follow from an event; none for an event that names nobody or means nothing
+ * for consent. A scope occurs at most once. Where the changes of one event contradict each other, the
+ * refusal stays.
+ *
+ * All are of `event.subject`, on the account that the push came to; but what a notice to a component
+ * or suite says of a person is of the account that `event.tenant` names.
+ *
+ * @param agentId the account's AgentID; null where it has none.
  */
-export function consentChanges(event: EventRecord, settings: AccountSettings): ConsentChange[] {
+export function consentChanges(
+  event: EventRecord,
+  settings: AccountSettings,
+  agentId: string | null = null,
+): ConsentChange[] {
   if (event.subject === null) return []
   const { effect } = rowOf(event.kind)
   switch (effect) {
@@ -47,6 +67,8 @@ export function consentChanges(event: EventRecord, settings: AccountSettings): C
     case 'scan_interaction':
     case 'menu_interaction':
       return [action(event)]
+    case 'session_interaction':
+      return [windowOf(granted(event, CONVERSATION_ACTION), SESSION_WINDOW)]
     case 'message_interaction':
       return messageReceived(event, settings)
     case 'subscription_popup':
@@ -58,6 +80,41 @@ export function consentChanges(event: EventRecord, settings: AccountSettings): C
     case 'authorization_revoked':
     case 'account_cancelled':
       return [revoked(event, EVERYTHING)]
+    case 'tenant_granted':
+      return [granted(event, TENANT)]
+    case 'tenant_registered':
+      return tenantRegistered(event)
+    case 'tenant_doubted':
+      return [suppressed(event, TENANT)]
+    case 'tenant_revoked':
+      return [revoked(event, TENANT)]
+    case 'member_message':
+      return textSaid(event, settings)
+    case 'member_added':
+      return memberAdded(event, agentId)
+    case 'member_renamed':
+      return memberRenamed(event)
+    case 'member_removed':
+    case 'member_deleted':
+      return [revoked(event, MEMBER)]
+    case 'contact_added':
+      return contactAdded(event)
+    case 'contact_deleted':
+      return contactDeleted(event)
+    case 'contact_left':
+      return contactLeft(event)
+    case 'contact_transfer_failed':
+      return contactTransferFailed(event)
+    case 'archive_agreed':
+      return archiveAgreed(event)
+    case 'school_follow':
+      return [granted(event, FOLLOW)]
+    case 'school_unfollow':
+      return [revoked(event, FOLLOW)]
+    case 'kf_message':
+    case 'kf_send_failed':
+    case 'kf_reject_switch':
+      return kfMessageChanges(event, settings)
     case 'subscription_sent':
     case 'mass_receipt':
     case 'signal':
@@ -68,10 +125,14 @@ export function consentChanges(event: EventRecord, settings: AccountSettings): C
   }
 }
 
-/** Whether an event obliges us to erase the person's data, beyond what it means for consent. */
+/**
+ * Whether an event obliges us to erase the person's data, beyond what it means for consent. For a
+ * whole account or corp that is a job: see `followUp`.
+ */
 export function erases(event: EventRecord, settings: AccountSettings): boolean {
-  const cancelled = rowOf(event.kind).effect === 'account_cancelled'
-  return cancelled && settings.erase_on_cancellation && event.subject !== null
+  const { effect } = rowOf(event.kind)
+  const isGone = effect === 'account_cancelled' || effect === 'member_deleted'
+  return isGone && settings.erase_on_cancellation && event.subject !== null
 }
 
 function unfollowed(event: EventRecord, settings: AccountSettings): ConsentChange[] {
@@ -82,8 +143,20 @@ function unfollowed(event: EventRecord, settings: AccountSettings): ConsentChang
 
 function messageReceived(event: EventRecord, settings: AccountSettings): ConsentChange[] {
   const window = isMenuAnswer(event) ? action(event) : messageWindow(event)
-  if (!isOptOut(event, settings)) return [window]
-  return [window, { ...revoked(event, EVERYTHING), reason: 'keyword' }]
+  return [window, ...textSaid(event, settings)]
+}
+
+/** What a text message says by its words; a text in another message is not the person's answer. */
+function textSaid(event: EventRecord, settings: AccountSettings): ConsentChange[] {
+  const isText = event.kind === 'message.text' || event.kind === 'wecom.message.text'
+  return isText ? stopAt(event, textOf(event.fields, 'Content'), settings) : []
+}
+
+/** A Mini Program registered through us: ours to act for only where the registration succeeded. */
+function tenantRegistered(event: EventRecord): ConsentChange[] {
+  const isDone =
+    trimmed(event.fields, 'status') === '0' && trimmed(event.fields, 'auth_code') !== ''
+  return isDone ? [granted(event, TENANT)] : []
 }
 
 /**
@@ -92,17 +165,6 @@ function messageReceived(event: EventRecord, settings: AccountSettings): Consent
  */
 function isMenuAnswer(event: EventRecord): boolean {
   return readIdentifier(textOf(event.fields, 'bizmsgmenuid')) !== null
-}
-
-function isOptOut(event: EventRecord, settings: AccountSettings): boolean {
-  if (event.kind !== 'message.text') return false
-  const said = asKeyword(textOf(event.fields, 'Content') ?? '')
-  return said !== '' && settings.opt_out_keywords.some((keyword) => asKeyword(keyword) === said)
-}
-
-/** NFKC makes the full-width letters of Chinese keyboards (ＴＤ) equal to the plain ones. */
-function asKeyword(text: string): string {
-  return text.normalize('NFKC').trim().toLowerCase()
 }
 
 function popupAnswered(
@@ -156,36 +218,12 @@ function templateFinished(event: EventRecord): ConsentChange[] {
   return EVERY_MESSAGE.map((scope) => because(revoked(event, scope), 'user_block'))
 }
 
-function granted(event: EventRecord, scope: string): ConsentChange {
-  return {
-    scope,
-    change: 'granted',
-    effectiveAt: event.effectiveAt,
-    reason: event.kind,
-    credits: null,
-    expiresAt: null,
-  }
-}
-
-function revoked(event: EventRecord, scope: string): ConsentChange {
-  return { ...granted(event, scope), change: 'revoked' }
-}
-
 function messageWindow(event: EventRecord): ConsentChange {
   return windowOf(granted(event, CONVERSATION), MESSAGE_WINDOW)
 }
 
 function action(event: EventRecord): ConsentChange {
   return windowOf(granted(event, CONVERSATION_ACTION), ACTION_WINDOW)
-}
-
-function windowOf(change: ConsentChange, window: typeof MESSAGE_WINDOW): ConsentChange {
-  const expiresAt = new Date(change.effectiveAt.getTime() + window.seconds * 1000)
-  return { ...change, credits: window.cap, expiresAt }
-}
-
-function because(change: ConsentChange, detail: string): ConsentChange {
-  return { ...change, reason: `${change.reason}:${detail}` }
 }
 
 /**

@@ -1,5 +1,5 @@
 import { InvariantError } from '../foundation/errors.ts'
-import { readIdentifier } from '../events/read-event.ts'
+import { readIdentifier } from '../events/read-values.ts'
 
 /**
  * The words of the consent ledger. A consent is (account, subject, scope); what it is now follows
@@ -27,6 +27,11 @@ export type ConsentState = (typeof CONSENT_STATES)[number]
  * - `template:*`: every template right of the person that is not newer. It is only ever revoked (at
  *   an unfollow); a template granted at a later second lives, one granted in the same second does
  *   not.
+ * - `member`: a WeCom member can see the app. An administrator's act: evidence, not an opt-in.
+ * - `tenant`: an account or corp lets us act for it. Its row is on the component or suite, and its
+ *   subject is the appid or corpid.
+ * - `msgaudit`: agreement to the chat archive, where it names neither employee nor group. It never
+ *   allows a message.
  * - `everything`: a stop. `revoked` forbids every message; `granted` means the stop is lifted and
  *   allows nothing by itself. A later follow or accepted template lifts it without a row of its own:
  *   most people never had a stop, and a row that says “not stopped” for each would say nothing.
@@ -35,9 +40,20 @@ export const FOLLOW = 'follow'
 export const CONVERSATION = 'conversation'
 export const CONVERSATION_ACTION = 'conversation:action'
 export const EVERY_TEMPLATE = 'template:*'
+export const MEMBER = 'member'
+export const TENANT = 'tenant'
+const ARCHIVE = 'msgaudit'
 export const EVERYTHING = 'everything'
 
 const TEMPLATE_PREFIX = 'template:'
+/** A customer and one employee are contacts (客户联系): one scope for each employee's userid. */
+const EXTERNAL_CONTACT_PREFIX = 'external_contact:'
+/** The window that a customer's message to one customer-service account (微信客服) opens. */
+const KF_PREFIX = 'kf:'
+/** One send for one scene of an Official Account (一次性订阅消息). */
+const ONE_TIME_PREFIX = 'one_time:'
+/** Agreement to the archive of what is said to one employee or in one group. */
+const ARCHIVE_PREFIX = `${ARCHIVE}:`
 
 /** A scope, taken apart. */
 export type Scope =
@@ -45,6 +61,13 @@ export type Scope =
   /** `templateId` is null for every template. */
   | { readonly family: 'template'; readonly templateId: string | null }
   | { readonly family: 'conversation'; readonly window: 'message' | 'action' }
+  | { readonly family: 'one_time'; readonly scene: string }
+  | { readonly family: 'member' }
+  | { readonly family: 'external_contact'; readonly user: string }
+  | { readonly family: 'kf'; readonly openKfId: string }
+  | { readonly family: 'tenant' }
+  /** `where` is null where the agreement names neither employee nor group. */
+  | { readonly family: 'msgaudit'; readonly where: string | null }
   | { readonly family: 'everything' }
 
 export type ScopeFamily = Scope['family']
@@ -59,11 +82,11 @@ export interface ConsentChange {
   readonly reason: string
   /**
    * On a granted template: how many sends this acceptance adds; null is a standing right; 0 lifts a
-   * refusal and adds none. On a granted conversation: how many answers the new window allows; it
-   * replaces the rest of the old window. Null everywhere else.
+   * refusal and adds none. On a granted conversation, `kf` or `one_time`: how many messages the new
+   * window allows; it replaces the rest of the old window. Null everywhere else.
    */
   readonly credits: number | null
-  /** When a conversation window closes; null on every other scope. */
+  /** When a conversation or `kf` window closes; null on every other scope. */
   readonly expiresAt: Date | null
 }
 
@@ -74,11 +97,16 @@ export interface Standing {
 }
 
 /**
- * Whether a text can be a template's id in a scope: not empty, at most 128 characters, none of them
- * a control character, no outer spaces, and not `*`, which would name every template.
+ * Whether a text can stand behind the colon of a scope: not empty, at most 128 characters, none of
+ * them a control character, no outer spaces, and not `*`, which would name all there are.
  */
-export function isTemplateId(text: string): boolean {
+export function isScopeName(text: string): boolean {
   return text !== '*' && readIdentifier(text) === text
+}
+
+/** Whether a text can be a template's id in a scope. */
+export function isTemplateId(text: string): boolean {
+  return isScopeName(text)
 }
 
 /**
@@ -91,15 +119,88 @@ export function templateScope(templateId: string): string {
   return TEMPLATE_PREFIX + templateId
 }
 
+/**
+ * The scope of a customer and one employee; of a customer-service account; of a scene; of the archive
+ * of an employee's or a group's chats, or of chats that are not named.
+ *
+ * @throws InvariantError when the name is none; ask `isScopeName` about names from outside first.
+ */
+export function externalContactScope(user: string): string {
+  return named(EXTERNAL_CONTACT_PREFIX, user)
+}
+
+export function kfScope(openKfId: string): string {
+  return named(KF_PREFIX, openKfId)
+}
+
+export function oneTimeScope(scene: string): string {
+  return named(ONE_TIME_PREFIX, scene)
+}
+
+export function archiveScope(where: string | null): string {
+  return where === null ? ARCHIVE : named(ARCHIVE_PREFIX, where)
+}
+
+function named(prefix: string, name: string): string {
+  if (!isScopeName(name)) throw new InvariantError(`expected a name for a scope ${prefix}…`)
+  return prefix + name
+}
+
 /** A scope as a person or an application wrote it, taken apart; undefined when there is none such. */
 export function parseScope(text: string): Scope | undefined {
-  if (text === FOLLOW || text === EVERYTHING) return { family: text }
-  if (text === CONVERSATION) return { family: 'conversation', window: 'message' }
-  if (text === CONVERSATION_ACTION) return { family: 'conversation', window: 'action' }
-  if (text === EVERY_TEMPLATE) return { family: 'template', templateId: null }
-  if (!text.startsWith(TEMPLATE_PREFIX)) return undefined
-  const templateId = text.slice(TEMPLATE_PREFIX.length)
-  return isTemplateId(templateId) ? { family: 'template', templateId } : undefined
+  const single = SINGLE_SCOPES.get(text)
+  if (single) return single
+  const colon = text.indexOf(':') + 1
+  const name = text.slice(colon)
+  if (colon === 0 || !isScopeName(name)) return undefined
+  switch (text.slice(0, colon)) {
+    case TEMPLATE_PREFIX:
+      return { family: 'template', templateId: name }
+    case ONE_TIME_PREFIX:
+      return { family: 'one_time', scene: name }
+    case EXTERNAL_CONTACT_PREFIX:
+      return { family: 'external_contact', user: name }
+    case KF_PREFIX:
+      return { family: 'kf', openKfId: name }
+    case ARCHIVE_PREFIX:
+      return { family: 'msgaudit', where: name }
+    default:
+      return undefined
+  }
+}
+
+/** The scopes that are one text, taken apart. */
+const SINGLE_SCOPES: ReadonlyMap<string, Scope> = new Map<string, Scope>([
+  [FOLLOW, { family: 'follow' }],
+  [CONVERSATION, { family: 'conversation', window: 'message' }],
+  [CONVERSATION_ACTION, { family: 'conversation', window: 'action' }],
+  [EVERY_TEMPLATE, { family: 'template', templateId: null }],
+  [MEMBER, { family: 'member' }],
+  [TENANT, { family: 'tenant' }],
+  [ARCHIVE, { family: 'msgaudit', where: null }],
+  [EVERYTHING, { family: 'everything' }],
+])
+
+/**
+ * Whether an operator's or an application's word may grant a scope. What the person alone opens, the
+ * platform alone reports or another signature proves is granted by that evidence only.
+ */
+export function isGrantable(scope: Scope): boolean {
+  switch (scope.family) {
+    case 'follow':
+    case 'member':
+    case 'external_contact':
+    case 'everything':
+      return true
+    case 'template':
+      return scope.templateId !== null
+    case 'conversation':
+    case 'one_time':
+    case 'kf':
+    case 'tenant':
+    case 'msgaudit':
+      return false
+  }
 }
 
 /** The family of a scope, few enough to label a metric; `other` for a text that is no scope. */

@@ -17,6 +17,7 @@ import {
   CONVERSATION,
   CONVERSATION_ACTION,
   EVERYTHING,
+  isGrantable,
   parseScope,
   type ConsentChange,
 } from './consent.ts'
@@ -138,8 +139,8 @@ export function createConsents(deps: {
 }
 
 /**
- * The change an operator's word makes. Conversation windows are the platform's to open, and the end
- * of all templates is not a thing to grant.
+ * The change an operator's word makes. Windows are the platform's to open, and the end of all
+ * templates is not a thing to grant.
  *
  * @throws InvalidInputError `bad_scope`
  */
@@ -149,19 +150,15 @@ function operatorChange(
   now: Date,
 ): ConsentChange {
   const scope = parseScope(input.scope)
-  const grantable =
-    scope !== undefined &&
-    scope.family !== 'conversation' &&
-    !(scope.family === 'template' && scope.templateId === null)
-  if (!scope || (change === 'granted' && !grantable)) {
-    const allowed = `follow, template:<id> or ${EVERYTHING}`
+  if (!scope || (change === 'granted' && !isGrantable(scope))) {
+    const allowed = `follow, template:<id>, member, external_contact:<userid> or ${EVERYTHING}`
     throw new InvalidInputError('bad_scope', [
       {
         field: 'scope',
         rule:
           change === 'granted'
-            ? `expected ${allowed}; a conversation is opened by the person's own act`
-            : `expected ${allowed}, template:* or conversation`,
+            ? `expected ${allowed}; what the person or the platform alone can grant cannot be granted here`
+            : `expected ${allowed}, or another scope of docs/consent.md`,
       },
     ])
   }

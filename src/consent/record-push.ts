@@ -87,7 +87,8 @@ export function createRecorder(deps: {
 
   return {
     async record(push) {
-      const event = readEvent(push)
+      const { fields, timestamp, receivedAt } = push
+      const event = readEvent({ source: 'official_account', fields, timestamp, receivedAt })
       const row = toPushRow(push, event)
       const recorded = await orUnavailable(within(RECORD_TIMEOUT_MS, gatherer.add(row))).catch(
         (error: unknown) => putAside(db, row, error),

@@ -1,18 +1,42 @@
-import { findRow, rowOf, type CatalogueRow, type EventKind } from './catalogue.ts'
-import { isList, listOf, textOf, type Field, type Fields } from './document.ts'
+import type { EventSource, Route } from './catalogue-row.ts'
+import { findEntry, findRow, rowOf, type CatalogueRow, type EventKind } from './catalogue.ts'
+import { listOf, textOf, type Fields } from './document.ts'
+import {
+  isFields,
+  notInFuture,
+  readIdentifier,
+  readSeconds,
+  storable,
+  trimmed,
+  trimNames,
+  wholeSecond,
+} from './read-values.ts'
 
 /** A push in our words: what happened, to whom, when. `fields` still holds all the platform said. */
 export interface EventRecord {
+  /** What its names were looked up in. */
+  readonly source: EventSource
   readonly kind: EventKind
-  /** The platform's own text for `Event` or, in a message, `MsgType`; '' when it sent none. */
+  /**
+   * The platform's own text for `InfoType`, `Event` or, in a message, `MsgType`; '' when it sent
+   * none. WeCom's `ChangeType` stands behind it: `change_contact.delete_user`.
+   */
   readonly name: string
-  /** The person's openid; null when there is none or it cannot be one. */
+  /**
+   * Whose event it is: an openid, a userid, an external_userid, or the appid or corpid that
+   * authorised us; null when there is none or it cannot be one.
+   */
   readonly subject: string | null
+  /**
+   * In a notice to a component or a suite: the appid or corpid it is about. What it says of a person
+   * is said of that account's person; what it says of `tenant` is the component's or suite's own.
+   */
+  readonly tenant: string | null
   /** When it happened, by the platform's clock; whole seconds. */
   readonly occurredAt: Date
   /** When it takes effect for consent; `occurredAt` unless that lies in the future. */
   readonly effectiveAt: Date
-  /** `MsgID` of an event or `MsgId` of a message, all digits kept. */
+  /** `MsgID` of an event, `MsgId` of a message, `msgid` of customer service; all digits kept. */
   readonly msgId: string | null
   /** The document, names without outer spaces, values as sent. */
   readonly fields: Fields
@@ -20,8 +44,9 @@ export interface EventRecord {
 
 /** A read document, with what the edge knows beside it. */
 export interface Push {
+  readonly source: EventSource
   readonly fields: Fields
-  /** `timestamp` of the query, Unix seconds as text; it stands in for a missing `CreateTime`. */
+  /** `timestamp` of the query, Unix seconds as text; it stands in for a time that is missing. */
   readonly timestamp: string | undefined
   readonly receivedAt: Date
 }
@@ -42,29 +67,26 @@ export type Receipt =
       readonly reason: string
     }
 
-/** The platform's longest ids have 64 characters; more than 128 is not an id. Our own limit. */
-const LONGEST_IDENTIFIER = 128
-/** How far the platform's clock may run before ours. Both are kept by NTP; our own limit. */
-const CLOCK_LEEWAY_MS = 60_000
-/** 10 digits reach the year 2286; milliseconds have 13 and are not read as seconds. */
-const UNIX_SECONDS = /^\d{1,10}$/
+/** WeCom's own sender of what no member did. */
+const WECOM_SYSTEM = 'sys'
 
 /** The normal form of a push. Every document has one: what is not known is kept as unknown. */
-export function readEvent({ fields: sent, timestamp, receivedAt }: Push): EventRecord {
+export function readEvent({ source, fields: sent, timestamp, receivedAt }: Push): EventRecord {
   const fields = trimNames(sent)
-  const msgType = trimmed(fields, 'MsgType')
-  const event = trimmed(fields, 'Event')
-  const row = findRow(msgType, event)
-  const isEvent = row.kind.startsWith('event.')
-  const occurredAt =
-    readSeconds(textOf(fields, 'CreateTime')) ?? readSeconds(timestamp) ?? wholeSecond(receivedAt)
+  const route = readRoute(source, fields)
+  const name = trimmed(fields, route)
+  const changeType = isWecom(source) ? trimmed(fields, 'ChangeType') : ''
+  const row = findRow(findEntry(source, route, name), changeType)
+  const occurredAt = readTime(source, fields) ?? readSeconds(timestamp) ?? wholeSecond(receivedAt)
   return {
+    source,
     kind: row.kind,
-    name: storable(isEvent ? event : msgType),
-    subject: readSubject(fields, row),
+    name: storable(changeType === '' ? name : `${name}.${changeType}`),
+    subject: readSubject(source, fields, row),
+    tenant: readTenant(source, fields, row),
     occurredAt,
     effectiveAt: notInFuture(occurredAt, receivedAt),
-    msgId: readIdentifier(textOf(fields, isEvent ? 'MsgID' : 'MsgId')),
+    msgId: readIdentifier(textOf(fields, route === 'MsgType' ? 'MsgId' : 'MsgID')),
     fields,
   }
 }
@@ -106,26 +128,37 @@ export function readItems(event: EventRecord): readonly Fields[] {
 }
 
 /**
- * A text that can serve as an id, without outer spaces; null when it is absent, empty, longer than
- * 128 characters, or holds a character no id has (control characters, half of a surrogate pair),
- * which PostgreSQL would refuse or change.
+ * Which element says what this is. A component's and a suite's notices have an `InfoType`; a few that
+ * belong to them come as ordinary events all the same.
  */
-export function readIdentifier(text: string | undefined): string | null {
-  const id = text?.trim() ?? ''
-  const usable = id !== '' && id.length <= LONGEST_IDENTIFIER && !/\p{Cc}/u.test(id)
-  return usable && id.isWellFormed() ? id : null
+function readRoute(source: EventSource, fields: Fields): Route {
+  if (source === 'component' || source === 'wecom_suite') {
+    if (trimmed(fields, 'InfoType') !== '') return 'InfoType'
+    if (source === 'wecom_suite' && trimmed(fields, 'event_type') !== '') return 'event_type'
+  }
+  return trimmed(fields, 'MsgType').toLowerCase() === 'event' ? 'Event' : 'MsgType'
 }
 
-function readSubject(fields: Fields, row: CatalogueRow): string | null {
-  switch (row.subject) {
-    case 'from_user':
-      return readIdentifier(textOf(fields, 'FromUserName'))
-    case 'open_id':
-      // Mobile apps were sent `openid`; never FromUserName, which is the platform's pusher here.
-      return readIdentifier(textOf(fields, 'OpenID')) ?? readIdentifier(textOf(fields, 'openid'))
-    case 'none':
-      return null
-  }
+function isWecom(source: EventSource): boolean {
+  return source === 'wecom' || source === 'wecom_suite'
+}
+
+function readTime(source: EventSource, fields: Fields): Date | undefined {
+  const time = readSeconds(textOf(fields, source === 'wecom_suite' ? 'TimeStamp' : 'CreateTime'))
+  return time ?? (source === 'wecom_suite' ? readSeconds(textOf(fields, 'CreateTime')) : undefined)
+}
+
+function readSubject(source: EventSource, fields: Fields, row: CatalogueRow): string | null {
+  if (row.subject === null) return null
+  const id = readIdentifier(textOf(fields, row.subject))
+  // Mobile apps were sent `openid`; never FromUserName, which is the platform's pusher here.
+  if (row.subject === 'OpenID') return id ?? readIdentifier(textOf(fields, 'openid'))
+  return id === WECOM_SYSTEM && isWecom(source) && row.subject === 'FromUserName' ? null : id
+}
+
+function readTenant(source: EventSource, fields: Fields, row: CatalogueRow): string | null {
+  if (source === 'wecom_suite') return readIdentifier(textOf(fields, 'AuthCorpId'))
+  return source === 'component' ? readSubject(source, fields, row) : null
 }
 
 function sentReceipt(item: Fields): Receipt[] {
@@ -144,49 +177,6 @@ function sentReceipt(item: Fields): Receipt[] {
   ]
 }
 
-/**
- * A time far in the future would win every later comparison for ever: one wrong clock, and no later
- * opt-out of that person could take effect. Such an event counts from the second it reached us.
- */
-function notInFuture(occurredAt: Date, receivedAt: Date): Date {
-  const late = occurredAt.getTime() > receivedAt.getTime() + CLOCK_LEEWAY_MS
-  return late ? wholeSecond(receivedAt) : occurredAt
-}
-
-/** Zero is no time either: an opt-out of 1970 would lose every comparison. */
-function readSeconds(text: string | undefined): Date | undefined {
-  const digits = text?.trim() ?? ''
-  if (!UNIX_SECONDS.test(digits) || Number(digits) === 0) return undefined
-  return new Date(Number(digits) * 1000)
-}
-
-function wholeSecond(time: Date): Date {
-  return new Date(Math.floor(time.getTime() / 1000) * 1000)
-}
-
-/** Names without outer spaces: a published JSON sample writes `" OpenID"`. An exact name wins. */
-function trimNames(fields: Fields): Fields {
-  if (!hasOuterSpace(fields)) return fields
-  const entries = Object.entries(fields).flatMap(([name, value]) => {
-    const clean = name.trim()
-    if (value === undefined || (clean !== name && Object.hasOwn(fields, clean))) return []
-    return [[clean, trimNamesIn(value)] as const]
-  })
-  return Object.fromEntries(entries)
-}
-
-/** Almost never true: then the document serves as it is. */
-function hasOuterSpace(value: Field | undefined): boolean {
-  if (value === undefined || typeof value === 'string') return false
-  if (isList(value)) return value.some(hasOuterSpace)
-  return Object.entries(value).some(([name, one]) => name !== name.trim() || hasOuterSpace(one))
-}
-
-function trimNamesIn(value: Field): Field {
-  if (typeof value === 'string') return value
-  return isList(value) ? value.map(trimNamesIn) : trimNames(value)
-}
-
 function itemsAt(fields: Fields, [name, ...rest]: readonly string[]): readonly Fields[] {
   if (name === undefined) return [fields]
   return listOf(fields, name)
@@ -194,22 +184,6 @@ function itemsAt(fields: Fields, [name, ...rest]: readonly string[]): readonly F
     .flatMap((item) => itemsAt(item, rest))
 }
 
-function isFields(value: Field): value is Fields {
-  return typeof value !== 'string' && !isList(value)
-}
-
-function trimmed(fields: Fields, name: string): string {
-  return textOf(fields, name)?.trim() ?? ''
-}
-
 function normalReason(text: string): string {
   return storable(text.trim().toLowerCase().replace(/\s+/g, ' ').replace(/ ?: ?/g, ':'))
-}
-
-/** A text of the platform's that the database takes: short, no control characters, whole letters. */
-function storable(text: string): string {
-  return text
-    .replace(/\p{Cc}/gu, '\uFFFD')
-    .slice(0, LONGEST_IDENTIFIER)
-    .toWellFormed()
 }

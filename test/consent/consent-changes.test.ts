@@ -17,6 +17,7 @@ const AFTER_A_MINUTE = new Date((SECOND + 60) * 1000)
 
 const read = (fields: Fields) =>
   readEvent({
+    source: 'official_account',
     fields: {
       ToUserName: 'gh_5c1e8a2b7d90',
       FromUserName: FOLLOWER,
@@ -293,16 +294,15 @@ describe('consentChanges', () => {
     })
   })
 
-  it.each(CATALOGUE.filter((row) => row.effect === 'none' || row.effect === 'signal'))(
-    'changes nothing at $kind',
-    ({ kind, name }) => {
-      const record = kind.startsWith('event.')
-        ? event(name.replace('*', 'x'), { OpenID: FOLLOWER, Content: 'TD' })
-        : message(name, { Content: 'TD' })
-      expect(record.kind).toBe(kind)
-      expect(changes(record)).toEqual([])
-    },
-  )
+  it.each(
+    CATALOGUE.official_account.filter((row) => row.effect === 'none' || row.effect === 'signal'),
+  )('changes nothing at $kind', ({ kind, name }) => {
+    const record = kind.startsWith('event.')
+      ? event(name.replace('*', 'x'), { OpenID: FOLLOWER, Content: 'TD' })
+      : message(name, { Content: 'TD' })
+    expect(record.kind).toBe(kind)
+    expect(changes(record)).toEqual([])
+  })
 
   it.each([
     ['subscribe_msg_sent_event', { List: { TemplateId: TEMPLATE_A, ErrorCode: '0' } }],
@@ -327,7 +327,65 @@ describe('consentChanges', () => {
   })
 })
 
+describe('consentChanges of a member who can see an app', () => {
+  const subscribed = (more: Fields) =>
+    readEvent({
+      source: 'wecom',
+      fields: { MsgType: 'event', FromUserName: 'LiXiaoMing', CreateTime: String(SECOND), ...more },
+      timestamp: undefined,
+      receivedAt: AT,
+    })
+
+  it.each([
+    ['the same app', '1000007', '1000007'],
+    ['an app it does not name', '', '1000007'],
+    ['an account without AgentID', '1000008', null],
+  ])('grants %s', (_name, AgentID, agentId) => {
+    const record = subscribed({ Event: 'subscribe', AgentID })
+    expect(consentChanges(record, DEFAULT_SETTINGS, agentId)).toEqual([
+      granted('member', 'wecom.subscribe'),
+    ])
+  })
+
+  it('grants nothing for another app of the corp', () => {
+    const record = subscribed({ Event: 'subscribe', AgentID: '1000008' })
+    expect(consentChanges(record, DEFAULT_SETTINGS, '1000007')).toEqual([])
+  })
+
+  it('ends what it can whichever app the event names', () => {
+    const record = subscribed({ Event: 'unsubscribe', AgentID: '1000008' })
+    expect(consentChanges(record, DEFAULT_SETTINGS, '1000007')).toEqual([
+      revoked('member', 'wecom.unsubscribe'),
+    ])
+  })
+
+  it.each(['', '*', 'a\u0000'])('knows no contact of the employee %j', (UserID) => {
+    const more = { ChangeType: 'add_external_contact', UserID, ExternalUserID: 'wmQ7kZBgAA' }
+    const record = subscribed({ Event: 'change_external_contact', ...more })
+    expect(record.subject).toBe('wmQ7kZBgAA')
+    expect(changes(record)).toEqual([])
+  })
+})
+
 describe('erases', () => {
+  const left = (source: 'wecom' | 'wecom_suite') =>
+    readEvent({
+      source,
+      fields: {
+        MsgType: 'event',
+        [source === 'wecom' ? 'Event' : 'InfoType']: 'change_contact',
+        ChangeType: 'delete_user',
+        UserID: 'LiXiaoMing',
+      },
+      timestamp: undefined,
+      receivedAt: AT,
+    })
+
+  it.each(['wecom', 'wecom_suite'] as const)('the member who left the corp: %s', (source) => {
+    expect(erases(left(source), DEFAULT_SETTINGS)).toBe(true)
+    expect(erases(left(source), { ...DEFAULT_SETTINGS, erase_on_cancellation: false })).toBe(false)
+  })
+
   const cancelled = { FromUserName: PUSHER, OpenID: FOLLOWER }
   const keep = { ...DEFAULT_SETTINGS, erase_on_cancellation: false }
 

@@ -1,8 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
+  archiveScope,
   CONSENT_STATES,
+  externalContactScope,
+  isGrantable,
+  isScopeName,
   isTemplateId,
+  kfScope,
+  oneTimeScope,
   parseScope,
   scopeFamily,
   severity,
@@ -21,6 +27,14 @@ describe('parseScope', () => {
     ['template:*', { family: 'template', templateId: null }],
     [`template:${TEMPLATE}`, { family: 'template', templateId: TEMPLATE }],
     ['template:a:b', { family: 'template', templateId: 'a:b' }],
+    ['one_time:1000', { family: 'one_time', scene: '1000' }],
+    ['member', { family: 'member' }],
+    ['external_contact:LiXiaoMing', { family: 'external_contact', user: 'LiXiaoMing' }],
+    ['external_contact:a:b', { family: 'external_contact', user: 'a:b' }],
+    ['kf:wkT3pXBgAAmR8yL', { family: 'kf', openKfId: 'wkT3pXBgAAmR8yL' }],
+    ['tenant', { family: 'tenant' }],
+    ['msgaudit', { family: 'msgaudit', where: null }],
+    ['msgaudit:LiXiaoMing', { family: 'msgaudit', where: 'LiXiaoMing' }],
     ['everything', { family: 'everything' }],
   ])('takes %s apart', (text, scope) => {
     expect(parseScope(text)).toEqual(scope)
@@ -37,6 +51,21 @@ describe('parseScope', () => {
     `template:${'x'.repeat(129)}`,
     'conversation:',
     'conversation:other',
+    'everything:',
+    'everything:x',
+    'member:x',
+    'tenant:wx7f3a9c2e5b8d1046',
+    'external_contact',
+    'external_contact:',
+    'external_contact:*',
+    'external_contact: a',
+    'kf:',
+    'kf:*',
+    'one_time:',
+    'msgaudit:',
+    'msgaudit:*',
+    ':',
+    ':x',
     'constructor',
   ])('does not know %j', (text) => {
     expect(parseScope(text)).toBeUndefined()
@@ -52,6 +81,48 @@ describe('templateScope', () => {
   it.each(['', '*', ' a', 'a ', 'a\u0000', 'x'.repeat(129)])('refuses the id %j', (id) => {
     expect(isTemplateId(id)).toBe(false)
     expect(() => templateScope(id)).toThrow('template id')
+  })
+})
+
+describe('the scopes with a name', () => {
+  it.each([
+    [externalContactScope, 'external_contact:Li'],
+    [kfScope, 'kf:Li'],
+    [oneTimeScope, 'one_time:Li'],
+    [archiveScope, 'msgaudit:Li'],
+  ])('are built as they are read: %o', (build, text) => {
+    expect(build('Li')).toBe(text)
+    expect(parseScope(text)).toBeDefined()
+    for (const name of ['', '*', ' a', 'a\u0000', 'x'.repeat(129)]) {
+      expect(isScopeName(name)).toBe(false)
+      expect(() => build(name)).toThrow('a name for a scope')
+    }
+  })
+
+  it('include the archive that names nobody', () => {
+    expect(archiveScope(null)).toBe('msgaudit')
+  })
+})
+
+describe('isGrantable', () => {
+  it.each(['follow', `template:${TEMPLATE}`, 'member', 'external_contact:Li', 'everything'])(
+    'lets an operator grant %s',
+    (text) => {
+      expect(parseScope(text)).toSatisfy(isGrantable)
+    },
+  )
+
+  it.each([
+    'template:*',
+    'conversation',
+    'conversation:action',
+    'one_time:1000',
+    'kf:wkT3pXBgAAmR8yL',
+    'tenant',
+    'msgaudit',
+    'msgaudit:Li',
+  ])('leaves %s to its own evidence', (text) => {
+    expect(parseScope(text)).not.toSatisfy(isGrantable)
   })
 })
 

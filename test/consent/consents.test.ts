@@ -154,7 +154,8 @@ describe('scopes that are none', () => {
     'template: T',
     'all',
     `template:${'x'.repeat(129)}`,
-    'member',
+    'member:x',
+    'external_contact:',
   ]
 
   it.each([
@@ -163,6 +164,10 @@ describe('scopes that are none', () => {
     ['optIn', 'conversation'] as const,
     ['optIn', 'conversation:action'] as const,
     ['optIn', 'template:*'] as const,
+    ['optIn', 'tenant'] as const,
+    ['optIn', 'kf:wkT3pXBgAAmR8yL'] as const,
+    ['optIn', 'one_time:1000'] as const,
+    ['optIn', 'msgaudit'] as const,
   ])('are refused by %s: %j', async (method, scope) => {
     const { consents, settled } = start()
     const person = await aPerson()

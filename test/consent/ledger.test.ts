@@ -7,7 +7,16 @@ import { insertAccount } from '../support/rows.ts'
 
 const database = useTestDatabase()
 const T0 = Date.parse('2026-03-01T00:00:00Z')
-const SCOPES = ['follow', 'everything', 'template:A', 'template:B', 'template:*', 'conversation']
+const SCOPES = [
+  'follow',
+  'everything',
+  'template:A',
+  'template:B',
+  'template:*',
+  'conversation',
+  'member',
+  'external_contact:A',
+]
 
 let people = 0
 const newPerson = () => `oPerson${(people += 1)}`

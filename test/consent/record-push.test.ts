@@ -83,6 +83,23 @@ describe('record', () => {
     for (const from of people) expect(await readLedger(db(), account.id, from)).toHaveLength(2)
   })
 
+  it('keeps two pushes apart that differ in AgentID alone', async () => {
+    const recorder = startRecorder()
+    const account = await anAccount()
+    const [from, at] = [newPerson(), ago(5)]
+    const unsubscribed = (AgentID: string) =>
+      eventOf(account, { from, at, name: 'unsubscribe', more: { AgentID } })
+    const first = await recorder.record(unsubscribed('1000007'))
+    const other = await recorder.record(unsubscribed('1000008'))
+    expect(other).toMatchObject({ outcome: 'recorded' })
+    expect(other.eventId).not.toBe(first.eventId)
+    expect(await recorder.record(unsubscribed('1000007'))).toEqual({
+      ...first,
+      outcome: 'repeated',
+    })
+    expect(await countEvents(account.id)).toBe(2)
+  })
+
   it('keeps different pushes of one second apart', async () => {
     const recorder = startRecorder()
     const account = await anAccount()

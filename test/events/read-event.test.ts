@@ -1,26 +1,27 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { EVENT_SOURCES, type EventSource } from '../../src/events/catalogue-row.ts'
 import { CATALOGUE } from '../../src/events/catalogue.ts'
 import type { Field, Fields } from '../../src/events/document.ts'
 import {
   readEvent,
-  readIdentifier,
   readItems,
   readReceipt,
   readTemplateStatus,
 } from '../../src/events/read-event.ts'
+import { readIdentifier } from '../../src/events/read-values.ts'
 
 const FOLLOWER = 'oG7tR1vXkQ2bYwZ9mLpNcD4sEfHa'
 const PUSHER = 'oPlat1v0ahKqXlc7GshIDdf2yf7E'
 const TEMPLATE_A = 'k3VtQm8ZrYxL1nWcB5uJpHs0GfEaD7oT2iKvRyMqXwN'
 const TEMPLATE_B = 'Np4WcXt7QzLk2VbR9yJm1HsGfE0aDuT6oKiMvBqYxZr'
 const SENT_AT = 1767312000
-const KINDS = CATALOGUE.map((row) => row.kind)
 const RECEIVED_AT = new Date('2026-01-02T00:00:01.250Z')
 
 const at = (seconds: number) => new Date(seconds * 1000)
-const read = (fields: Fields, timestamp?: string) =>
-  readEvent({ fields, timestamp, receivedAt: RECEIVED_AT })
+const readAs = (source: EventSource, fields: Fields, timestamp?: string) =>
+  readEvent({ source, fields, timestamp, receivedAt: RECEIVED_AT })
+const read = (fields: Fields, timestamp?: string) => readAs('official_account', fields, timestamp)
 const event = (name: string, more: Fields = {}): Fields => ({
   ToUserName: 'gh_5c1e8a2b7d90',
   FromUserName: FOLLOWER,
@@ -36,9 +37,11 @@ describe('readEvent', () => {
   it('reads a follow', () => {
     const fields = event('subscribe', { EventKey: '' })
     expect(read(fields)).toEqual({
+      source: 'official_account',
       kind: 'event.subscribe',
       name: 'subscribe',
       subject: FOLLOWER,
+      tenant: null,
       occurredAt: at(SENT_AT),
       effectiveAt: at(SENT_AT),
       msgId: null,
@@ -192,15 +195,16 @@ describe('readEvent', () => {
       ),
     }))
     const document = fc.dictionary(
-      fc.constantFrom('MsgType', 'Event', 'FromUserName', 'MsgID'),
+      fc.constantFrom('MsgType', 'Event', 'InfoType', 'ChangeType', 'FromUserName', 'MsgID'),
       field,
     )
     fc.assert(
-      fc.property(document, (fields) => {
-        const record = read(fields)
-        expect(KINDS).toContain(record.kind)
+      fc.property(fc.constantFrom(...EVENT_SOURCES), document, (source, fields) => {
+        const record = readAs(source, fields)
+        expect(CATALOGUE[source].map((row) => row.kind)).toContain(record.kind)
         expect(record.name.length).toBeLessThanOrEqual(128)
-        for (const text of [record.name, record.subject ?? '', record.msgId ?? '']) {
+        const { name, subject, tenant, msgId } = record
+        for (const text of [name, subject ?? '', tenant ?? '', msgId ?? '']) {
           expect(text).not.toMatch(/\p{Cc}/u)
           expect(text.isWellFormed()).toBe(true)
         }
@@ -208,6 +212,183 @@ describe('readEvent', () => {
       }),
       { numRuns: 300 },
     )
+  })
+})
+
+describe('readEvent of the other sources', () => {
+  const notice = (InfoType: string, more: Fields = {}): Fields => ({
+    AppId: 'wx9e1c5a7b3d2f4068',
+    CreateTime: String(SENT_AT),
+    InfoType,
+    ...more,
+  })
+  const suite = (InfoType: string, more: Fields = {}): Fields => ({
+    SuiteId: 'ww8a4c2e6b0d1f3957',
+    InfoType,
+    TimeStamp: String(SENT_AT),
+    ...more,
+  })
+  const CORP = 'ww3c7e1a9b5d2f8064'
+  const MEMBER = 'LiXiaoMing'
+  const CUSTOMER = 'wmQ7kZBgAAx2VdT9nLrYcH5uJpEw8fSA'
+  const AUTHORIZER = 'wx7f3a9c2e5b8d1046'
+
+  it('reads a notice to a component: its appid is subject and tenant', () => {
+    const fields = notice('authorized', { AuthorizerAppid: ` ${AUTHORIZER}\n`, appid: 'wxother' })
+    expect(readAs('component', fields)).toEqual({
+      source: 'component',
+      kind: 'component.authorized',
+      name: 'authorized',
+      subject: AUTHORIZER,
+      tenant: AUTHORIZER,
+      occurredAt: at(SENT_AT),
+      effectiveAt: at(SENT_AT),
+      msgId: null,
+      fields,
+    })
+  })
+
+  it('tells AppId, appid and authorizer_appid apart', () => {
+    const registered = notice('notify_third_fasteregister', { appid: 'wx4c6e8a0b2d1f3579' })
+    expect(readAs('component', registered).subject).toBe('wx4c6e8a0b2d1f3579')
+    const filed = notice('notify_apply_icpfiling_result', { appid: 'x', authorizer_appid: 'wxb' })
+    expect(readAs('component', filed).subject).toBe('wxb')
+    expect(readAs('component', notice('unauthorized', { authorizerappid: 'x' })).subject).toBeNull()
+  })
+
+  it("reads a suite's notice: TimeStamp is its time, the person its subject", () => {
+    const fields = suite('change_external_contact', {
+      AuthCorpId: CORP,
+      ChangeType: ' del_follow_user ',
+      UserID: MEMBER,
+      ExternalUserID: CUSTOMER,
+    })
+    expect(readAs('wecom_suite', fields)).toMatchObject({
+      kind: 'suite.change_external_contact.del_follow_user',
+      name: 'change_external_contact.del_follow_user',
+      subject: CUSTOMER,
+      tenant: CORP,
+      occurredAt: at(SENT_AT),
+    })
+  })
+
+  it.each<[string, Fields, Date]>([
+    ['TimeStamp before CreateTime', { CreateTime: '1767312009' }, at(SENT_AT)],
+    [
+      'CreateTime where TimeStamp is none',
+      { TimeStamp: 'x', CreateTime: '1767312009' },
+      at(1767312009),
+    ],
+    ['the query without either', { TimeStamp: undefined }, at(1767311999)],
+  ])("takes as a suite's time %s", (_name, more, expected) => {
+    const record = readAs('wecom_suite', suite('cancel_auth', more), '1767311999')
+    expect(record.occurredAt).toEqual(expected)
+  })
+
+  it.each<EventSource>(['official_account', 'mini_program', 'component', 'wecom'])(
+    'does not take TimeStamp for the time of %s',
+    (source) => {
+      const fields = { TimeStamp: '1767312009', MsgType: 'event', Event: 'subscribe' }
+      expect(readAs(source, fields, '1767311999').occurredAt).toEqual(at(1767311999))
+    },
+  )
+
+  it('reads InfoType behind a space, as the published ticket has it', () => {
+    const record = readAs('wecom_suite', suite(' suite_ticket', { SuiteTicket: 't' }))
+    expect(record).toMatchObject({ kind: 'suite.suite_ticket', name: 'suite_ticket' })
+  })
+
+  it("reads event_type of the data zone's JSON", () => {
+    const record = readAs('wecom_suite', {
+      AuthCorpId: CORP,
+      event_type: 'chat_archive_audit_approved_single',
+      TimeStamp: String(SENT_AT),
+      ExternalUserID: CUSTOMER,
+    })
+    expect(record).toMatchObject({
+      kind: 'suite.chat_archive_audit_approved_single',
+      subject: CUSTOMER,
+    })
+  })
+
+  it('reads what comes as an ordinary event though it belongs to the provider', () => {
+    const program = event('program_notify')
+    expect(readAs('wecom_suite', program).kind).toBe('suite.program_notify')
+    expect(readAs('component', event('betaapp_verify_event')).kind).toBe(
+      'component.betaapp_verify_event',
+    )
+  })
+
+  it('looks at InfoType of no other source', () => {
+    const fields = event('subscribe', { InfoType: 'unauthorized', ChangeType: 'delete_user' })
+    const kinds = (['official_account', 'wecom'] as const).map((source) => readAs(source, fields))
+    expect(kinds.map(({ kind }) => kind)).toEqual(['event.subscribe', 'wecom.subscribe'])
+    expect(kinds.map(({ name }) => name)).toEqual(['subscribe', 'subscribe.delete_user'])
+  })
+
+  it.each<[string, Fields, string | null]>([
+    [
+      'the member who acted',
+      event('subscribe', { FromUserName: MEMBER, AgentID: '1000007' }),
+      MEMBER,
+    ],
+    [
+      'the member of a contact change',
+      event('change_contact', { FromUserName: 'sys', ChangeType: 'delete_user', UserID: MEMBER }),
+      MEMBER,
+    ],
+    [
+      'the customer of a contact',
+      event('change_external_contact', {
+        FromUserName: 'sys',
+        ChangeType: 'add_external_contact',
+        UserID: MEMBER,
+        ExternalUserID: CUSTOMER,
+      }),
+      CUSTOMER,
+    ],
+    [
+      'the parent',
+      event('change_school_contact', {
+        FromUserName: 'sys',
+        ChangeType: 'unsubscribe',
+        Id: 'parent_0831',
+      }),
+      'parent_0831',
+    ],
+    [
+      'nobody for a department',
+      event('change_contact', { FromUserName: 'sys', ChangeType: 'delete_party', Id: '7' }),
+      null,
+    ],
+    ['nobody for sys', event('invented', { FromUserName: 'sys' }), null],
+    [
+      'nobody for a message of customer service',
+      without(event('kf_msg_or_event'), 'FromUserName'),
+      null,
+    ],
+  ])('has as the subject of WeCom %s', (_name, fields, subject) => {
+    expect(readAs('wecom', fields)).toMatchObject({ subject, tenant: null })
+  })
+
+  it('takes a member whose id is sys for a member where the event names one', () => {
+    const fields = event('change_contact', { ChangeType: 'delete_user', UserID: 'sys' })
+    expect(readAs('wecom', fields).subject).toBe('sys')
+    expect(readAs('official_account', event('subscribe', { FromUserName: 'sys' })).subject).toBe(
+      'sys',
+    )
+  })
+
+  it.each<[EventSource, Fields, string]>([
+    ['component', notice('invented_tomorrow'), 'component.unknown'],
+    ['component', {}, 'component.unknown'],
+    ['wecom', event('invented_tomorrow'), 'wecom.unknown'],
+    ['wecom', { MsgType: 'hologram' }, 'wecom.message.unknown'],
+    ['wecom_suite', suite('invented_tomorrow'), 'suite.unknown'],
+    ['wecom_suite', {}, 'suite.unknown'],
+    ['mini_program', event('subscribe'), 'event.unknown'],
+  ])('keeps what nobody knows of %s', (source, fields, kind) => {
+    expect(readAs(source, fields)).toMatchObject({ kind, fields })
   })
 })
 

@@ -32,6 +32,13 @@ describe('repeatKey', () => {
     expect(repeatKey(other)).not.toEqual(repeatKey(document('1767312180')))
   })
 
+  it('tells two apps apart that a WeCom member loses in one second, and knows a repeat', () => {
+    const lost = (agentId: string) =>
+      `<xml><ToUserName><![CDATA[ww3c7e1a9b5d2f8064]]></ToUserName><FromUserName><![CDATA[LiXiaoMing]]></FromUserName><CreateTime>1767312710</CreateTime><MsgType><![CDATA[event]]></MsgType><Event><![CDATA[unsubscribe]]></Event><AgentID>${agentId}</AgentID></xml>`
+    expect(repeatKey(lost('1000007'))).not.toEqual(repeatKey(lost('1000008')))
+    expect(repeatKey(lost('1000007'))).toEqual(repeatKey(Buffer.from(lost('1000007'))))
+  })
+
   it('does not merge bytes that a careless decoder would', () => {
     expect(repeatKey(Buffer.from([0xff]))).not.toEqual(repeatKey(Buffer.from([0xfe])))
   })

@@ -50,5 +50,8 @@ export function changesOf(
   const read = readXml(document)
   if (!read.ok) throw new Error('a test wrote a document that cannot be read')
   const push = { fields: read.fields, timestamp: undefined, receivedAt: new Date() }
-  return consentChanges(readEvent(push), { ...DEFAULT_SETTINGS, ...settings })
+  return consentChanges(readEvent({ source: 'official_account', ...push }), {
+    ...DEFAULT_SETTINGS,
+    ...settings,
+  })
 }

@@ -1,0 +1,70 @@
+import type { EventRecord } from '../events/read-event.ts'
+import { archiveScope, isScopeName, oneTimeScope, TENANT, type ConsentChange } from './consent.ts'
+import { because, granted } from './make-change.ts'
+
+// What no push says by itself: the platform's answer to a call, or a redirect of the browser.
+
+/** The platform's scenes are 0 to 10000. */
+const SCENE = /^(?:\d{1,4}|10000)$/
+
+/**
+ * One send, agreed to on the platform's page for one-time subscriptions (一次性订阅消息). A second
+ * agreement to one scene replaces the first: they do not add up. `cancel` names no person.
+ *
+ * @param answer of the redirect, after its `reserved` was found to be ours; nothing else in it is
+ *   signed.
+ * @see https://developers.weixin.qq.com/doc/offiaccount/Message_Management/One-time_subscription_info.html
+ */
+export function oneTimeChanges(answer: {
+  readonly action: string
+  readonly scene: string
+  readonly at: Date
+}): ConsentChange[] {
+  if (answer.action !== 'confirm' || !SCENE.test(answer.scene)) return []
+  return [
+    {
+      scope: oneTimeScope(answer.scene),
+      change: 'granted',
+      effectiveAt: answer.at,
+      reason: 'one_time:confirm',
+      credits: 1,
+      expiresAt: null,
+    },
+  ]
+}
+
+/**
+ * What the platform answers about one customer and the chat archive: the only way in which a refusal,
+ * or its withdrawal, reaches us. `Default_Agree` is nobody's act, so nothing follows from it.
+ *
+ * @param answer.where the userid of the employee or the id of the group that was asked about.
+ * @param answer.changedAt its `status_change_time`.
+ * @see https://developer.work.weixin.qq.com/document/path/91782
+ */
+export function archiveChanges(answer: {
+  readonly where: string
+  readonly agreeStatus: string
+  readonly changedAt: Date
+}): ConsentChange[] {
+  const status = answer.agreeStatus.trim().toLowerCase()
+  if (!isScopeName(answer.where) || (status !== 'agree' && status !== 'disagree')) return []
+  return [
+    {
+      scope: archiveScope(answer.where),
+      change: status === 'agree' ? 'granted' : 'revoked',
+      effectiveAt: answer.changedAt,
+      reason: `msgaudit:${status}`,
+      credits: null,
+      expiresAt: null,
+    },
+  ]
+}
+
+/**
+ * What a code was exchanged for: the right to act for the account or corp that the answer named. It
+ * holds from the second of the event that brought the code, so a later withdrawal wins, however long
+ * the exchange took.
+ */
+export function exchangedChanges(event: EventRecord): ConsentChange[] {
+  return [because(granted(event, TENANT), 'exchanged')]
+}
