@@ -1,5 +1,5 @@
 import { createLog } from '../foundation/log.ts'
-import type { AccountInput } from '../sandbox/inputs.ts'
+import type { SandboxOptions } from '../sandbox/options.ts'
 import { createSandbox } from '../sandbox/sandbox.ts'
 import type { Command, CommandContext } from './command.ts'
 import { readWholeNumber, refuseArgument } from './parse-arguments.ts'
@@ -8,8 +8,8 @@ import { readTyped } from './typed-secret.ts'
 export const sandbox: Command = {
   name: 'sandbox',
   summary: {
-    en: 'Run a WeChat platform on this machine: callbacks out, API in, faults on demand.',
-    zh: '在本机运行模拟的微信平台：发送回调、提供 API、按需制造故障。',
+    en: 'Run every platform of WeChat and WeCom on this machine: callbacks out, API in, faults on demand.',
+    zh: '在本机运行模拟的微信与企业微信平台：发送回调、提供 API、按需制造故障。',
   },
   options: {
     port: {
@@ -26,8 +26,8 @@ export const sandbox: Command = {
       type: 'text',
       value: '@file',
       help: {
-        en: 'A JSON list of accounts to begin with, as POST /sandbox/accounts takes them.',
-        zh: '初始帐号的 JSON 列表，格式同 POST /sandbox/accounts。',
+        en: 'A JSON list of accounts to begin with, as POST /sandbox/accounts takes them; or an object with accounts, components, corps and suites.',
+        zh: '初始帐号的 JSON 列表，格式同 POST /sandbox/accounts；也可以是包含 accounts、components、corps、suites 的对象。',
       },
     },
     seed: {
@@ -42,10 +42,10 @@ export const sandbox: Command = {
     const port = readWholeNumber('--port', args.text('port') ?? '8090', { least: 0, most: 65_535 })
     const seed = args.text('seed')
     const platform = createSandbox({
+      ...(await readOwners(context)),
       log: createLog('info', { write: (line) => void process.stderr.write(line) }),
       ...(seed === undefined ? {} : { seed }),
     })
-    for (const account of await readAccounts(context)) platform.addAccount(account)
     const { url } = await platform.listen(port, args.text('host') ?? '127.0.0.1')
     output.answer({ url }, say('sandbox_listening', { url }))
     await new Promise<void>((resolve) => {
@@ -56,17 +56,22 @@ export const sandbox: Command = {
   },
 }
 
-/** What each one holds is checked by the sandbox itself, with every fault named. */
-function isAccountList(value: unknown): value is AccountInput[] {
-  return Array.isArray(value)
+type Owners = Pick<SandboxOptions, 'accounts' | 'components' | 'corps' | 'suites'>
+
+const OWNERS = ['accounts', 'components', 'corps', 'suites']
+
+/** What each list holds is checked by the sandbox itself, with every fault named. */
+function isOwners(value: object): value is Owners {
+  return Object.entries(value).every(([name, list]) => OWNERS.includes(name) && Array.isArray(list))
 }
 
-async function readAccounts(context: CommandContext): Promise<AccountInput[]> {
+async function readOwners(context: CommandContext): Promise<Owners> {
   const text = await readTyped(context, 'accounts')
-  if (text === undefined) return []
+  if (text === undefined) return {}
   try {
-    const accounts: unknown = JSON.parse(text)
-    if (isAccountList(accounts)) return accounts
+    const value: unknown = JSON.parse(text)
+    const owners: unknown = Array.isArray(value) ? { accounts: value } : value
+    if (typeof owners === 'object' && owners !== null && isOwners(owners)) return owners
   } catch {
     // Said below, together with JSON of another form.
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { writeChange, writeEvent, writePopup, writeText, type DocumentHead } from './documents.ts'
-import { openWindow, rightsOf, type Follower } from './followers.ts'
+import { openWindow, rightsOf, sceneKey, type Follower } from './followers.ts'
 import { readInput } from './inputs.ts'
 import { endOptOuts, type OptOutScope } from './opt-outs.ts'
 import { findTemplate, type Account, type World } from './world.ts'
@@ -34,7 +34,7 @@ const templates = z
     template_id: text.optional(),
     /** Further templates of the same popup, answered the other way. */
     others: z.array(text).default([]),
-    popup_scene: z.string().default('1'),
+    popup_scene: z.string().optional(),
   })
   .refine((details) => details.template_ids ?? details.template_id, {
     path: ['template_ids'],
@@ -100,19 +100,63 @@ export const ACTS = {
     },
   ),
   revoke_authorization: define(
-    z.strictObject({ revoke_info: z.string().default('205') }),
-    (person, { revoke_info }) => withdrawal(person, 'user_authorization_revoke', revoke_info),
+    z.strictObject({ revoke_info: z.string().optional() }),
+    (person, { revoke_info = isMini(person) ? '8' : '205' }) =>
+      withdrawal(person, 'user_authorization_revoke', revoke_info),
   ),
   cancel_account: define(nothing, (person) => {
     Object.assign(person.follower, { follows: false, cancelled: true })
     return withdrawal(person, 'user_authorization_cancellation', undefined)
+  }),
+  enter_session: define(
+    z.strictObject({ session_from: z.string().default('') }),
+    ({ follower, head, nowMs }, { session_from }) => {
+      openWindow(follower, 'enter', nowMs)
+      return event(head, 'user_enter_tempsession', { SessionFrom: session_from })
+    },
+  ),
+  confirm_subscription: define(
+    z.strictObject({ template_id: text, scene: text }),
+    (person, { template_id, scene }) => {
+      const { follower } = person
+      follower.scenes ??= new Set()
+      follower.scenes.add(sceneKey(template_id, scene))
+      agreeToTemplate(person, template_id)
+      return undefined
+    },
+  ),
+  blacklist: define(nothing, ({ follower }) => {
+    follower.blacklisted = true
+    return undefined
+  }),
+  unblacklist: define(nothing, ({ follower }) => {
+    follower.blacklisted = false
+    return undefined
   }),
 } satisfies Record<string, Act>
 
 export type ActName = keyof typeof ACTS
 
 /** The names of all acts, as in the control API's addresses. */
-export const ACT_NAMES = Object.keys(ACTS) as readonly ActName[]
+const ACT_NAMES = Object.keys(ACTS) as readonly ActName[]
+
+const OFFICIAL_ONLY: ReadonlySet<ActName> = new Set<ActName>([
+  'follow',
+  'unfollow',
+  'tap_menu',
+  'scan',
+  'visit_location',
+  'confirm_subscription',
+  'blacklist',
+  'unblacklist',
+])
+
+/** The acts of an account's kind: nobody follows a Mini Program, or enters an Official Account. */
+export function actsOf(kind: Account['config']['kind']): readonly ActName[] {
+  return ACT_NAMES.filter((name) =>
+    kind === 'mini_program' ? !OFFICIAL_ONLY.has(name) : name !== 'enter_session',
+  )
+}
 
 /** Whether a text names an act. */
 export function isActName(name: string): name is ActName {
@@ -121,6 +165,10 @@ export function isActName(name: string): name is ActName {
 
 function define<T>(schema: z.ZodType<T>, act: (person: Person, details: T) => Effect): Act {
   return (person, details) => act(person, readInput(schema, details))
+}
+
+function isMini({ account }: Person): boolean {
+  return account.config.kind === 'mini_program'
 }
 
 function event(head: DocumentHead, name: string, fields: Readonly<Record<string, string>>): Effect {
@@ -163,7 +211,8 @@ function popup(
   status: 'accept' | 'reject',
   details: z.output<typeof templates>,
 ): Effect {
-  const { template_ids = [], template_id, others, popup_scene } = details
+  const { template_ids = [], template_id, others } = details
+  const popup_scene = details.popup_scene ?? (isMini(person) ? '0' : '1')
   const other = status === 'accept' ? 'reject' : 'accept'
   const items = [
     ...[...template_ids, ...(template_id === undefined ? [] : [template_id])].map((id) => {

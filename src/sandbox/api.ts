@@ -1,15 +1,31 @@
-import type { AccountEndpoint, Answer, ApiCall, OpenEndpoint } from './api-call.ts'
+import type { Answer, ApiCall } from './api-call.ts'
 import { refuse } from './api-call.ts'
+import { findCaller, type Caller } from './callers.ts'
+import { COMPONENT_ENDPOINTS } from './component-endpoints.ts'
+import { CONTACT_ENDPOINTS } from './contact-endpoints.ts'
+import { CORP_ENDPOINTS } from './corp-endpoints.ts'
+import type { AccountEndpoint, Endpoint, EndpointTable, OpenEndpoint } from './endpoint.ts'
+import { KF_ENDPOINTS } from './kf-endpoints.ts'
 import type { Channel } from './opt-outs.ts'
 import {
   getQuota,
+  getRid,
   getUser,
   getUsers,
   listAddresses,
+  listBlacklist,
+  listSubscriptionTemplates,
   listTemplates,
   listUsers,
 } from './reading-endpoints.ts'
-import { sendReply, sendSubscriptionMessage, sendTemplateMessage } from './send-endpoints.ts'
+import {
+  sendMiniMessage,
+  sendOneTimeMessage,
+  sendReply,
+  sendSubscriptionMessage,
+  sendTemplateMessage,
+} from './send-endpoints.ts'
+import { SUITE_ENDPOINTS } from './suite-endpoints.ts'
 import {
   STABLE_TOKEN_PATH,
   TOKEN_PATH,
@@ -18,48 +34,82 @@ import {
   giveClassicToken,
   giveStableToken,
 } from './token-endpoints.ts'
-import type { Account, World } from './world.ts'
+import type { Account } from './world.ts'
 
-/** One API of the platform. */
-export interface Endpoint {
-  readonly method: 'GET' | 'POST'
-  readonly auth:
-    | { readonly by: 'token'; readonly serve: AccountEndpoint }
-    | { readonly by: 'credentials'; readonly serve: OpenEndpoint }
-  /** What it sends, where it sends. */
-  readonly channel?: Channel
+type Kind = Account['config']['kind']
+
+const account = (
+  method: 'GET' | 'POST',
+  serve: AccountEndpoint,
+  more: { readonly kind?: Kind; readonly channel?: Channel } = {},
+): Endpoint => {
+  const { kind, channel } = more
+  const auth = { by: 'account', serve, ...(kind ? { kind } : {}) } as const
+  return { method, platform: 'oa', auth, ...(channel ? { channel } : {}) }
 }
-
-const get = (serve: AccountEndpoint): Endpoint => ({ method: 'GET', auth: { by: 'token', serve } })
-const post = (serve: AccountEndpoint, channel?: Channel): Endpoint => ({
-  method: 'POST',
-  auth: { by: 'token', serve },
-  ...(channel ? { channel } : {}),
-})
 const open = (method: 'GET' | 'POST', serve: OpenEndpoint): Endpoint => ({
   method,
+  platform: 'oa',
   auth: { by: 'credentials', serve },
 })
+const addresses: Endpoint = {
+  method: 'GET',
+  platform: 'oa',
+  auth: { by: 'anybody', serve: listAddresses },
+}
+const OFFICIAL = { kind: 'official_account' } as const
 
-/** Every API that the sandbox has, by path. */
-export const ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map([
+const ACCOUNT_ENDPOINTS: EndpointTable = [
   [TOKEN_PATH, open('GET', giveClassicToken)],
   [STABLE_TOKEN_PATH, open('POST', giveStableToken)],
-  ['/cgi-bin/message/template/send', post(sendTemplateMessage, 'template_message')],
-  ['/cgi-bin/message/subscribe/bizsend', post(sendSubscriptionMessage, 'subscription_message')],
-  ['/cgi-bin/message/custom/send', post(sendReply, 'customer_service_message')],
-  ['/cgi-bin/user/info', get(getUser)],
-  ['/cgi-bin/user/info/batchget', post(getUsers)],
-  ['/cgi-bin/user/get', get(listUsers)],
-  ['/cgi-bin/clear_quota', post(clearQuota)],
+  [
+    '/cgi-bin/message/template/send',
+    account('POST', sendTemplateMessage, { ...OFFICIAL, channel: 'template_message' }),
+  ],
+  [
+    '/cgi-bin/message/template/subscribe',
+    account('POST', sendOneTimeMessage, { ...OFFICIAL, channel: 'one_time_subscription' }),
+  ],
+  [
+    '/cgi-bin/message/subscribe/bizsend',
+    account('POST', sendSubscriptionMessage, { ...OFFICIAL, channel: 'subscription_message' }),
+  ],
+  [
+    '/cgi-bin/message/subscribe/send',
+    account('POST', sendMiniMessage, { kind: 'mini_program', channel: 'subscription_message' }),
+  ],
+  [
+    '/cgi-bin/message/custom/send',
+    account('POST', sendReply, { channel: 'customer_service_message' }),
+  ],
+  ['/cgi-bin/user/info', account('GET', getUser, OFFICIAL)],
+  ['/cgi-bin/user/info/batchget', account('POST', getUsers, OFFICIAL)],
+  ['/cgi-bin/user/get', account('GET', listUsers, OFFICIAL)],
+  ['/cgi-bin/tags/members/getblacklist', account('POST', listBlacklist, OFFICIAL)],
+  ['/cgi-bin/clear_quota', account('POST', clearQuota)],
   ['/cgi-bin/clear_quota/v2', open('POST', clearQuotaBySecret)],
-  ['/cgi-bin/openapi/quota/get', post((call, account) => getQuota(PATHS, call, account))],
-  ['/cgi-bin/getcallbackip', get(listAddresses)],
-  ['/cgi-bin/get_api_domain_ip', get(listAddresses)],
-  ['/cgi-bin/template/get_all_private_template', get(listTemplates)],
+  [
+    '/cgi-bin/openapi/quota/get',
+    account('POST', (call, owner) => getQuota(OFFICIAL_PATHS, call, owner)),
+  ],
+  ['/cgi-bin/openapi/rid/get', account('POST', getRid)],
+  ['/cgi-bin/getcallbackip', addresses],
+  ['/cgi-bin/get_api_domain_ip', addresses],
+  ['/cgi-bin/template/get_all_private_template', account('GET', listTemplates, OFFICIAL)],
+  ['/wxaapi/newtmpl/gettemplate', account('GET', listSubscriptionTemplates)],
+]
+
+/** Every API that the sandbox has, by path: both hosts' paths, because no path is on both. */
+export const ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map([
+  ...ACCOUNT_ENDPOINTS,
+  ...COMPONENT_ENDPOINTS,
+  ...CORP_ENDPOINTS,
+  ...CONTACT_ENDPOINTS,
+  ...KF_ENDPOINTS,
+  ...SUITE_ENDPOINTS,
 ])
 
-const PATHS: ReadonlySet<string> = new Set(ENDPOINTS.keys())
+const OFFICIAL_PATHS: ReadonlySet<string> = new Set(ACCOUNT_ENDPOINTS.map(([path]) => path))
 
 /** What stands in the body: nothing, a JSON object, or something that is not one. */
 export type BodyReading =
@@ -76,45 +126,80 @@ export function answerCall(
   reading: BodyReading,
 ): Answer {
   if (!endpoint) return refuse(40066)
-  if (endpoint.method !== call.record.method)
-    return refuse(endpoint.method === 'GET' ? 43001 : 43002)
-  const { auth } = endpoint
+  const { method, auth } = endpoint
+  if (method !== call.record.method) {
+    return refuse(endpoint.wrongMethod ?? (method === 'GET' ? 43001 : 43002))
+  }
   if (auth.by === 'credentials') {
-    const mayBeEmpty = endpoint.method === 'GET' || call.query.has('appsecret')
+    const mayBeEmpty = method === 'GET' || call.query.has('appsecret')
     return checkBody(reading, mayBeEmpty) ?? auth.serve(call)
   }
-  const account = findByToken(call)
-  if ('errcode' in account) return account
+  const caller = findByToken(call, endpoint)
+  if ('errcode' in caller) return caller
   return (
-    takeQuota(call, account) ??
-    checkBody(reading, endpoint.method === 'GET') ??
-    auth.serve(call, account)
+    takeQuota(call, caller) ??
+    checkBody(reading, method === 'GET') ??
+    serveCaller(endpoint, call, caller)
   )
 }
 
-function findByToken(call: ApiCall): Account | Answer {
-  const token = call.query.get('access_token')
-  if (!token) return refuse(41001)
-  const found = findTokenOwner(call.world, token, call.now)
-  if (!found) return refuse(40001)
-  if (found.verdict === 'expired') return refuse(42001)
-  return found.verdict === 'valid' ? found.account : refuse(40001)
-}
+/** What a token of another kind of owner is answered (sending.md §1.1). */
+const STRANGER = { account: 61015, component: 61014, suite: 40082, corp: 40014 } as const
 
-/** The account that a token was given to, and whether it still works. */
-export function findTokenOwner(world: World, token: string, now: Date) {
-  for (const account of world.accounts.values()) {
-    const verdict = account.tokens.judge(token, now.getTime())
-    if (verdict !== 'unknown') return { account, verdict }
+function serveCaller({ auth }: Endpoint, call: ApiCall, caller: Caller): Answer {
+  if (auth.by === 'anybody') return auth.serve(call, caller)
+  if (auth.by === 'account' && caller.by === 'account') {
+    const { account: owner } = caller
+    const fits = auth.kind === undefined || auth.kind === owner.config.kind
+    return fits ? auth.serve(call, owner) : refuse(48001)
   }
-  return undefined
+  if (auth.by === 'component' && caller.by === 'component') {
+    const { ip_whitelist: list } = caller.component.config
+    if (list && !list.includes(call.remoteAddress)) return refuse(61004)
+    return auth.serve(call, caller.component)
+  }
+  if (auth.by === 'suite' && caller.by === 'suite') return auth.serve(call, caller.suite)
+  if (auth.by === 'corp' && caller.by === 'corp') {
+    const { trusted_ips: list } = caller.corp.config
+    if (list && !list.includes(call.remoteAddress)) return refuse(60020)
+    return auth.serve(call, caller)
+  }
+  return refuse(auth.by === 'credentials' ? 40001 : STRANGER[auth.by])
 }
 
-function takeQuota(call: ApiCall, account: Account): Answer | undefined {
+/** Names of the token in the query, and what a missing, a wrong and an expired one are answered. */
+const TOKEN_CHECKS = {
+  account: { names: ['access_token'], missing: 41001, wrong: 40001, expired: 42001 },
+  anybody: { names: ['access_token'], missing: 41001, wrong: 40001, expired: 42001 },
+  component: {
+    names: ['component_access_token', 'access_token'],
+    missing: 41001,
+    wrong: 40001,
+    expired: 42001,
+  },
+  corp: { names: ['access_token'], missing: 41001, wrong: 40014, expired: 42001 },
+  suite: { names: ['suite_access_token'], missing: 41022, wrong: 40082, expired: 42009 },
+} as const
+
+function findByToken(call: ApiCall, { auth }: Endpoint): Caller | Answer {
+  const check = TOKEN_CHECKS[auth.by === 'credentials' ? 'anybody' : auth.by]
+  const token = check.names.map((name) => call.query.get(name)).find(Boolean)
+  if (!token) return refuse(check.missing)
+  const found = findCaller(call.world, token, call.now)
+  if (!found) return refuse(check.wrong)
+  if (found.verdict === 'expired') return refuse(check.expired)
+  return found.verdict === 'valid' ? found : refuse(check.wrong)
+}
+
+function takeQuota(call: ApiCall, caller: Caller): Answer | undefined {
   const { path } = call.record
-  const decision = account.quotas.take(path, call.world.platform.limits[path] ?? {}, call.now)
+  const limit = call.world.platform.limits[path] ?? {}
+  const counters =
+    caller.by === 'account' ? caller.account.quotas : caller.by === 'corp' && caller.corp.quotas
+  const decision = counters ? counters.take(path, limit, call.now) : 'counted'
   if (decision === 'counted') return undefined
-  return refuse(decision === 'day_full' ? 45009 : 45011)
+  // WeCom has one code for every limit (sending.md §8.2).
+  return refuse(decision === 'day_full' || caller.by === 'corp' ? 45009 : 45011)
 }
 
 function checkBody(reading: BodyReading, mayBeEmpty: boolean): Answer | undefined {

@@ -1,6 +1,15 @@
 import { NotFoundError } from '../foundation/errors.ts'
-import { ACT_NAMES, isActName } from './acts.ts'
+import { actsOf, isActName } from './acts.ts'
 import { isFields, textIn } from './api-call.ts'
+import { accountPlace } from './components.ts'
+import {
+  matchPath,
+  route,
+  waitForAct,
+  type Control,
+  type ControlCall,
+  type ControlRoute,
+} from './control-route.ts'
 import {
   apiFaultSchema,
   clockSchema,
@@ -9,7 +18,7 @@ import {
   templateSchema,
 } from './inputs.ts'
 import { readLog, readMessages } from './log.ts'
-import type { Pusher } from './pushes.ts'
+import { OWNER_ROUTES, asDocument } from './owner-routes.ts'
 import { makeReport } from './report.ts'
 import {
   addFollowers,
@@ -17,27 +26,8 @@ import {
   pushDocument,
   viewFollower,
 } from './sandbox-account.ts'
-import { getAccount, putAccount, type Account, type World } from './world.ts'
-
-/** What a control route works with. */
-interface Control {
-  readonly world: World
-  readonly pusher: Pusher
-  /** Back to the accounts of the options. */
-  readonly reset: (recordOnly: boolean) => void
-}
-
-interface ControlCall {
-  readonly parameters: Readonly<Record<string, string>>
-  readonly query: URLSearchParams
-  readonly body: unknown
-}
-
-interface ControlRoute {
-  readonly method: 'GET' | 'POST' | 'DELETE'
-  readonly path: string
-  readonly serve: (control: Control, call: ControlCall) => unknown
-}
+import { pushDueTickets } from './tickets.ts'
+import { getAccount, putAccount, type Account } from './world.ts'
 
 const DONE = { ok: true }
 
@@ -47,8 +37,9 @@ const ROUTES: readonly ControlRoute[] = [
     routes: ROUTES.map(({ method, path }) => `${method} ${path}`),
   })),
   route('GET', '/sandbox/clock', ({ world }) => ({ now: world.clock.now().toISOString() })),
-  route('POST', '/sandbox/clock', ({ world }, { body }) => {
+  route('POST', '/sandbox/clock', async ({ world, pusher }, { body }) => {
     world.clock.advance(readInput(clockSchema, body).advance_seconds)
+    await pushDueTickets(world, pusher)
     return { now: world.clock.now().toISOString() }
   }),
   route('GET', '/sandbox/accounts', ({ world }) => [...world.accounts.values()].map(viewAccount)),
@@ -63,12 +54,12 @@ const ROUTES: readonly ControlRoute[] = [
     return viewAccount(account)
   }),
   route('POST', '/sandbox/accounts/{app_id}/handshake', (control, call) =>
-    control.pusher.handshake(accountOf(control, call)),
+    control.pusher.handshake(accountPlace(control.world, accountOf(control, call))),
   ),
   route('POST', '/sandbox/accounts/{app_id}/events', (control, call) => {
-    const { body } = call
-    const input = typeof body === 'string' ? { document: body } : body
-    return pushDocument(control.pusher, accountOf(control, call), input)
+    const account = accountOf(control, call)
+    const place = () => accountPlace(control.world, account)
+    return pushDocument(control.pusher, place, asDocument(call.body))
   }),
   route('GET', '/sandbox/accounts/{app_id}/messages', (control, call) => {
     const account = accountOf(control, call)
@@ -125,6 +116,7 @@ const ROUTES: readonly ControlRoute[] = [
     world.pushFaults.clear()
     return DONE
   }),
+  ...OWNER_ROUTES,
 ]
 
 /**
@@ -148,27 +140,6 @@ export async function answerControl(
   )
 }
 
-function route(
-  method: ControlRoute['method'],
-  path: string,
-  serve: ControlRoute['serve'],
-): ControlRoute {
-  return { method, path, serve }
-}
-
-function matchPath(pattern: string, path: string): Record<string, string> | undefined {
-  const wanted = pattern.split('/')
-  const given = path.replace(/\/$/, '').split('/')
-  if (wanted.length !== given.length) return undefined
-  const parameters: Record<string, string> = {}
-  for (const [index, part] of wanted.entries()) {
-    const value = decodeURIComponent(given[index] ?? '')
-    if (part.startsWith('{')) parameters[part.slice(1, -1)] = value
-    else if (part !== value) return undefined
-  }
-  return parameters
-}
-
 function accountOf({ world }: Control, { parameters }: ControlCall): Account {
   return getAccount(world, parameters.app_id ?? '')
 }
@@ -176,24 +147,23 @@ function accountOf({ world }: Control, { parameters }: ControlCall): Account {
 /** Waits for the push's outcome, unless `wait=0`. */
 async function serveAct(control: Control, call: ControlCall): Promise<unknown> {
   const { openid = '', act = '' } = call.parameters
+  const { app_id, kind } = accountOf(control, call).config
   if (!isActName(act)) {
-    const known = ACT_NAMES.join(', ')
+    const known = actsOf(kind).join(', ')
     throw new NotFoundError('unknown_act', `Nobody can ${act} here; expected one of ${known}.`)
   }
-  const { app_id } = accountOf(control, call).config
   const account = createSandboxAccount(control.world, control.pusher, app_id)
   const silent = call.query.get('silent') === '1'
   const push = account.act(openid, { name: act, details: call.body ?? {}, silent })
-  if (call.query.get('wait') !== '0') return { openid, push: await push }
-  // The details are checked before the first wait; what is wrong with them must still be answered.
-  const settled = await Promise.race([push, Promise.resolve(undefined)])
-  return { openid, push: settled ?? null }
+  return { openid, push: (await waitForAct(call, push)) ?? null }
 }
 
 /** Without secret, token and key: whoever sees a log of this answer learns nothing. */
 function viewAccount({ config, followers }: Account) {
-  const { app_id, original_id, mode, callback_url, templates } = config
-  return { app_id, original_id, mode, callback_url, templates, followers: followers.size }
+  const { app_id, kind, original_id, mode, callback_url, templates } = config
+  const component = config.component_app_id ?? null
+  const rest = { mode, callback_url, templates, followers: followers.size }
+  return { app_id, kind, original_id, component_app_id: component, ...rest }
 }
 
 function readNumber(query: URLSearchParams, name: string): number | undefined {

@@ -1,8 +1,8 @@
 import type { WindowRule } from './options.ts'
 import type { OptOut } from './opt-outs.ts'
 
-/** What opens a customer-service window. Payments are not simulated. */
-export type InteractionKind = 'message' | 'menu' | 'follow' | 'scan'
+/** What opens a customer-service window; `enter` is a Mini Program's session. No payments. */
+export type InteractionKind = 'message' | 'menu' | 'follow' | 'scan' | 'enter'
 
 /** What one person has granted or refused for one template. */
 interface TemplateRights {
@@ -29,6 +29,10 @@ export interface Follower {
   blocked: boolean
   /** The person's WeChat account is gone; the openid is no longer valid. */
   cancelled: boolean
+  /** The account put the person on its blacklist. */
+  blacklisted: boolean
+  /** Scenes of one-time subscriptions that were confirmed and not used, by template. */
+  scenes: Set<string> | undefined
   rights: Map<string, TemplateRights> | undefined
   windows: Map<InteractionKind, OpenWindow> | undefined
   optOuts: OptOut[] | undefined
@@ -43,6 +47,8 @@ export function newFollower(openid: string): Follower {
     scene: undefined,
     blocked: false,
     cancelled: false,
+    blacklisted: false,
+    scenes: undefined,
     rights: undefined,
     windows: undefined,
     optOuts: undefined,
@@ -67,6 +73,11 @@ export function spendRight(follower: Follower, templateId: string): boolean {
   if (rights.credits === 0) return false
   rights.credits -= 1
   return true
+}
+
+/** What a confirmed one-time subscription is kept as: confirming it again adds nothing. */
+export function sceneKey(templateId: string, scene: string): string {
+  return JSON.stringify([templateId, scene])
 }
 
 /** A qualifying act: the window of its kind begins again, with its full count. */

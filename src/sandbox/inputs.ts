@@ -20,29 +20,116 @@ const template = z.strictObject({
   long_term: z.boolean().default(false),
 })
 
+/** What every kind of callback has: where it goes, and the pair it is signed and sealed with. */
+const callback = {
+  token: text,
+  aes_key: aesKey,
+  callback_url: z.url({ protocol: /^https?$/ }).nullish(),
+}
+
 export const accountSchema = z
   .strictObject({
     app_id: text,
-    secret: text,
+    kind: z.enum(['official_account', 'mini_program']).default('official_account'),
+    secret: z.string().default(''),
     original_id: text,
-    token: text,
+    token: z.string().default(''),
     aes_key: aesKey.nullish(),
     mode: z.enum(['safe', 'compatible', 'plain']).default('safe'),
+    /** What a Mini Program's documents are written in; Official Accounts know XML alone. */
+    body_format: z.enum(['xml', 'json']).default('xml'),
     callback_url: z.url({ protocol: /^https?$/ }).nullish(),
+    /** Its pushes go to this component's message URL while it is authorised. */
+    component_app_id: text.optional(),
     /** Only these templates exist; with none listed, every template id exists. */
     templates: z.array(template).default([]),
     /** Addresses that may ask for tokens; absent means any. */
     ip_whitelist: z.array(text).optional(),
   })
-  .refine((account) => account.mode === 'plain' || account.aes_key, {
-    path: ['aes_key'],
-    error: 'expected an EncodingAESKey, because the mode is not plain',
+  .superRefine((account, check) => {
+    const refuse = (field: string, message: string) =>
+      check.addIssue({ code: 'custom', path: [field], message })
+    const owned = account.component_app_id === undefined
+    if (owned && !account.secret) refuse('secret', 'expected a text')
+    if (owned && !account.token) refuse('token', 'expected a text')
+    if (owned && account.mode !== 'plain' && !account.aes_key)
+      refuse('aes_key', 'expected an EncodingAESKey, because the mode is not plain')
+    if (account.kind === 'official_account' && account.body_format === 'json')
+      refuse('body_format', 'expected xml: only a Mini Program can have JSON')
   })
 
-/** An Official Account as the platform's page has it; field names as in `POST /sandbox/accounts`. */
+/** An Official Account or a Mini Program; field names as in `POST /sandbox/accounts`. */
 export type AccountInput = z.input<typeof accountSchema>
 export type AccountConfig = z.output<typeof accountSchema>
 export type Template = z.output<typeof template>
+
+/** An Open Platform component (第三方平台). */
+export const componentSchema = z.strictObject({
+  app_id: text,
+  secret: text,
+  ...callback,
+  /** The message URL of the authorizers; `$APPID$` in it is the authorizer’s appid. */
+  message_url: z
+    .string()
+    .regex(/^https?:/)
+    .nullish(),
+  tickets: z.enum(['on_demand', 'every_ten_minutes']).default('on_demand'),
+  /** Addresses that may call; absent means any. */
+  ip_whitelist: z.array(text).optional(),
+})
+
+export type ComponentInput = z.input<typeof componentSchema>
+export type ComponentConfig = z.output<typeof componentSchema>
+
+const corpApp = z.strictObject({ agent_id: text, secret: text, ...callback })
+
+/** A corp of WeCom with its own apps, its people and its robots. */
+export const corpSchema = z.strictObject({
+  corp_id: text,
+  name: z.string().default(''),
+  apps: z.array(corpApp).default([]),
+  /** WeChat customer service, with a secret and a callback of its own. */
+  kf: z.strictObject({ secret: text, ...callback }).optional(),
+  kf_accounts: z.array(text).default([]),
+  /** Userids; every app may be seen by them until somebody says otherwise. */
+  members: z.array(text).default([]),
+  /** Members without a licence for third-party apps. */
+  unlicensed: z.array(text).default([]),
+  /** Departments and tags by their id, with the userids in them. */
+  parties: z.record(text, z.array(text)).default({}),
+  tags: z.record(text, z.array(text)).default({}),
+  robots: z
+    .array(
+      z.strictObject({
+        key: text,
+        name: text,
+        state: z.enum(['in_group', 'removed', 'disabled']).default('in_group'),
+      }),
+    )
+    .default([]),
+  /** Addresses that may call; absent means any. */
+  trusted_ips: z.array(text).optional(),
+})
+
+export type CorpInput = z.input<typeof corpSchema>
+export type CorpConfig = z.output<typeof corpSchema>
+
+/** A third-party suite of WeCom. */
+export const suiteSchema = z.strictObject({
+  suite_id: text,
+  secret: text,
+  provider_corp_id: text,
+  ...callback,
+  /** The 数据回调 URL; `$CORPID$` in it is the authorised corp’s id. */
+  data_url: z
+    .string()
+    .regex(/^https?:/)
+    .nullish(),
+  tickets: z.enum(['on_demand', 'every_ten_minutes']).default('on_demand'),
+})
+
+export type SuiteInput = z.input<typeof suiteSchema>
+export type SuiteConfig = z.output<typeof suiteSchema>
 
 export const templateSchema = template
 
@@ -85,12 +172,30 @@ export const apiFaultSchema = z.strictObject({
 /** A fault of the API: which calls it meets, and what happens to them. */
 export type ApiFaultInput = z.input<typeof apiFaultSchema>
 
+/**
+ * What can be wrong with a push. Every one must be refused, but for `stale_timestamp`, which is
+ * rightly signed. What a push cannot have wrong (a receive id in plain mode, another path where
+ * there is one alone) is a bad signature instead.
+ */
 export const TAMPERINGS = [
   'bad_signature',
   'unsigned',
   'wrong_receive_id',
   'foreign_key',
   'stale_timestamp',
+  // The id of a neighbour of the callback: the authorizer’s, the corp’s, the suite’s.
+  'related_receive_id',
+  'empty_receive_id',
+  // At the address of another authorizer or another corp.
+  'other_path',
+  // Without its envelope, as in plain mode.
+  'downgraded',
+  // The signature that covers no body, in the place of the one that does.
+  'plain_signature',
+  'repeated_parameter',
+  'broken_length',
+  'broken_padding',
+  'doctype',
 ] as const
 export type Tampering = (typeof TAMPERINGS)[number]
 

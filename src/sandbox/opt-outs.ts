@@ -1,12 +1,19 @@
-import type { Follower } from './followers.ts'
-
 /** What an opt-out forbids: what rests on following, one template, or everything. */
 export type OptOutScope =
   | { readonly kind: 'follow' }
   | { readonly kind: 'template'; readonly templateId: string }
   | { readonly kind: 'everything' }
 
-export type Channel = 'template_message' | 'subscription_message' | 'customer_service_message'
+export type Channel =
+  | 'template_message'
+  | 'subscription_message'
+  | 'one_time_subscription'
+  | 'customer_service_message'
+  | 'app_message'
+  | 'welcome_message'
+  | 'group_message'
+  | 'kf_message'
+  | 'robot_message'
 
 /**
  * Something the platform told the callback's owner: from the moment it was acknowledged no send that
@@ -25,26 +32,43 @@ export interface OptOut {
   endedMs: number | undefined
 }
 
+/** Whoever opt-outs are kept for: a person, a pair of member and customer, or a whole tenant. */
+export interface OptOutHolder {
+  optOuts: OptOut[] | undefined
+}
+
 /** More than one person does in a test; older ones that ended are let go first. */
 const KEPT_PER_PERSON = 20
 
+/** What a finished push does to the opt-outs it told of: they are known from its acknowledgement. */
+export function learnFrom(
+  begun: readonly OptOut[],
+): (push: { acknowledged_ms: number | null; acknowledged_at: string | null }) => void {
+  return ({ acknowledged_ms, acknowledged_at }) => {
+    for (const optOut of begun) {
+      optOut.learnedMs = acknowledged_ms ?? undefined
+      optOut.learnedAt = acknowledged_at ?? undefined
+    }
+  }
+}
+
 /** Notes an opt-out that is on its way to be known. */
 export function beginOptOut(
-  follower: Follower,
+  holder: OptOutHolder,
   facts: Pick<OptOut, 'scope' | 'because' | 'learnedFrom'>,
 ): OptOut {
   const optOut = { ...facts, learnedMs: undefined, learnedAt: undefined, endedMs: undefined }
-  follower.optOuts = [...(follower.optOuts ?? []), optOut].slice(-KEPT_PER_PERSON)
+  holder.optOuts = [...(holder.optOuts ?? []), optOut].slice(-KEPT_PER_PERSON)
   return optOut
 }
 
 /** The person agreed again: opt-outs of that reach no longer forbid anything from now on. */
 export function endOptOuts(
-  follower: Follower,
+  holder: OptOutHolder,
   agrees: (scope: OptOutScope) => boolean,
   nowMs: number,
 ): void {
-  for (const optOut of follower.optOuts ?? []) {
+  for (const optOut of holder.optOuts ?? []) {
     if (agrees(optOut.scope)) optOut.endedMs ??= nowMs
   }
 }
@@ -54,11 +78,11 @@ export function endOptOuts(
  * learned from a push and one learned from an answer.
  */
 export function brokenOptOuts(
-  follower: Follower,
+  holder: OptOutHolder,
   send: { readonly channel: Channel; readonly templateId: string | undefined },
   arrivedMs: number,
 ): OptOut[] {
-  const broken = (follower.optOuts ?? []).filter(
+  const broken = (holder.optOuts ?? []).filter(
     (optOut) =>
       optOut.learnedMs !== undefined &&
       optOut.learnedMs < arrivedMs &&
@@ -71,8 +95,8 @@ export function brokenOptOuts(
 }
 
 /** Whether an errcode has said this before: the same answer again is no further opt-out. */
-export function wasAnswered(follower: Follower, scope: OptOutScope): boolean {
-  return (follower.optOuts ?? []).some(
+export function wasAnswered(holder: OptOutHolder, scope: OptOutScope): boolean {
+  return (holder.optOuts ?? []).some(
     (optOut) =>
       optOut.learnedFrom === 'answer' &&
       optOut.endedMs === undefined &&
@@ -90,6 +114,7 @@ export function wasAnswered(follower: Follower, scope: OptOutScope): boolean {
  */
 function forbids(scope: OptOutScope, channel: Channel, templateId: string | undefined): boolean {
   if (scope.kind === 'everything') return true
-  if (scope.kind === 'follow') return channel !== 'subscription_message'
+  const byTemplate = channel === 'subscription_message' || channel === 'one_time_subscription'
+  if (scope.kind === 'follow') return !byTemplate
   return scope.templateId === templateId && channel !== 'customer_service_message'
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
-import type { AccountInput } from './inputs.ts'
+import type { JsonLists } from './documents.ts'
+import type { AccountInput, ComponentInput, CorpInput, SuiteInput } from './inputs.ts'
 import type { InteractionKind } from './followers.ts'
 import type { QuotaLimit } from './quotas.ts'
 
@@ -8,6 +9,11 @@ import type { QuotaLimit } from './quotas.ts'
 export interface PushRules {
   /** How long it waits for the whole answer. The platform's 5 s (callbacks.md §5.1). */
   readonly answerTimeoutMs: number
+  /**
+   * How long it waits for the answer to a handshake of WeCom and to a notice about a corp's
+   * authorisation: the platform's 1 s (callbacks.md §5.3).
+   */
+  readonly noticeTimeoutMs: number
   /** Repeats after the first try: “3 retries in total”. */
   readonly repeats: number
   /** Pause before repeating after a timeout; the 5 s of waiting have passed already. */
@@ -58,6 +64,19 @@ export interface PlatformRules {
   readonly receiptDelayMs: number
   /** Whether receipts are pushed at all. */
   readonly receipts: boolean
+  /** How JSON documents hold subscription items; see `JsonLists`. */
+  readonly jsonLists: JsonLists
+  /**
+   * What `api_authorizer_token` gives as refresh token: the one it was asked with, a new one that
+   * replaces it, or an empty text, which means unchanged (sending.md §1.6).
+   */
+  readonly refreshToken: 'same' | 'rotated' | 'empty'
+  /** Openids on a page of the blacklist: 1,000 by its page, 10,000 by older ones. */
+  readonly blacklistPerPage: number
+  /** What WeCom answers to a customer-service `msgid` that was used; no page says it. */
+  readonly repeatedKfMsgid: number
+  /** Calls of `kf/sync_msg` in a minute without a valid token; “strictly limited”. */
+  readonly untokenedSyncsPerMinute: number
   readonly windows: Readonly<Record<InteractionKind, WindowRule>>
   /** Calls allowed per path; a path that is absent here has no limit. */
   readonly limits: Readonly<Record<string, QuotaLimit>>
@@ -67,6 +86,10 @@ export interface PlatformRules {
 export interface SandboxOptions {
   /** Accounts it begins with, and has again after `POST /sandbox/reset`. */
   readonly accounts?: readonly AccountInput[]
+  /** Components, corps and suites, in the same way. */
+  readonly components?: readonly ComponentInput[]
+  readonly corps?: readonly CorpInput[]
+  readonly suites?: readonly SuiteInput[]
   /** The clock underneath; the machine's when absent. `POST /sandbox/clock` moves above it. */
   readonly clock?: Clock
   /**
@@ -84,6 +107,7 @@ export interface SandboxOptions {
 
 export const DEFAULT_PUSH_RULES: PushRules = {
   answerTimeoutMs: 5000,
+  noticeTimeoutMs: 1000,
   repeats: 3,
   repeatAfterTimeoutMs: 0,
   repeatAfterWrongAnswerMs: 0,
@@ -102,6 +126,8 @@ const DEFAULT_LIMITS: Readonly<Record<string, QuotaLimit>> = {
   '/cgi-bin/user/info': { perDay: 5_000_000 },
   '/cgi-bin/user/info/batchget': { perDay: 5_000_000 },
   '/cgi-bin/user/get': { perDay: 500 },
+  '/cgi-bin/message/template/subscribe': { perDay: 100 },
+  '/cgi-bin/message/subscribe/send': { perDay: 10_000_000 },
 }
 
 const HOURS_48 = 48 * 3600
@@ -121,11 +147,17 @@ export const DEFAULT_PLATFORM_RULES: PlatformRules = {
   quotaClearsPerMonth: 10,
   receiptDelayMs: 20,
   receipts: true,
+  jsonLists: 'object_when_one',
+  refreshToken: 'same',
+  blacklistPerPage: 1000,
+  repeatedKfMsgid: 40058,
+  untokenedSyncsPerMinute: 10,
   windows: {
     message: { seconds: HOURS_48, messages: 5 },
     menu: { seconds: 60, messages: 3 },
     follow: { seconds: 60, messages: 3 },
     scan: { seconds: 60, messages: 3 },
+    enter: { seconds: 60, messages: 2 },
   },
   limits: DEFAULT_LIMITS,
 }

@@ -1,7 +1,10 @@
-import { ACTS, type ActName } from './acts.ts'
+import { InvalidInputError } from '../foundation/errors.ts'
+import { ACTS, actsOf, type ActName } from './acts.ts'
+import { accountPlace } from './components.ts'
+import type { DocumentHead } from './documents.ts'
 import { newFollower } from './followers.ts'
 import { unixSeconds } from './movable-clock.ts'
-import { beginOptOut } from './opt-outs.ts'
+import { beginOptOut, learnFrom } from './opt-outs.ts'
 import type { Pusher } from './pushes.ts'
 import type { PushRecord } from './record.ts'
 import type { Account, World } from './world.ts'
@@ -28,9 +31,14 @@ export async function performAct(
   },
 ): Promise<ActResult> {
   const { account, openid } = act
+  const acts = actsOf(account.config.kind)
+  if (!acts.includes(act.name)) {
+    const rule = `nobody does this to a ${account.config.kind}; expected one of ${acts.join(', ')}`
+    throw new InvalidInputError('invalid_sandbox_input', [{ field: act.name, rule }])
+  }
   const follower = account.followers.get(openid) ?? newFollower(openid)
   const now = world.clock.now()
-  const head = { originalId: account.config.original_id, openid, at: unixSeconds(now) }
+  const head = documentHead(world, account, { openid, at: unixSeconds(now) })
   const person = { world, account, follower, head, nowMs: now.getTime() }
   const effect = ACTS[act.name](person, act.details)
   account.followers.set(openid, follower)
@@ -40,15 +48,21 @@ export async function performAct(
     beginOptOut(follower, { scope, because, learnedFrom: 'push' }),
   )
   return pusher.push({
-    account,
+    place: () => accountPlace(world, account),
     openid,
     event: because,
     document,
-    onAcknowledged({ acknowledged_ms, acknowledged_at }) {
-      for (const optOut of begun) {
-        optOut.learnedMs = acknowledged_ms ?? undefined
-        optOut.learnedAt = acknowledged_at ?? undefined
-      }
-    },
+    onAcknowledged: learnFrom(begun),
   })
+}
+
+/** The head of a document as this account gets it: in JSON where it chose that. */
+export function documentHead(
+  world: World,
+  account: Account,
+  who: Pick<DocumentHead, 'openid' | 'at'>,
+): DocumentHead {
+  const { format } = accountPlace(world, account)
+  const { jsonLists } = world.platform
+  return { ...who, originalId: account.config.original_id, format, jsonLists }
 }

@@ -6,37 +6,46 @@ import type { TryRecord } from './record.ts'
 /** Makes requests to callbacks, as the platform does. */
 export interface PushClient {
   /** One POST, or a GET when there is no body; every failure is a value. */
-  ask(url: string, body: string | null, copy: number): Promise<TryRecord>
+  ask(question: PushQuestion): Promise<TryRecord>
   close(): Promise<void>
 }
 
+/** One request to a callback. */
+export interface PushQuestion {
+  readonly url: string
+  readonly body: string | null
+  readonly copy: number
+  readonly timeoutMs: number
+  readonly isRight: (answer: { readonly status: number; readonly text: string }) => boolean
+}
+
 /** As observed in the platform's pushes (callbacks.md §5.1). */
-const HEADERS = { 'content-type': 'text/xml', 'user-agent': 'Mozilla/4.0' }
-/** What the record keeps of an answer; a right one is at most seven letters long. */
-const KEPT_ANSWER = 200
+const USER_AGENT = 'Mozilla/4.0'
+/** What the record keeps of an answer: an encrypted reply fits. */
+const KEPT_ANSWER = 2000
 
 /** @param clock its monotonic half says when an answer had arrived completely. */
-export function createPushClient(
-  rules: Pick<PushRules, 'concurrency' | 'answerTimeoutMs'>,
-  clock: Clock,
-): PushClient {
+export function createPushClient(rules: Pick<PushRules, 'concurrency'>, clock: Clock): PushClient {
   const agent = new Agent({ connections: rules.concurrency })
   const slots = createSlots(rules.concurrency)
 
-  const exchange = async (url: string, body: string | null, signal: AbortSignal) => {
+  const exchange = async ({ url, body }: PushQuestion, signal: AbortSignal) => {
     const method = body === null ? 'GET' : 'POST'
-    const answer = await request(url, { dispatcher: agent, method, body, headers: HEADERS, signal })
+    const type = body?.startsWith('{') ? 'application/json' : 'text/xml'
+    const headers = { 'content-type': type, 'user-agent': USER_AGENT }
+    const answer = await request(url, { dispatcher: agent, method, body, headers, signal })
     return { status: answer.statusCode, text: await answer.body.text() }
   }
 
-  const ask = async (url: string, body: string | null, copy: number): Promise<TryRecord> => {
-    const started = { copy, started_ms: clock.monotonicMs() }
+  const ask = async (question: PushQuestion): Promise<TryRecord> => {
+    const started = { copy: question.copy, started_ms: clock.monotonicMs() }
     const deadline = new AbortController()
-    const timer = setTimeout(() => deadline.abort(), rules.answerTimeoutMs)
+    const timer = setTimeout(() => deadline.abort(), question.timeoutMs)
     try {
-      const { status, text } = await exchange(url, body, deadline.signal)
+      const answer = await exchange(question, deadline.signal)
       const ended_ms = clock.monotonicMs()
-      const problem = isAcknowledgement(status, text) ? null : 'wrong_answer'
+      const problem = question.isRight(answer) ? null : 'wrong_answer'
+      const { status, text } = answer
       return { ...started, ended_ms, status, answer: text.slice(0, KEPT_ANSWER), problem }
     } catch {
       // Why the connection failed does not matter to the platform, only whether it was too slow.
@@ -48,21 +57,16 @@ export function createPushClient(
   }
 
   return {
-    async ask(url, body, copy) {
+    async ask(question) {
       const release = await slots()
       try {
-        return await ask(url, body, copy)
+        return await ask(question)
       } finally {
         release()
       }
     },
     close: () => agent.destroy(),
   }
-}
-
-/** Status 200 and exactly `success`, or nothing; no quotes, no JSON, no 201 (callbacks.md §5.1). */
-function isAcknowledgement(status: number, text: string): boolean {
-  return status === 200 && (text === 'success' || text === '')
 }
 
 /** At most so many holders at once; the others wait in line. Give back what you get by calling it. */

@@ -3,6 +3,7 @@ import type { EventInput } from './inputs.ts'
 import { unixSeconds } from './movable-clock.ts'
 import type { PushRules } from './options.ts'
 import { createPushClient } from './push-client.ts'
+import { isAcknowledgement, type PushPlace } from './push-place.ts'
 import type { PushPlan } from './push-faults.ts'
 import {
   makeHandshakeUrl,
@@ -12,16 +13,21 @@ import {
 } from './push-request.ts'
 import type { PushRecord, TryRecord } from './record.ts'
 import { createShuffler } from './shuffler.ts'
-import type { Account, World } from './world.ts'
+import type { World } from './world.ts'
 
 /** A document on its way out. */
 export interface OutgoingPush {
-  readonly account: Account
+  /** Where it goes: asked when it leaves, because an address may have changed by then. */
+  readonly place: () => PushPlace
   readonly event: string
   readonly openid: string | undefined
   readonly document: string
   /** What differs from how the platform does it. */
   readonly options?: Omit<EventInput, 'document' | 'openid'>
+  /** How long it waits for the answer; as the push rules say when absent. */
+  readonly timeoutMs?: number
+  /** A passive reply is a right answer, too. */
+  readonly mayReply?: boolean
   /** Called once, at the first right answer. */
   readonly onAcknowledged?: (push: PushRecord) => void
 }
@@ -47,8 +53,12 @@ export interface Pusher {
   push(push: OutgoingPush): Promise<PushRecord>
   /** The same, some real milliseconds later, without anybody waiting. */
   pushLater(delayMs: number, make: () => OutgoingPush): void
-  /** The GET made when the callback's address is saved. */
-  handshake(account: Account): Promise<HandshakeResult>
+  /**
+   * The GET made when the callback's address is saved; WeCom waits one second for its answer.
+   *
+   * @param receiveId what stands behind an encrypted `echostr`; the place's own when absent.
+   */
+  handshake(place: PushPlace, receiveId?: string): Promise<HandshakeResult>
   /** Resolves when nothing is on its way any more. */
   settled(): Promise<void>
   close(): Promise<void>
@@ -75,7 +85,13 @@ export function createPusher(world: World): Pusher {
     let { outgoing } = delivery
     const repeats = input.tamper ? 0 : (push.options?.repeats ?? world.push.repeats)
     for (let repeat = 0; repeat <= repeats && !stopping.signal.aborted; repeat += 1) {
-      const answered = await client.ask(outgoing.url, outgoing.body, copy)
+      const answered = await client.ask({
+        ...outgoing,
+        copy,
+        timeoutMs: push.timeoutMs ?? world.push.answerTimeoutMs,
+        isRight: (answer) =>
+          isAcknowledgement(push.mayReply ? 'reply' : input.place.answer, answer),
+      })
       record.tries.push(answered)
       if (answered.problem === null) return acknowledge(delivery, answered, world.clock.now())
       if (repeat === repeats) return
@@ -99,18 +115,18 @@ export function createPusher(world: World): Pusher {
   }
 
   const start = async (push: OutgoingPush): Promise<PushRecord> => {
-    const { app_id, callback_url } = push.account.config
-    const plan = world.pushFaults.take({ appId: app_id, event: push.event })
-    const record = openRecord(world, push, plan)
+    const { ownerId, url, kind } = push.place()
+    const plan = world.pushFaults.take({ appId: ownerId, event: push.event })
+    const record = openRecord(world, push, { plan, ownerId, kind })
     world.record.pushes.add(record)
-    if (!callback_url) record.outcome = 'no_callback_url'
+    if (!url) record.outcome = 'no_callback_url'
     else if (plan.drop) record.outcome = 'dropped'
     else {
       await deliverAll(push, record, plan)
       const outcome = record.acknowledged_ms === null ? 'given_up' : 'acknowledged'
       record.outcome = plan.tamper ? 'tampered' : outcome
     }
-    world.record.count(app_id, `push:${record.outcome}`)
+    world.record.count(ownerId, `push:${record.outcome}`)
     return record
   }
 
@@ -123,16 +139,17 @@ export function createPusher(world: World): Pusher {
         ),
       )
     },
-    async handshake(account) {
-      const { callback_url, token } = account.config
-      if (!callback_url) return { verified: false, status: null, answer: null }
+    async handshake(place, receiveId = place.receiveId) {
+      const { url: saved } = place
+      if (!saved) return { verified: false, status: null, answer: null }
       const echostr = world.random.digits(19)
-      const head = {
-        timestamp: String(unixSeconds(world.clock.now())),
-        nonce: world.random.digits(9),
-      }
-      const url = makeHandshakeUrl({ callbackUrl: callback_url, token, ...head }, echostr)
-      const { status, answer } = await client.ask(url, null, 0)
+      const timestamp = String(unixSeconds(world.clock.now()))
+      const head = { url: saved, place, receiveId, timestamp, nonce: world.random.digits(9) }
+      const url = makeHandshakeUrl(head, echostr, world.random)
+      const timeoutMs =
+        place.query === 'wecom' ? world.push.noticeTimeoutMs : world.push.answerTimeoutMs
+      const isRight = () => true
+      const { status, answer } = await client.ask({ url, body: null, copy: 0, timeoutMs, isRight })
       return { verified: status === 200 && answer === echostr, status, answer }
     },
     async settled() {
@@ -162,16 +179,21 @@ function pauseAfter(problem: NonNullable<TryRecord['problem']>, rules: PushRules
     : rules.repeatAfterNoConnectionMs
 }
 
-function openRecord(world: World, push: OutgoingPush, plan: PushPlan): PushRecord {
+function openRecord(
+  world: World,
+  push: OutgoingPush,
+  to: { readonly plan: PushPlan; readonly ownerId: string; readonly kind: PushPlace['kind'] },
+): PushRecord {
   return {
     kind: 'push',
     id: world.record.nextId(),
     at: world.clock.now().toISOString(),
-    app_id: push.account.config.app_id,
+    app_id: to.ownerId,
+    to: to.kind,
     openid: push.openid ?? null,
     event: push.event,
     document: push.document,
-    tampered: plan.tamper ?? null,
+    tampered: to.plan.tamper ?? null,
     outcome: 'waiting',
     acknowledged_at: null,
     acknowledged_ms: null,
@@ -180,18 +202,20 @@ function openRecord(world: World, push: OutgoingPush, plan: PushPlan): PushRecor
 }
 
 function pushInput(world: World, push: OutgoingPush, plan: PushPlan): PushInput {
-  const { config, key } = push.account
+  const { options } = push
+  const configured = push.place()
+  const place = {
+    ...configured,
+    mode: options?.mode ?? configured.mode,
+    receiveId: options?.receive_id ?? configured.receiveId,
+  }
   return {
-    callbackUrl: config.callback_url ?? '',
-    mode: push.options?.mode ?? config.mode,
-    token: config.token,
-    key,
-    receiveId: push.options?.receive_id ?? config.app_id,
-    originalId: config.original_id,
+    place,
+    url: place.url ?? '',
     openid: push.openid,
     document: push.document,
-    timestamp: push.options?.timestamp ?? String(unixSeconds(world.clock.now())),
-    nonce: push.options?.nonce ?? world.random.digits(NONCE_DIGITS),
+    timestamp: options?.timestamp ?? String(unixSeconds(world.clock.now())),
+    nonce: options?.nonce ?? world.random.digits(NONCE_DIGITS),
     tamper: plan.tamper,
   }
 }

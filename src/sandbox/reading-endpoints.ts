@@ -8,6 +8,7 @@ import {
   type ApiCall,
   type Fields,
 } from './api-call.ts'
+import type { Caller } from './callers.ts'
 import type { Follower } from './followers.ts'
 import type { Account } from './world.ts'
 
@@ -85,9 +86,61 @@ export function listTemplates(_call: ApiCall, account: Account): Answer {
   return plain({ template_list })
 }
 
-/** `GET /cgi-bin/getcallbackip` and `/cgi-bin/get_api_domain_ip`: this machine, both ways. */
-export function listAddresses(): Answer {
-  return plain({ ip_list: ['127.0.0.1'] })
+/** `GET /wxaapi/newtmpl/gettemplate`: the same for subscription messages; 3 is a long-term one. */
+export function listSubscriptionTemplates(_call: ApiCall, account: Account): Answer {
+  const data = account.config.templates.map(({ template_id, title, content, long_term }) => ({
+    priTmplId: template_id,
+    title,
+    content,
+    example: '',
+    type: long_term ? 3 : 2,
+  }))
+  return ok({ data })
+}
+
+/** `POST /cgi-bin/tags/members/getblacklist`: a page of the blacklist after `begin_openid`. */
+export function listBlacklist(call: ApiCall, account: Account): Answer {
+  const after = textIn(call.body, 'begin_openid')
+  if (after !== undefined && !account.followers.has(after)) return refuse(40003)
+  const black = [...account.followers.values()].filter(({ blacklisted }) => blacklisted)
+  const start = after === undefined ? 0 : black.findIndex(({ openid }) => openid === after) + 1
+  const page = black.slice(start, start + call.world.platform.blacklistPerPage)
+  const openids = page.map(({ openid }) => openid)
+  const total = black.length
+  if (page.length === 0) return ok({ total, count: 0, next_openid: '' })
+  return ok({ total, count: page.length, data: { openid: openids }, next_openid: openids.at(-1) })
+}
+
+const RID = /^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$/
+const RID_DAYS_MS = 7 * 86_400_000
+
+/** `POST /cgi-bin/openapi/rid/get`: what a refused call of the same account was, for seven days. */
+export function getRid(call: ApiCall, account: Account): Answer {
+  const rid = textIn(call.body, 'rid')
+  if (rid === undefined || !RID.test(rid)) return refuse(76002)
+  const facts = call.world.rids.find(rid)
+  if (!facts) return refuse(76001)
+  if (facts.appId !== account.config.app_id) return refuse(76003)
+  if (call.now.getTime() - facts.atMs > RID_DAYS_MS) return refuse(76004)
+  return ok({
+    request: {
+      invoke_time: Math.floor(facts.atMs / 1000),
+      cost_in_ms: facts.costMs,
+      request_url: facts.requestUrl,
+      request_body: facts.requestBody,
+      response_body: facts.responseBody,
+      client_ip: facts.clientIp,
+    },
+  })
+}
+
+/**
+ * `GET /cgi-bin/getcallbackip` and `/cgi-bin/get_api_domain_ip`: this machine, both ways. Only WeCom
+ * says `errcode` 0 with it.
+ */
+export function listAddresses(_call: ApiCall, caller: Caller): Answer {
+  const wecom = caller.by === 'corp' || caller.by === 'suite'
+  return (wecom ? ok : plain)({ ip_list: ['127.0.0.1'] })
 }
 
 /** `POST /cgi-bin/openapi/quota/get` for the paths the sandbox knows. */

@@ -43,25 +43,63 @@ export function receiveMessage(
   account: Account,
   message: { readonly channel: Channel; readonly openid: string; readonly msgid: string | null },
 ): void {
+  const clientMsgId = textIn(call.body, 'client_msg_id') ?? null
+  deliver(call, { ...message, appId: account.config.app_id, from: null, clientMsgId })
+}
+
+/** The same for any owner; `content` where it is not the call's body. */
+export function deliver(
+  call: Pick<ApiCall, 'world' | 'record' | 'body' | 'now'>,
+  message: {
+    readonly appId: string
+    readonly channel: Channel
+    readonly openid: string
+    readonly from: string | null
+    readonly msgid: string | null
+    /** What makes the sender's wish this one and no other; null where there is no such thing. */
+    readonly clientMsgId: string | null
+    readonly content?: Fields
+  },
+): void {
   const { record, body } = call
+  const { appId, channel, openid, from, msgid, clientMsgId, content = body } = message
   call.world.record.messages.add({
     kind: 'message',
     id: record.id,
     at: call.now.toISOString(),
     arrived_ms: record.arrived_ms,
-    app_id: account.config.app_id,
-    ...message,
-    template_id: textIn(body, 'template_id') ?? null,
-    client_msg_id: textIn(body, 'client_msg_id') ?? null,
-    content: withoutAddress(body),
+    app_id: appId,
+    openid,
+    channel,
+    from,
+    template_id: textIn(content, 'template_id') ?? null,
+    client_msg_id: clientMsgId,
+    msgid,
+    content: withoutAddress(content),
   })
-  call.world.record.count(account.config.app_id, 'sent')
-  call.world.record.count(account.config.app_id, `sent:${message.channel}`)
+  call.world.record.count(appId, 'sent')
+  call.world.record.count(appId, `sent:${channel}`)
 }
 
+/** Names of whom and how often, not of what. */
+const ADDRESS = new Set([
+  'touser',
+  'toparty',
+  'totag',
+  'client_msg_id',
+  'agentid',
+  'open_kfid',
+  'msgid',
+  'enable_duplicate_check',
+  'duplicate_check_interval',
+  'welcome_code',
+  'external_userid',
+  'sender',
+  'chat_type',
+])
+
 function withoutAddress(body: Fields): Fields {
-  const address = new Set(['touser', 'client_msg_id'])
-  return Object.fromEntries(Object.entries(body).filter(([name]) => !address.has(name)))
+  return Object.fromEntries(Object.entries(body).filter(([name]) => !ADDRESS.has(name)))
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Channel } from './opt-outs.ts'
 import type { Tampering } from './inputs.ts'
+import type { PlaceKind } from './push-place.ts'
 import { createRing, type Ring } from './ring.ts'
 
 /*
@@ -19,6 +20,8 @@ export interface CallRecord {
   readonly method: string
   readonly path: string
   app_id: string | null
+  /** The agent of WeCom whose token was used. */
+  agent_id: string | null
   openid: string | null
   template_id: string | null
   client_msg_id: string | null
@@ -51,7 +54,9 @@ export interface PushRecord {
   readonly kind: 'push'
   readonly id: number
   readonly at: string
+  /** The owner of the callback: an appid, a corpid or a suite id. */
   readonly app_id: string
+  readonly to: PlaceKind
   readonly openid: string | null
   readonly event: string
   readonly document: string
@@ -72,6 +77,8 @@ export interface MessageRecord {
   readonly app_id: string
   readonly openid: string
   readonly channel: Channel
+  /** Who sent it, in WeCom: the agent, the member, the customer-service account or the robot. */
+  readonly from: string | null
   readonly template_id: string | null
   readonly client_msg_id: string | null
   readonly msgid: string | null

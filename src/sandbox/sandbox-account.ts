@@ -1,4 +1,5 @@
 import type { ActName } from './acts.ts'
+import { accountPlace } from './components.ts'
 import type { Follower } from './followers.ts'
 import type { EventInput } from './inputs.ts'
 import { eventSchema, followersSchema, readInput } from './inputs.ts'
@@ -6,6 +7,8 @@ import { readMessages } from './log.ts'
 import { unixSeconds } from './movable-clock.ts'
 import { performAct, type ActResult } from './perform-act.ts'
 import type { HandshakeResult, Pusher } from './pushes.ts'
+import type { PushPlace } from './push-place.ts'
+import { readElement } from './raw-envelope.ts'
 import type { MessageRecord, PushRecord } from './record.ts'
 import { getAccount, makeOpenid, meetFollower, type Account, type World } from './world.ts'
 
@@ -32,6 +35,7 @@ export interface FollowerView {
   readonly follows: boolean
   readonly blocked: boolean
   readonly cancelled: boolean
+  readonly blacklisted: boolean
   readonly scene: string | null
   readonly refused_templates: readonly string[]
   readonly credits: Readonly<Record<string, number>>
@@ -71,6 +75,10 @@ export interface SandboxAccount {
     options?: ActOptions & { readonly revokeInfo?: string },
   ): Promise<ActResult>
   cancelAccount(openid: string, options?: ActOptions): Promise<ActResult>
+  /** Enters a Mini Program's customer service. */
+  enterSession(openid: string, options?: ActOptions): Promise<ActResult>
+  /** Confirms a one-time subscription on the platform's page; nothing is pushed. */
+  confirmSubscription(openid: string, templateId: string, scene: string): Promise<ActResult>
   /** Any act by its name in the control API, with the details as they stand there. */
   act(openid: string, act: NamedAct): Promise<ActResult>
   /** Pushes a document of your own. */
@@ -131,9 +139,13 @@ export function createSandboxAccount(world: World, pusher: Pusher, appId: string
       }),
     cancelAccount: (openid, options) =>
       act(openid, { ...options, name: 'cancel_account', details: {} }),
+    enterSession: (openid, options) =>
+      act(openid, { ...options, name: 'enter_session', details: {} }),
+    confirmSubscription: (openid, template_id, scene) =>
+      act(openid, { name: 'confirm_subscription', details: { template_id, scene } }),
     pushDocument: (document, options = {}) =>
-      pushDocument(pusher, account(), { ...options, document }),
-    handshake: () => pusher.handshake(account()),
+      pushDocument(pusher, () => accountPlace(world, account()), { ...options, document }),
+    handshake: () => pusher.handshake(accountPlace(world, account())),
     messages: (openid) => readMessages(world.record, { appId, openid }),
     follower: (openid) => {
       const follower = account().followers.get(openid)
@@ -156,24 +168,27 @@ export function addFollowers(world: World, account: Account, input: unknown): re
 /** Pushes a document as it is; person and event are read from it for the record. */
 export function pushDocument(
   pusher: Pusher,
-  account: Account,
+  place: () => PushPlace,
   input: unknown,
 ): Promise<PushRecord> {
   const { document, openid, ...options } = readInput(eventSchema, input)
-  const read = (name: string) =>
-    new RegExp(`<${name}>(?:<!\\[CDATA\\[)?(.*?)(?:\\]\\]>)?</${name}>`).exec(document)?.[1]
+  const read = (name: string) => readElement(document, name) ?? readJsonText(document, name)
   return pusher.push({
-    account,
+    place,
     document,
     openid: openid ?? read('FromUserName'),
-    event: read('Event') ?? read('MsgType') ?? 'document',
+    event: read('InfoType') ?? read('Event') ?? read('MsgType') ?? 'document',
     options,
   })
 }
 
+function readJsonText(document: string, name: string): string | undefined {
+  return new RegExp(`"${name}"\\s*:\\s*"([^"]*)"`).exec(document)?.[1]
+}
+
 /** A person's state without what only the sandbox needs. */
 export function viewFollower(follower: Follower): FollowerView {
-  const { openid, follows, blocked, cancelled } = follower
+  const { openid, follows, blocked, cancelled, blacklisted } = follower
   const rights = [...(follower.rights ?? [])]
   const windows = [...(follower.windows ?? [])]
   return {
@@ -181,6 +196,7 @@ export function viewFollower(follower: Follower): FollowerView {
     follows,
     blocked,
     cancelled,
+    blacklisted,
     scene: follower.scene ?? null,
     refused_templates: rights.filter(([, { refused }]) => refused).map(([id]) => id),
     credits: Object.fromEntries(rights.map(([id, { credits }]) => [id, credits])),

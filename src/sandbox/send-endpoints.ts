@@ -1,8 +1,10 @@
 import { isFields, ok, refuse, textIn, type Answer, type ApiCall } from './api-call.ts'
+import { accountPlace } from './components.ts'
 import { writeEvent, writeSent } from './documents.ts'
-import { spendReply, spendRight, type Follower } from './followers.ts'
+import { sceneKey, spendReply, spendRight, type Follower } from './followers.ts'
 import { unixSeconds } from './movable-clock.ts'
-import { beginOptOut } from './opt-outs.ts'
+import { beginOptOut, learnFrom } from './opt-outs.ts'
+import { documentHead } from './perform-act.ts'
 import {
   checkData,
   findRecipient,
@@ -27,6 +29,11 @@ const REPLY_TYPES = new Set([
   'wxcard',
   'miniprogrampage',
 ])
+const MINI_REPLY_TYPES = new Set(['text', 'image', 'link', 'miniprogrampage'])
+
+/** A title of a one-time subscription, in characters; its content (sending.md §3.1). */
+const TITLE_MOST = 15
+const CONTENT_MOST = 200
 
 const USER_BLOCK = 'failed:user block'
 
@@ -60,6 +67,7 @@ function refuseTemplateMessage(
   templateId: string,
 ): Answer | undefined {
   if (!follower.follows) return refuse(43004)
+  if (follower.blacklisted) return refuse(43019)
   if (follower.rights?.get(templateId)?.refused) return refuse(43101)
   if (follower.blocked && call.world.platform.blockedShowsIn === 'answer') return refuse(48002)
   return undefined
@@ -89,18 +97,20 @@ function pushTemplateReceipt(
     ]
     const begun =
       status === USER_BLOCK
-        ? beginOptOut(follower, { scope: { kind: 'follow' }, because: status, learnedFrom: 'push' })
-        : undefined
+        ? [
+            beginOptOut(follower, {
+              scope: { kind: 'follow' },
+              because: status,
+              learnedFrom: 'push',
+            }),
+          ]
+        : []
     return {
-      account,
+      place: () => accountPlace(world, account),
       openid: follower.openid,
       event,
       document: writeEvent(head(call, account, follower), event, fields),
-      onAcknowledged({ acknowledged_ms, acknowledged_at }) {
-        if (!begun) return
-        begun.learnedMs = acknowledged_ms ?? undefined
-        begun.learnedAt = acknowledged_at ?? undefined
-      },
+      onAcknowledged: learnFrom(begun),
     }
   })
 }
@@ -110,29 +120,66 @@ function pushTemplateReceipt(
  * answer holds no msgid; only the event does.
  */
 export function sendSubscriptionMessage(call: ApiCall, account: Account): Answer {
+  const sent = spendAndSend(call, account, call.world.platform.bizsendDedupes)
+  return typeof sent === 'string' ? ok() : sent
+}
+
+/**
+ * `POST /cgi-bin/message/subscribe/send`: the same in a Mini Program, which answers a msgid. There is
+ * no key against repeats: a second call spends a second right.
+ */
+export function sendMiniMessage(call: ApiCall, account: Account): Answer {
+  const sent = spendAndSend(call, account, false)
+  return typeof sent === 'string' ? ok({}, sent) : sent
+}
+
+/** The msgid, or why nothing is sent. */
+function spendAndSend(call: ApiCall, account: Account, dedupes: boolean): string | Answer {
   const follower = findRecipient(call, account)
   if ('errcode' in follower) return follower
   const template = findSendTemplate(call, account)
   if ('errcode' in template) return template
   const badData = checkData(call.body.data, template)
   if (badData) return badData
-  if (call.world.platform.bizsendDedupes && findRepeated(call, account) !== undefined) {
+  const repeated = dedupes ? findRepeated(call, account) : undefined
+  if (repeated !== undefined) {
     call.record.repeated = true
-    return ok()
+    return repeated
   }
   if (!spendRight(follower, template.template_id)) return refuse(43101)
 
   const msgid = call.world.random.nextMessageId()
   rememberSend(call, account, msgid)
+  call.record.msgid = msgid
   const status = call.fault?.receipt ?? 'success'
   if (status === 'success') {
-    receiveMessage(call, account, {
-      channel: 'subscription_message',
-      openid: follower.openid,
-      msgid,
-    })
+    const { openid } = follower
+    receiveMessage(call, account, { channel: 'subscription_message', openid, msgid })
   }
   pushSubscriptionReceipt(call, account, { follower, msgid, status })
+  return msgid
+}
+
+/**
+ * `POST /cgi-bin/message/template/subscribe`: one send for a scene that was confirmed. The person
+ * need not follow, and confirming twice gives one send.
+ */
+export function sendOneTimeMessage(call: ApiCall, account: Account): Answer {
+  const follower = findRecipient(call, account)
+  if ('errcode' in follower) return follower
+  const template = findSendTemplate(call, account)
+  if ('errcode' in template) return template
+  const scene = textIn(call.body, 'scene')
+  if (scene === undefined) return refuse(40097)
+  if ([...(textIn(call.body, 'title') ?? '')].length > TITLE_MOST) return refuse(40062)
+  const content = isFields(call.body.data) ? call.body.data.content : undefined
+  const value = isFields(content) ? textIn(content, 'value') : undefined
+  if (value === undefined || [...value].length > CONTENT_MOST) {
+    return refuse(47003, 'argument invalid! data.content.value invalid')
+  }
+  if (!follower.scenes?.delete(sceneKey(template.template_id, scene))) return refuse(43101)
+  const { openid } = follower
+  receiveMessage(call, account, { channel: 'one_time_subscription', openid, msgid: null })
   return ok()
 }
 
@@ -148,7 +195,7 @@ function pushSubscriptionReceipt(
   // The platform documents no failing code; -1 is its “system busy”.
   const errorCode = status === 'success' ? '0' : '-1'
   pusher.pushLater(world.platform.receiptDelayMs, () => ({
-    account,
+    place: () => accountPlace(world, account),
     openid: follower.openid,
     event: 'subscribe_msg_sent_event',
     document: writeSent(head(call, account, follower), {
@@ -164,10 +211,12 @@ function pushSubscriptionReceipt(
 export function sendReply(call: ApiCall, account: Account): Answer {
   const follower = findRecipient(call, account)
   if ('errcode' in follower) return follower
-  const bad = checkReply(call)
+  const mini = account.config.kind === 'mini_program'
+  const bad = checkReply(call, mini ? MINI_REPLY_TYPES : REPLY_TYPES)
   if (bad) return bad
+  if (follower.blacklisted) return refuse(43019)
   if (follower.blocked) return refuse(48002)
-  if (!follower.follows) return refuse(45015)
+  if (!mini && !follower.follows) return refuse(45015)
   const spent = spendReply(follower, call.world.platform.windows, call.now.getTime())
   if (spent !== 'spent') return refuse(spent === 'closed' ? 45015 : 45047)
   const { openid } = follower
@@ -175,9 +224,9 @@ export function sendReply(call: ApiCall, account: Account): Answer {
   return ok()
 }
 
-function checkReply({ body }: ApiCall): Answer | undefined {
+function checkReply({ body }: ApiCall, types: ReadonlySet<string>): Answer | undefined {
   const type = textIn(body, 'msgtype')
-  if (type === undefined || !REPLY_TYPES.has(type)) return refuse(40008)
+  if (type === undefined || !types.has(type)) return refuse(40008)
   const content = body[type]
   if (!isFields(content)) return refuse(47001)
   if (type === 'text' && textIn(content, 'content') === undefined) return refuse(44004)
@@ -187,9 +236,6 @@ function checkReply({ body }: ApiCall): Answer | undefined {
 }
 
 function head(call: ApiCall, account: Account, follower: Follower) {
-  return {
-    originalId: account.config.original_id,
-    openid: follower.openid,
-    at: unixSeconds(call.world.clock.now()),
-  }
+  const at = unixSeconds(call.world.clock.now())
+  return documentHead(call.world, account, { openid: follower.openid, at })
 }

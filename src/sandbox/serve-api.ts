@@ -8,10 +8,13 @@ import {
   writeAnswer,
   type Answer,
   type ApiCall,
+  type CodeFamily,
   type Fields,
 } from './api-call.ts'
 import type { ApiFault } from './api-faults.ts'
-import { ENDPOINTS, answerCall, findTokenOwner, type BodyReading, type Endpoint } from './api.ts'
+import { ENDPOINTS, answerCall, type BodyReading } from './api.ts'
+import { findCaller, idOf, tenantOf, type Caller } from './callers.ts'
+import type { Addressee, Endpoint } from './endpoint.ts'
 import { beginOptOut, brokenOptOuts, wasAnswered, type OptOutScope } from './opt-outs.ts'
 import type { Pusher } from './pushes.ts'
 import type { CallRecord } from './record.ts'
@@ -32,10 +35,11 @@ export async function serveApi(world: World, pusher: Pusher, incoming: ApiReques
   const { url, response } = incoming
   const endpoint = ENDPOINTS.get(url.pathname)
   const { body, reading } = readBody(incoming.body)
-  const record = openRecord(world, incoming, body)
+  const caller = findAnyCaller(world, url)
+  const record = openRecord(world, incoming, { body, caller })
   world.record.calls.add(record)
   countCall(world, record)
-  if (endpoint) noteBrokenOptOuts(world, endpoint, record)
+  if (endpoint) noteBrokenOptOuts(world, endpoint, { record, body, caller })
 
   const fault = world.apiFaults.take({
     appId: record.app_id ?? undefined,
@@ -53,7 +57,29 @@ export async function serveApi(world: World, pusher: Pusher, incoming: ApiReques
   record.errcode = answer.errcode
   if (fault?.reset === 'after') return drop(incoming.request)
   if (endpoint?.channel) noteRefusal(call, answer, response)
-  finish(call, answer, response)
+  finish(call, answer, { incoming, platform: familyOf(url.pathname, endpoint, caller) })
+}
+
+/** The owner of whatever token the address carries. */
+function findAnyCaller(world: World, { searchParams }: URL): Caller | undefined {
+  const names = ['access_token', 'component_access_token', 'suite_access_token']
+  const token = names.map((name) => searchParams.get(name)).find(Boolean)
+  return token ? findCaller(world, token, world.clock.now()) : undefined
+}
+
+const WECOM_PATH =
+  /^\/cgi-bin\/(gettoken|service|externalcontact|kf|webhook|msgaudit|agent|user|message\/send)/
+
+/** Whose numbers an errcode is from; a path that the sandbox has not is guessed by its name. */
+function familyOf(
+  path: string,
+  endpoint: Endpoint | undefined,
+  caller: Caller | undefined,
+): CodeFamily {
+  if (caller?.by === 'corp' || caller?.by === 'suite') return 'wecom'
+  const platform = endpoint?.platform ?? (WECOM_PATH.test(path) ? 'wecom' : 'oa')
+  const mini = caller?.by === 'account' && caller.account.config.kind === 'mini_program'
+  return platform === 'oa' && mini ? 'mini' : platform
 }
 
 /** An errcode or a status in place of the answer; the call has no effect then. */
@@ -62,8 +88,13 @@ function answerFault(fault: ApiFault | undefined): Answer | undefined {
   return fault?.http_status === undefined ? undefined : refuse(-1)
 }
 
-function finish(call: ApiCall, answer: Answer, response: ServerResponse): void {
-  const { record, world, now, fault } = call
+function finish(
+  call: ApiCall,
+  answer: Answer,
+  to: { readonly incoming: ApiRequest; readonly platform: CodeFamily },
+): void {
+  const { record, world, now, fault, remoteAddress } = call
+  const { response, url, body, arrivedMs } = to.incoming
   const status = fault?.http_status ?? 200
   record.http_status = status
   response.on('finish', () => (record.answered_ms = world.clock.monotonicMs()))
@@ -77,7 +108,20 @@ function finish(call: ApiCall, answer: Answer, response: ServerResponse): void {
     return
   }
   response.setHeader('Content-Type', 'application/json; charset=utf-8')
-  response.end(writeAnswer(answer, now, world.random))
+  const { platform } = to
+  const { text, rid } = writeAnswer(answer, { platform, now, remoteAddress }, world.random)
+  if (rid !== undefined) {
+    world.rids.add(rid, {
+      appId: record.app_id,
+      atMs: now.getTime(),
+      costMs: Math.round(world.clock.monotonicMs() - arrivedMs),
+      requestUrl: `${url.pathname}${url.search}`,
+      requestBody: body,
+      responseBody: text,
+      clientIp: remoteAddress,
+    })
+  }
+  response.end(text)
 }
 
 function drop(request: IncomingMessage): void {
@@ -102,21 +146,26 @@ function readBody(text: string): { body: Fields; reading: BodyReading } {
   return { body: {}, reading: { kind: 'broken' } }
 }
 
-function openRecord(world: World, incoming: ApiRequest, body: Fields): CallRecord {
+interface Request {
+  readonly body: Fields
+  readonly caller: Caller | undefined
+}
+
+function openRecord(world: World, incoming: ApiRequest, { body, caller }: Request): CallRecord {
   const { searchParams, pathname } = incoming.url
-  const now = world.clock.now()
-  const token = searchParams.get('access_token')
-  const owner = token === null ? undefined : findTokenOwner(world, token, now)
+  const named = (...names: string[]) =>
+    names.map((name) => textIn(body, name) ?? searchParams.get(name)).find(Boolean) ?? null
   return {
     kind: 'call',
     id: world.record.nextId(),
-    at: now.toISOString(),
+    at: world.clock.now().toISOString(),
     arrived_ms: incoming.arrivedMs,
     answered_ms: null,
     method: incoming.request.method ?? '',
     path: pathname,
-    app_id: owner?.account.config.app_id ?? textIn(body, 'appid') ?? searchParams.get('appid'),
-    openid: textIn(body, 'touser') ?? searchParams.get('openid'),
+    app_id: caller ? idOf(caller) : named('appid', 'component_appid', 'suite_id', 'corpid'),
+    agent_id: caller?.by === 'corp' ? caller.app.agentId : null,
+    openid: named('touser', 'openid', 'external_userid'),
     template_id: textIn(body, 'template_id') ?? null,
     client_msg_id: textIn(body, 'client_msg_id') ?? null,
     msgid: null,
@@ -127,37 +176,59 @@ function openRecord(world: World, incoming: ApiRequest, body: Fields): CallRecor
   }
 }
 
-/** Only known accounts are counted: what a stranger types must not fill the memory. */
+/** Only known owners are counted: what a stranger types must not fill the memory. */
 function countCall(world: World, { app_id, path }: CallRecord): void {
-  if (app_id === null || !world.accounts.has(app_id)) return
+  const owners = [world.accounts, world.components, world.corps, world.suites]
+  if (app_id === null || !owners.some((known) => known.has(app_id))) return
   world.record.count(app_id, 'calls')
   if (ENDPOINTS.has(path)) world.record.count(app_id, `calls:${path}`)
 }
 
-function noteBrokenOptOuts(world: World, endpoint: Endpoint, record: CallRecord): void {
-  const { app_id, openid, template_id, arrived_ms } = record
-  if (!endpoint.channel || app_id === null || openid === null) return
-  const follower = world.accounts.get(app_id)?.followers.get(openid)
-  if (!follower) return
+function noteBrokenOptOuts(
+  world: World,
+  endpoint: Endpoint,
+  { record, body, caller }: Request & { readonly record: CallRecord },
+): void {
   const { channel } = endpoint
+  if (!channel || !caller) return
+  const { template_id, arrived_ms } = record
   const send = { channel, templateId: template_id ?? undefined }
-  for (const optOut of brokenOptOuts(follower, send, arrived_ms)) {
-    const learned_ms = optOut.learnedMs ?? arrived_ms
-    world.record.broken.add({
-      call_id: record.id,
-      app_id,
-      openid,
-      channel,
-      template_id,
-      because: optOut.because,
-      learned_from: optOut.learnedFrom,
-      learned_at: optOut.learnedAt ?? record.at,
-      learned_ms,
-      arrived_at: record.at,
-      arrived_ms,
-      late_ms: arrived_ms - learned_ms,
-    })
+  for (const { openid, holder } of findAddressees(world, endpoint, { body, caller })) {
+    for (const optOut of brokenOptOuts(holder, send, arrived_ms)) {
+      const learned_ms = optOut.learnedMs ?? arrived_ms
+      world.record.broken.add({
+        call_id: record.id,
+        app_id: idOf(caller),
+        openid,
+        channel,
+        template_id,
+        because: optOut.because,
+        learned_from: optOut.learnedFrom,
+        learned_at: optOut.learnedAt ?? record.at,
+        learned_ms,
+        arrived_at: record.at,
+        arrived_ms,
+        late_ms: arrived_ms - learned_ms,
+      })
+    }
   }
+}
+
+/** Whom a send is for, and the tenant whose grant it rests on. */
+function findAddressees(
+  world: World,
+  endpoint: Endpoint,
+  { body, caller }: { readonly body: Fields; readonly caller: Caller },
+): readonly Addressee[] {
+  const people = caller.by === 'corp' ? (endpoint.addressees?.(caller, body) ?? []) : []
+  const openid = textIn(body, 'touser') ?? ''
+  const follower = caller.by === 'account' && caller.account.followers.get(openid)
+  const tenant = tenantOf(world, caller)
+  return [
+    ...people,
+    ...(follower ? [{ openid, holder: follower }] : []),
+    ...(tenant ? [{ openid: people[0]?.openid ?? openid, holder: tenant }] : []),
+  ]
 }
 
 /** An errcode that says “opted out” is known once the answer has left. */

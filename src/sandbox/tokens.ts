@@ -28,6 +28,8 @@ export interface TokenBook {
   stable(nowMs: number): IssuedToken
   /** A new stable token; every earlier stable one is dead at once. */
   forceStable(nowMs: number): IssuedToken
+  /** Every token dies, as when an authorisation is taken back. */
+  revokeAll(nowMs: number): void
   judge(value: string, nowMs: number): TokenVerdict
 }
 
@@ -68,6 +70,10 @@ export function createTokenBook(random: Randomness, rules: TokenRules): TokenBoo
         if (token.kind === 'stable') token.replacedAtMs ??= nowMs
       }
       return issue('stable', nowMs)
+    },
+    revokeAll(nowMs) {
+      current.clear()
+      for (const token of tokens.values()) token.replacedAtMs = nowMs
     },
     judge(value, nowMs) {
       const token = tokens.get(value)

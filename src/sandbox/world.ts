@@ -1,4 +1,6 @@
 import { createApiFaults, type ApiFaults } from './api-faults.ts'
+import type { Component } from './components.ts'
+import type { Corp } from './corps.ts'
 import type { Follower } from './followers.ts'
 import { newFollower } from './followers.ts'
 import { accountSchema, readInput, type AccountConfig, type Template } from './inputs.ts'
@@ -8,6 +10,8 @@ import { createPushFaults, type PushFaults } from './push-faults.ts'
 import { createQuotaCounters, type QuotaCounters } from './quotas.ts'
 import type { Randomness } from './randomness.ts'
 import type { SandboxRecord } from './record.ts'
+import { createRidBook, type RidBook } from './rids.ts'
+import type { Suite } from './suites.ts'
 import { createTokenBook, type TokenBook } from './tokens.ts'
 import { NotFoundError } from '../foundation/errors.ts'
 import { prepareKey, type EnvelopeKey } from '../receiver/message-crypto.ts'
@@ -36,7 +40,12 @@ export interface World {
   readonly record: SandboxRecord
   readonly apiFaults: ApiFaults
   readonly pushFaults: PushFaults
+  readonly rids: RidBook
+  /** Official Accounts and Mini Programs by appid, those of a component among them. */
   readonly accounts: Map<string, Account>
+  readonly components: Map<string, Component>
+  readonly corps: Map<string, Corp>
+  readonly suites: Map<string, Suite>
 }
 
 /** A world without accounts. */
@@ -47,7 +56,11 @@ export function createWorld(
     ...parts,
     apiFaults: createApiFaults(() => parts.random.fraction()),
     pushFaults: createPushFaults(),
+    rids: createRidBook(),
     accounts: new Map(),
+    components: new Map(),
+    corps: new Map(),
+    suites: new Map(),
   }
 }
 
@@ -87,6 +100,21 @@ export function getAccount(world: World, appId: string): Account {
   throw new NotFoundError(
     'unknown_sandbox_account',
     `No account ${appId} in the sandbox (known: ${known}); add it with POST /sandbox/accounts.`,
+  )
+}
+
+/** The owner under an id. @throws NotFoundError naming those there are. */
+export function getOwner<Owner>(
+  owners: ReadonlyMap<string, Owner>,
+  kind: 'components' | 'corps' | 'suites',
+  id: string,
+): Owner {
+  const owner = owners.get(id)
+  if (owner) return owner
+  const known = [...owners.keys()].join(', ') || 'none'
+  throw new NotFoundError(
+    'unknown_sandbox_account',
+    `No ${id} among the ${kind} of the sandbox (known: ${known}); add it with POST /sandbox/${kind}.`,
   )
 }
 
