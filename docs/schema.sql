@@ -96,6 +96,65 @@ create table attempt (
   constraint attempt_outcome_check CHECK ((outcome = ANY (ARRAY['sent'::text, 'refused'::text, 'retry'::text, 'failed'::text, 'unknown'::text])))
 );
 
+create table broadcast (
+  id uuid not null,
+  account_id integer not null,
+  application_id uuid,
+  name text,
+  purpose text,
+  channel text not null,
+  template_id text,
+  content jsonb not null,
+  audience_scope text,
+  idempotency_key text,
+  head_digest bytea not null,
+  phase text not null,
+  reason text,
+  send_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  lines_read bigint not null default 0,
+  lines_digest bytea not null,
+  expanded_after text,
+  accepted bigint not null default 0,
+  duplicates bigint not null default 0,
+  bad bigint not null default 0,
+  received_at timestamp with time zone,
+  fed_line bigint not null default 0,
+  skipped bigint not null default 0,
+  fed_at timestamp with time zone,
+  queued_then integer not null default 0,
+  feed_window integer not null default 0,
+  rate double precision,
+  paused_at timestamp with time zone,
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  created_at timestamp with time zone not null default now(),
+  updated_at timestamp with time zone not null default now(),
+  constraint broadcast_pkey PRIMARY KEY (id),
+  constraint broadcast_application_id_idempotency_key_key UNIQUE (application_id, idempotency_key),
+  constraint broadcast_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint broadcast_application_id_fkey FOREIGN KEY (application_id) REFERENCES application(id),
+  constraint broadcast_phase_check CHECK ((phase = ANY (ARRAY['receiving'::text, 'expanding'::text, 'running'::text, 'completed'::text, 'cancelled'::text])))
+);
+
+create table broadcast_bad_line (
+  broadcast_id uuid not null,
+  line bigint not null,
+  reason text not null,
+  constraint broadcast_bad_line_pkey PRIMARY KEY (broadcast_id, line),
+  constraint broadcast_bad_line_broadcast_id_fkey FOREIGN KEY (broadcast_id) REFERENCES broadcast(id)
+);
+
+create table broadcast_recipient (
+  broadcast_id uuid not null,
+  line bigint not null,
+  recipient text,
+  data jsonb,
+  constraint broadcast_recipient_pkey PRIMARY KEY (broadcast_id, line),
+  constraint broadcast_recipient_broadcast_id_recipient_key UNIQUE (broadcast_id, recipient),
+  constraint broadcast_recipient_broadcast_id_fkey FOREIGN KEY (broadcast_id) REFERENCES broadcast(id)
+);
+
 create table consent (
   account_id integer not null,
   subject text not null,
@@ -214,9 +273,12 @@ create table message (
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
   finished_at timestamp with time zone,
+  broadcast_id uuid,
+  broadcast_line bigint,
   constraint message_pkey PRIMARY KEY (id),
   constraint message_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
   constraint message_application_id_fkey FOREIGN KEY (application_id) REFERENCES application(id),
+  constraint message_broadcast_id_fkey FOREIGN KEY (broadcast_id) REFERENCES broadcast(id),
   constraint message_receipt_status_check CHECK ((receipt_status = ANY (ARRAY['delivered'::text, 'not_delivered'::text]))),
   constraint message_status_check CHECK ((status = ANY (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text, 'sent'::text, 'delivered'::text, 'not_delivered'::text, 'blocked'::text, 'refused'::text, 'failed'::text, 'expired'::text, 'cancelled'::text, 'unknown'::text])))
 );
@@ -258,6 +320,10 @@ create table sending_pause (
   constraint sending_pause_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id)
 );
 
+CREATE INDEX broadcast_account_id_idx ON public.broadcast USING btree (account_id, id);
+
+CREATE INDEX broadcast_unfinished_idx ON public.broadcast USING btree (fed_at) WHERE (finished_at IS NULL);
+
 CREATE INDEX consent_ledger_attempt_idx ON public.consent_ledger USING btree (attempt_id) WHERE (attempt_id IS NOT NULL);
 
 CREATE INDEX consent_ledger_subject_idx ON public.consent_ledger USING btree (account_id, subject, scope, effective_at);
@@ -274,6 +340,10 @@ CREATE INDEX event_other_id_idx ON public.event_other USING btree (id);
 
 CREATE INDEX message_account_id_idx ON public.message USING btree (account_id, id);
 
+CREATE UNIQUE INDEX message_broadcast_line_idx ON public.message USING btree (broadcast_id, broadcast_line) WHERE (broadcast_id IS NOT NULL);
+
+CREATE INDEX message_broadcast_status_idx ON public.message USING btree (broadcast_id, status) WHERE (broadcast_id IS NOT NULL);
+
 CREATE INDEX message_due_idx ON public.message USING btree (due_at) WHERE (status = ANY (ARRAY['scheduled'::text, 'queued'::text]));
 
 CREATE UNIQUE INDEX message_idempotency_key_idx ON public.message USING btree (application_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
@@ -289,6 +359,66 @@ CREATE INDEX push_aside_last_at_idx ON public.push_aside USING btree (last_at);
 CREATE INDEX push_aside_subject_hash_idx ON public.push_aside USING btree (account_id, subject_hash);
 
 CREATE INDEX receipt_occurred_at_idx ON public.receipt USING btree (occurred_at);
+
+CREATE OR REPLACE FUNCTION public.add_broadcast_lines(p_broadcast_id uuid, p_before bigint, p_digest_before bytea, p_after bigint, p_digest_after bytea, p_recipients json, p_bad json, p_is_last boolean)
+ RETURNS text
+ LANGUAGE plpgsql
+AS $function$
+  declare
+    v_broadcast broadcast;
+    v_given bigint;
+    v_stored bigint;
+    v_bad bigint;
+  begin
+    select * into v_broadcast from broadcast as wanted
+    where wanted.id = p_broadcast_id for no key update;
+
+    if v_broadcast.received_at is null and v_broadcast.phase <> 'receiving' then
+      return 'ended';
+    end if;
+    if v_broadcast.received_at is not null
+      or v_broadcast.lines_read <> p_before
+      or v_broadcast.lines_digest <> p_digest_before
+    then
+      return case
+        when v_broadcast.lines_read > p_after and not p_is_last then 'known'
+        when v_broadcast.lines_read = p_after and v_broadcast.lines_digest = p_digest_after then 'known'
+        else 'differs'
+      end;
+    end if;
+
+    with given as (
+      select entry.line, entry.recipient, entry.data
+      from json_to_recordset(p_recipients) as entry (line bigint, recipient text, data jsonb)
+    ), stored as (
+      insert into broadcast_recipient (broadcast_id, line, recipient, data)
+      select p_broadcast_id, given.line, given.recipient, given.data
+      from given order by given.line
+      on conflict (broadcast_id, recipient) do nothing
+      returning 1
+    )
+    select (select count(*) from given), (select count(*) from stored) into v_given, v_stored;
+
+    insert into broadcast_bad_line (broadcast_id, line, reason)
+    select p_broadcast_id, entry.line, entry.reason
+    from json_to_recordset(p_bad) as entry (line bigint, reason text);
+    get diagnostics v_bad = row_count;
+
+    update broadcast set
+      lines_read = p_after, lines_digest = p_digest_after,
+      accepted = accepted + v_stored,
+      duplicates = duplicates + v_given - v_stored,
+      bad = bad + v_bad,
+      received_at = case when p_is_last then clock_timestamp() end,
+      phase = case when p_is_last then 'running' else phase end,
+      updated_at = clock_timestamp()
+    where id = p_broadcast_id;
+    if p_is_last then
+      perform pg_notify('broadcast_changed', '');
+    end if;
+    return 'stored';
+  end
+  $function$;
 
 CREATE OR REPLACE FUNCTION public.apply_consent_changes(p_changes jsonb)
  RETURNS integer
@@ -651,6 +781,56 @@ AS $function$
   end
   $function$;
 
+CREATE OR REPLACE FUNCTION public.broadcast_report(p_broadcast_id uuid, p_after bigint, p_limit integer)
+ RETURNS TABLE(line bigint, recipient text, message_id uuid, status text, reason text, errcode bigint, queued_at timestamp with time zone, finished_at timestamp with time zone, receipt_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+    select
+      listed.line, listed.recipient, made.id, made.status, made.reason, last.errcode,
+      made.created_at, made.finished_at, made.receipt_at
+    from (
+      select one.line, one.recipient
+      from broadcast_recipient as one
+      where one.broadcast_id = p_broadcast_id and one.line > p_after
+      order by one.line limit p_limit
+    ) as listed
+    left join lateral (
+      select * from message
+      where message.broadcast_id = p_broadcast_id and message.broadcast_line = listed.line
+      limit 1
+    ) as made on true
+    left join lateral (
+      select attempt.errcode from attempt
+      where attempt.message_id = made.id and attempt.number = made.attempt_count
+      limit 1
+    ) as last on true
+    order by listed.line
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.cancel_broadcast_messages(p_broadcast_id uuid)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+    with waiting as (
+      select message.id from message
+      where message.broadcast_id = p_broadcast_id
+        and message.status in ('scheduled', 'queued')
+        and (message.leased_until is null or message.leased_until < clock_timestamp())
+        and not exists (
+          select from attempt where attempt.message_id = message.id and attempt.outcome = 'unknown'
+        )
+      order by message.id
+      for no key update skip locked
+    )
+    update message set
+      status = 'cancelled', reason = 'broadcast_cancelled', lease_owner = null, leased_until = null,
+      updated_at = clock_timestamp(), finished_at = clock_timestamp()
+    from waiting where message.id = waiting.id
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.change_consents(p_changes jsonb)
  RETURNS integer
  LANGUAGE plpgsql
@@ -850,6 +1030,15 @@ AS $function$
     begin
       perform lock_subjects(array[p_account_id], array[p_subject]);
 
+      -- first where lists and messages are made from, so that nothing is made behind our back: the
+      -- expansion of an audience locks the consent, the feeder the place in a list
+      delete from consent as held
+      where held.account_id = p_account_id and held.subject = p_subject;
+      update broadcast_recipient as listed set recipient = null, data = null
+      from broadcast
+      where broadcast.account_id = p_account_id
+        and listed.broadcast_id = broadcast.id and listed.recipient = p_subject;
+
       -- what the platform or the application wrote about a message may name its person
       update attempt as forgotten set errmsg = null
       from message
@@ -877,9 +1066,6 @@ AS $function$
       get diagnostics v_ledger_rows = row_count;
       perform set_config('wcg.erasing', 'off', true);
 
-      delete from consent as held
-      where held.account_id = p_account_id and held.subject = p_subject;
-
       insert into erasure (
         account_id, subject_hash, effective_at, actor, reason, ledger_rows, events, messages
       )
@@ -891,6 +1077,204 @@ AS $function$
       return v_erasure_id;
     end
     $function$;
+
+CREATE OR REPLACE FUNCTION public.expand_broadcast(p_limit integer)
+ RETURNS TABLE(broadcast_id uuid, account_id integer, added bigint, accepted bigint, done boolean)
+ LANGUAGE plpgsql
+AS $function$
+  declare
+    v_broadcast broadcast;
+    v_last text;
+  begin
+    select * into v_broadcast from broadcast as wanted
+    where wanted.phase = 'expanding' and wanted.finished_at is null and wanted.paused_at is null
+    order by wanted.id limit 1
+    for no key update skip locked;
+    if not found then
+      return;
+    end if;
+
+    begin
+      with person as materialized (
+        select held.subject
+        from consent as held
+        where held.account_id = v_broadcast.account_id
+          and held.subject > coalesce(v_broadcast.expanded_after, '')
+          and held.scope = v_broadcast.audience_scope
+          and held.state = 'granted'
+          and (held.expires_at is null or held.expires_at > clock_timestamp())
+          and held.credits is distinct from 0
+        order by held.subject
+        limit p_limit
+        for key share nowait
+      ), stored as (
+        insert into broadcast_recipient (broadcast_id, line, recipient)
+        select v_broadcast.id,
+          v_broadcast.lines_read + row_number() over (order by person.subject), person.subject
+        from person
+        returning 1
+      )
+      select (select count(*) from stored), max(person.subject) into added, v_last from person;
+    exception when lock_not_available then
+      return;
+    end;
+
+    broadcast_id := v_broadcast.id; account_id := v_broadcast.account_id;
+    accepted := v_broadcast.accepted + added;
+    done := added < p_limit;
+    update broadcast as wanted set
+      expanded_after = coalesce(v_last, wanted.expanded_after),
+      lines_read = wanted.lines_read + added,
+      accepted = expand_broadcast.accepted,
+      phase = case when done then 'running' else wanted.phase end,
+      received_at = case when done then clock_timestamp() end,
+      updated_at = clock_timestamp()
+    where wanted.id = v_broadcast.id;
+    return next;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.feed_broadcast()
+ RETURNS TABLE(broadcast_id uuid, account_id integer, state text, fed bigint, accepted bigint, reason text)
+ LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+  declare
+    c_least constant integer := 20;
+    c_most constant integer := 1000;
+    c_ahead_seconds constant double precision := 0.25;
+    c_rate_seconds constant double precision := 5;
+    v_now timestamptz;
+    v_broadcast broadcast;
+    v_waiting integer;
+    v_sending integer;
+    v_seconds double precision;
+    v_taken double precision;
+    v_limit integer;
+    v_picked bigint := 0;
+    v_last bigint;
+  begin
+    select * into v_broadcast from broadcast as wanted
+    where wanted.finished_at is null
+      and (wanted.phase = 'cancelled' or (wanted.phase = 'running' and wanted.send_at <= clock_timestamp()))
+      and (wanted.fed_at is null or wanted.fed_at <= clock_timestamp() - case
+        when wanted.phase = 'running' and wanted.paused_at is null then interval '50 milliseconds'
+        else interval '1 second'
+      end)
+    order by wanted.fed_at nulls first limit 1
+    for no key update skip locked;
+    if not found then
+      return;
+    end if;
+
+    v_now := clock_timestamp();
+    broadcast_id := v_broadcast.id; account_id := v_broadcast.account_id;
+    accepted := v_broadcast.accepted; fed := 0; reason := null;
+
+    if v_broadcast.phase = 'cancelled' then
+      state := 'cancelled';
+      perform cancel_broadcast_messages(v_broadcast.id);
+    elsif v_broadcast.paused_at is not null and v_now < v_broadcast.expires_at then
+      state := 'paused';
+      perform hold_broadcast_messages(v_broadcast.id);
+    else
+      state := 'running';
+    end if;
+
+    select
+      count(*) filter (where queue.status <> 'sending'), count(*) filter (where queue.status = 'sending')
+    into v_waiting, v_sending
+    from message as queue
+    where queue.broadcast_id = v_broadcast.id and queue.status in ('scheduled', 'queued', 'sending');
+
+    if state <> 'running' then
+      if state = 'cancelled' and v_waiting + v_sending = 0 then
+        state := 'ended';
+        reason := v_broadcast.reason;
+      end if;
+      update broadcast as wanted set
+        fed_at = v_now, queued_then = v_waiting, feed_window = c_least,
+        finished_at = case when state = 'ended' then v_now end
+      where wanted.id = v_broadcast.id;
+      return next;
+      return;
+    end if;
+
+    v_seconds := greatest(0.001, extract(epoch from v_now - coalesce(v_broadcast.fed_at, v_now)));
+    v_taken := greatest(0, v_broadcast.queued_then - v_waiting) / v_seconds;
+    v_broadcast.feed_window := least(c_most, greatest(
+      c_least, ceil(v_taken * c_ahead_seconds), ceil(v_broadcast.feed_window * 0.7)
+    ));
+    v_limit := case when v_now < v_broadcast.expires_at
+      then greatest(0, v_broadcast.feed_window - v_waiting) else 0 end;
+
+    if v_limit > 0 then
+      begin
+        with picked as materialized (
+          select listed.line, listed.recipient, listed.data
+          from broadcast_recipient as listed
+          where listed.broadcast_id = v_broadcast.id and listed.line > v_broadcast.fed_line
+          order by listed.line
+          limit v_limit
+          for key share nowait
+        ), queued as (
+          insert into message (
+            id, account_id, application_id, recipient, channel, template_id, content, purpose, status,
+            send_at, expires_at, due_at, created_at, updated_at, broadcast_id, broadcast_line
+          )
+          select
+            new_message_id(), v_broadcast.account_id, v_broadcast.application_id, picked.recipient,
+            v_broadcast.channel, v_broadcast.template_id,
+            case when picked.data is null then v_broadcast.content
+              else jsonb_set(
+                v_broadcast.content, '{data}', (v_broadcast.content -> 'data') || picked.data
+              ) end,
+            v_broadcast.purpose, 'queued', v_now, v_broadcast.expires_at, v_now, v_now, v_now,
+            v_broadcast.id, picked.line
+          from picked
+          where picked.recipient is not null -- a person erased before their turn
+          order by picked.line
+          returning 1
+        )
+        select (select count(*) from queued), count(*), max(picked.line)
+        into fed, v_picked, v_last
+        from picked;
+      exception when lock_not_available then
+        fed := 0; v_picked := v_limit;
+      end;
+    end if;
+
+    if v_waiting + v_sending + fed = 0 and v_picked < greatest(v_limit, 1) then
+      state := 'ended';
+      reason := case when v_limit = 0 and exists (
+        select from broadcast_recipient as listed
+        where listed.broadcast_id = v_broadcast.id and listed.line > v_broadcast.fed_line
+          and listed.recipient is not null
+      ) then 'expired' end;
+    end if;
+
+    update broadcast as wanted set
+      fed_line = coalesce(v_last, wanted.fed_line),
+      skipped = wanted.skipped + case when v_last is null then 0 else v_picked - fed end,
+      fed_at = v_now, queued_then = v_waiting + fed, feed_window = v_broadcast.feed_window,
+      rate = case
+        when wanted.fed_at is null then null
+        when wanted.rate is null then nullif(v_taken, 0)
+        else wanted.rate + (v_taken - wanted.rate) * (1 - exp(- v_seconds / c_rate_seconds))
+      end,
+      started_at = coalesce(wanted.started_at, v_now),
+      phase = case when state = 'ended' then 'completed' else wanted.phase end,
+      reason = coalesce(feed_broadcast.reason, wanted.reason),
+      finished_at = case when state = 'ended' then v_now end,
+      updated_at = case when fed > 0 or state = 'ended' then v_now else wanted.updated_at end
+    where wanted.id = v_broadcast.id;
+    if fed > 0 then
+      perform pg_notify('message_queued', '');
+    end if;
+    return next;
+  end
+  $function$;
 
 CREATE OR REPLACE FUNCTION public.finish_attempts(p_ends jsonb)
  RETURNS TABLE(attempt_id bigint, message_id uuid, status text, reason text)
@@ -1139,6 +1523,23 @@ AS $function$
     end
     $function$;
 
+CREATE OR REPLACE FUNCTION public.hold_broadcast_messages(p_broadcast_id uuid)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+    with waiting as (
+      select message.id from message
+      where message.broadcast_id = p_broadcast_id
+        and message.status in ('scheduled', 'queued')
+        and message.due_at < message.expires_at
+        and (message.leased_until is null or message.leased_until < clock_timestamp())
+      order by message.id
+      for no key update skip locked
+    )
+    update message set due_at = message.expires_at, lease_owner = null, leased_until = null
+    from waiting where message.id = waiting.id
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.judge_send(p_account_id integer, p_subject text, p_channel text, p_template_id text, p_at timestamp with time zone)
  RETURNS TABLE(allowed boolean, reason text, scope text, evidence bigint[], reserves_at timestamp with time zone)
  LANGUAGE sql
@@ -1231,6 +1632,16 @@ AS $function$
       order by key
     ) as wanted;
   end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.new_message_id()
+ RETURNS uuid
+ LANGUAGE sql
+AS $function$
+    select (
+      lpad(to_hex(floor(extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
+      || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14)
+    )::uuid
   $function$;
 
 CREATE OR REPLACE FUNCTION public.project_consents(p_account_ids integer[], p_subjects text[], p_scopes text[])
@@ -1844,6 +2255,22 @@ AS $function$
     raise exception 'consent_ledger is append-only: a row is never changed or removed'
       using errcode = 'WCG01', hint = 'To erase a person use erase_subject(), which leaves a tombstone.';
   end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.resume_broadcast_messages(p_broadcast_id uuid)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+    with held as (
+      select message.id from message
+      where message.broadcast_id = p_broadcast_id
+        and message.status in ('scheduled', 'queued')
+        and message.due_at = message.expires_at
+      order by message.id
+      for no key update skip locked
+    )
+    update message set due_at = clock_timestamp()
+    from held where message.id = held.id and message.expires_at > clock_timestamp()
   $function$;
 
 CREATE OR REPLACE FUNCTION public.settle_credit(p_attempt_id bigint, p_change text, p_reason text)

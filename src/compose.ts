@@ -26,6 +26,8 @@ import { systemClock, type Clock } from './foundation/clock.ts'
 import { createLog, type Log } from './foundation/log.ts'
 import { createMetrics, type Metrics } from './foundation/metrics.ts'
 import { createSecretBox } from './foundation/sealed-secrets.ts'
+import { createBroadcastStore, type BroadcastStore } from './messages/broadcast-store.ts'
+import { createBroadcastFeeder } from './messages/feed-broadcasts.ts'
 import { createMessageStore, type MessageStore } from './messages/message-store.ts'
 import { createPlatformClient } from './wechat/platform-client.ts'
 import { createTokenKeeper, type TokenKeeper } from './wechat/token-keeper.ts'
@@ -58,6 +60,7 @@ export interface Parts {
   readonly consents: Consents
   readonly events: { list(filter: EventFilter): Promise<StoredEvent[]> }
   readonly messages: MessageStore
+  readonly broadcasts: BroadcastStore
   readonly tokens: TokenKeeper
   readonly metrics: Metrics
   readonly log: Log
@@ -109,6 +112,7 @@ async function build(
   const cache = createAccountCache({ load: () => accounts.load(), clock })
   const applications = createApplicationStore({ db, clock })
   const messages = createMessageStore(db)
+  const broadcasts = createBroadcastStore(db)
 
   const client = createPlatformClient({
     baseUrl: config.platform.wechatApiBaseUrl,
@@ -158,6 +162,7 @@ async function build(
       () => forgetOldPushesAside(db),
     ],
   })
+  const feeder = createBroadcastFeeder({ store: broadcasts, clock, log })
   const workers = createWorkers({
     start: async () => {
       const listener = createListener({
@@ -165,17 +170,25 @@ async function build(
         log,
         onNotify: {
           message_queued: () => dispatcher.wake(),
+          broadcast_changed: () => feeder.wake(),
           account_changed: () => cache.invalidate(),
         },
         onReconnect: () => {
           cache.invalidate()
           dispatcher.wake()
+          feeder.wake()
         },
       })
       await listener.ready
       dispatcher.start()
       upkeep.start()
-      return [() => listener.close(), () => upkeep.stop(), () => dispatcher.stop()]
+      feeder.start()
+      return [
+        () => listener.close(),
+        () => upkeep.stop(),
+        () => dispatcher.stop(),
+        () => feeder.stop(),
+      ]
     },
   })
   undo.push(() => workers.stop())
@@ -197,6 +210,7 @@ async function build(
       )
     },
     messages,
+    broadcasts,
     decide: (question) => decideSend(db, question),
     consents,
     listEvents: (filter) => listEvents(db, filter),
@@ -227,6 +241,7 @@ async function build(
       consents,
       events: { list: (filter) => listEvents(db, filter) },
       messages,
+      broadcasts,
       tokens,
       metrics,
       log,

@@ -1,20 +1,24 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { Router, type Request, type RequestHandler, type Response } from 'express'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { answerNotFound, createErrorAnswer } from './answer-errors.ts'
 import { authenticateHeader, type Authenticate } from './authenticate.ts'
+import { broadcastRoutes, type BroadcastRouteDeps } from './broadcast-routes.ts'
 import { consentRoutes, type ConsentRouteDeps } from './consent-routes.ts'
 import { eventRoutes, type EventRouteDeps } from './event-routes.ts'
 import { messageRoutes, type MessageRouteDeps } from './message-routes.ts'
 import { OPENAPI_ROUTE, openApiDocument } from './openapi.ts'
 import { readJsonBody } from './read-json-body.ts'
+import { readLines } from './read-lines.ts'
 import { contextOf, createRequestContext } from './request-context.ts'
 import { expressPath, type Answer, type Route } from './route.ts'
 import { tokenRoutes, type TokenRouteDeps } from './token-routes.ts'
 
 export interface ApiDeps
-  extends MessageRouteDeps, ConsentRouteDeps, EventRouteDeps, TokenRouteDeps {
+  extends MessageRouteDeps, BroadcastRouteDeps, ConsentRouteDeps, EventRouteDeps, TokenRouteDeps {
   readonly authenticate: Authenticate
   readonly metrics: Metrics
   readonly clock: Clock
@@ -44,6 +48,7 @@ export function createApi(deps: ApiDeps): Router {
 function apiRoutes(deps: ApiDeps): readonly Route[] {
   return [
     ...messageRoutes(deps),
+    ...broadcastRoutes(deps),
     ...consentRoutes(deps),
     ...eventRoutes(deps),
     ...tokenRoutes(deps),
@@ -55,16 +60,18 @@ function serve(deps: ApiDeps, route: Route): RequestHandler {
   return async function serveRoute(req, res) {
     note(res, { route: route.path })
     const application = await identify(deps, req, res)
-    const body = route.body ? await readJsonBody(req, res) : undefined
+    const lines = route.lines && readLines(req)
+    const body = route.body && !lines ? await readJsonBody(req, res) : undefined
     const answer = await route.handle({
       application,
       params: textParams(req),
       query: req.query,
       body,
+      lines,
       idempotencyKey: req.get('idempotency-key'),
       log: contextOf(res)?.log ?? deps.log,
     })
-    write(res, answer)
+    await write(res, answer)
   }
 }
 
@@ -101,10 +108,22 @@ function note(res: Response, known: { readonly route?: string; readonly applicat
   Object.assign(contextOf(res) ?? {}, known)
 }
 
-function write(res: Response, answer: Answer): void {
+async function write(res: Response, answer: Answer): Promise<void> {
   // Answers hold people's ids and tokens: nothing between us and the application keeps them.
-  res
-    .status(answer.status)
-    .set({ 'cache-control': 'no-store', ...answer.headers })
-    .json(answer.body)
+  res.status(answer.status).set({ 'cache-control': 'no-store', ...answer.headers })
+  if ('body' in answer) res.json(answer.body)
+  else await stream(res, answer.text)
+}
+
+/** As fast as the application reads; one that goes away before the end is nobody's fault. */
+async function stream(res: Response, text: AsyncIterable<string>): Promise<void> {
+  try {
+    await pipeline(Readable.from(text, { objectMode: false }), res)
+  } catch (error) {
+    if (!isPrematureClose(error)) throw error
+  }
+}
+
+function isPrematureClose(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'
 }

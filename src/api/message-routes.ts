@@ -1,5 +1,4 @@
 import type { Clock } from '../foundation/clock.ts'
-import { InvalidInputError } from '../foundation/errors.ts'
 import { isId } from '../foundation/ids.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { accountIdsOf, accountOf } from '../messages/caller.ts'
@@ -11,6 +10,7 @@ import type { MessageStore } from '../messages/message-store.ts'
 import type { Attempt, Message } from '../messages/message.ts'
 import { sendMessage, type Acceptance } from '../messages/send-message.ts'
 import { decodeCursor, pageOf } from './cursor.ts'
+import { readIdempotencyKey } from './idempotency-key.ts'
 import { param, type Answer, type Call, type Route } from './route.ts'
 import { messageQuery } from './schemas.ts'
 
@@ -95,17 +95,6 @@ async function postMessage(deps: MessageRouteDeps, call: Call): Promise<Answer> 
       ...(acceptance.replayed && { 'idempotent-replayed': 'true' }),
     },
   }
-}
-
-function readIdempotencyKey(header: string | undefined): string | null {
-  if (header === undefined) return null
-  if (/^[\x21-\x7e]{1,255}$/.test(header)) return header
-  throw new InvalidInputError('invalid_request', [
-    {
-      field: 'Idempotency-Key',
-      rule: 'must be 1 to 255 printable ASCII characters without spaces, such as a UUID',
-    },
-  ])
 }
 
 async function postCheck(deps: MessageRouteDeps, call: Call): Promise<Answer> {

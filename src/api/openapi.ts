@@ -37,7 +37,14 @@ export function openApiDocument(routes: readonly RouteFacts[]): Json {
 }
 
 /** The shapes of requests; all others are answers. */
-const REQUESTS: ReadonlySet<string> = new Set<SchemaName>(['SendRequest', 'OptOut', 'OptIn'])
+const REQUESTS: ReadonlySet<string> = new Set<SchemaName>([
+  'SendRequest',
+  'AudienceBroadcast',
+  'BroadcastHead',
+  'BroadcastLine',
+  'OptOut',
+  'OptIn',
+])
 
 function ioOf(name: string): 'input' | 'output' {
   return REQUESTS.has(name) ? 'input' : 'output'
@@ -57,11 +64,11 @@ function operation(route: RouteFacts): Json {
     summary: route.summary,
     ...(route.open && { security: [] }),
     parameters: [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)],
-    ...(route.body && { requestBody: { required: true, content: content(route.body) } }),
+    ...(route.body && { requestBody: { required: true, content: bodies(route, route.body) } }),
     responses: {
       [route.answer.status]: {
         description: STATUS_CODES[route.answer.status],
-        content: content(route.answer.schema),
+        content: content(route.answer.schema, route.answer.type),
       },
       ...Object.fromEntries(problemsOf(route).map((status) => [status, problem(status)])),
     },
@@ -70,6 +77,22 @@ function operation(route: RouteFacts): Json {
 
 function problemsOf(route: RouteFacts): readonly number[] {
   return route.open ? [...route.problems, 500] : [...route.problems, 401, 500]
+}
+
+/** One line is described; the document has no words for a first line that differs. */
+function bodies(route: RouteFacts, body: SchemaName): Json {
+  if (!route.lines) return content(body)
+  const { first, others } = route.lines
+  const shapes = [first, others].map((name) => ({ $ref: `#/components/schemas/${name}` }))
+  return {
+    ...content(body),
+    'application/x-ndjson': {
+      schema: {
+        description: `One JSON object per line: the first ${first}, all others ${others}.`,
+        oneOf: shapes,
+      },
+    },
+  }
 }
 
 function content(schema: SchemaName, type = 'application/json'): Json {

@@ -9,18 +9,19 @@ export interface Call {
   /** The named parts of the path, decoded. */
   readonly params: Readonly<Record<string, string>>
   readonly query: unknown
-  /** What the JSON parser returned; undefined on routes without a body. */
+  /** What the JSON parser returned; undefined on routes without a body, and for a stream of lines. */
   readonly body: unknown
+  /** The bytes of `application/x-ndjson` as they come, where the route takes lines and got them. */
+  readonly lines: AsyncIterable<Buffer> | undefined
   readonly idempotencyKey: string | undefined
   readonly log: Log
 }
 
-/** What is answered, always as JSON. */
-export interface Answer {
+/** What is answered: JSON, or text of another type that is made while it is read. */
+export type Answer = {
   readonly status: number
-  readonly body: unknown
   readonly headers?: Readonly<Record<string, string>>
-}
+} & ({ readonly body: unknown } | { readonly text: AsyncIterable<string> })
 
 /** What the OpenAPI document says about a route. */
 export interface RouteFacts {
@@ -33,9 +34,16 @@ export interface RouteFacts {
   readonly open?: true
   readonly query?: z.ZodObject<Readonly<Record<string, z.ZodType>>>
   readonly body?: SchemaName
+  /** Whether it takes a stream of lines as well: the first of one shape, the others of another. */
+  readonly lines?: { readonly first: SchemaName; readonly others: SchemaName }
   /** Whether the header `Idempotency-Key` means something here. */
   readonly idempotent?: true
-  readonly answer: { readonly status: number; readonly schema: SchemaName }
+  readonly answer: {
+    readonly status: number
+    readonly schema: SchemaName
+    /** `application/json` when absent. */
+    readonly type?: 'text/csv'
+  }
   /** The statuses of the problems that this route can answer, besides 401 and 500. */
   readonly problems: readonly number[]
 }

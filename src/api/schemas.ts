@@ -1,4 +1,10 @@
 import { z } from 'zod'
+import {
+  audienceBroadcastSchema,
+  broadcastHeadSchema,
+  broadcastLineSchema,
+} from '../messages/broadcast-request.ts'
+import { BROADCAST_STATUSES } from '../messages/broadcast.ts'
 import { MESSAGE_STATUSES } from '../messages/message.ts'
 import { sendRequestSchema } from '../messages/send-request.ts'
 import { CHANNEL_NAMES } from '../wechat/channels.ts'
@@ -84,6 +90,41 @@ const nextCursor = nullable(z.string()).describe(
   'for the query field `cursor`; null on the last page',
 )
 
+const badLine = z.strictObject({ line: z.int(), reason: z.string() })
+
+const broadcast = z.strictObject({
+  id: messageId,
+  account: z.string(),
+  name: nullable(z.string()),
+  purpose: nullable(z.string()),
+  channel,
+  template_id: nullable(z.string()),
+  audience: nullable(z.strictObject({ scope: z.string() })).describe(
+    'null where the recipients were listed',
+  ),
+  status: z.enum(BROADCAST_STATUSES),
+  reason: nullable(z.string()).describe('why it ended before its time: expired or interrupted'),
+  lines: z.strictObject({
+    accepted: z.int().describe('recipients, each once'),
+    duplicate: z.int(),
+    bad: z.int(),
+    complete: z.boolean().describe('whether the list is complete; nothing is sent before'),
+  }),
+  send_at: instant,
+  expires_at: instant,
+  created_at: instant,
+  started_at: nullable(instant),
+  finished_at: nullable(instant),
+})
+
+const recipientCounts = z.strictObject({
+  waiting: z.int().describe('no message has been made for them yet'),
+  ...(Object.fromEntries(MESSAGE_STATUSES.map((name) => [name, z.int()])) as Record<
+    (typeof MESSAGE_STATUSES)[number],
+    z.ZodInt
+  >),
+})
+
 const ledgerEntry = z.strictObject({
   ledger_id: z.string(),
   scope: z.string(),
@@ -130,6 +171,20 @@ export const SCHEMAS = {
   Message: message,
   MessageWithAttempts: message.extend({ attempts: z.array(attempt) }),
   MessageList: z.strictObject({ messages: z.array(message), next_cursor: nextCursor }),
+  AudienceBroadcast: audienceBroadcastSchema,
+  BroadcastHead: broadcastHeadSchema,
+  BroadcastLine: broadcastLineSchema,
+  Broadcast: broadcast,
+  AcceptedBroadcast: broadcast.extend({
+    bad_lines: z.array(badLine).describe('the first twenty; the report has them all'),
+  }),
+  BroadcastProgress: broadcast.extend({
+    messages: recipientCounts,
+    rate_per_second: nullable(z.number()).describe('recipients taken by the workers lately'),
+    estimated_end_at: nullable(instant),
+  }),
+  BroadcastList: z.strictObject({ broadcasts: z.array(broadcast), next_cursor: nextCursor }),
+  BroadcastReport: z.string().describe('CSV with headings, RFC 4180'),
   SendDecision: z.strictObject({
     allowed: z.boolean(),
     reason: nullable(z.string()),
@@ -186,6 +241,11 @@ export const messageQuery = z.strictObject(
     cursor,
     limit,
   },
+  { error: unknownField },
+)
+
+export const broadcastQuery = z.strictObject(
+  { account: z.string('must be given once').optional(), cursor, limit },
   { error: unknownField },
 )
 

@@ -41,6 +41,10 @@ export interface Output {
   answer(value: unknown, text: string): void
   /** A remark beside the answer. */
   note(text: string): void
+  /** An answer of any length, as fast as it is taken. */
+  stream(pieces: AsyncIterable<string>): Promise<void>
+  /** Replaces the last line of the terminal that was written so; nothing where there is no terminal. */
+  live(text: string): void
 }
 
 /** What a command may use. */
@@ -55,6 +59,8 @@ export interface CommandContext {
   readonly readConfig: () => Config
   /** Text of a file, or of standard input for `-`. */
   readonly readFile: (path: string) => Promise<string>
+  /** The bytes of a file, or of standard input for `-`, piece by piece. */
+  readonly openFile: (path: string) => AsyncIterable<Buffer>
   /**
    * Builds the gateway without its workers, lends it, and stops it again. On a development machine
    * the database is brought up to date first; in production pending migrations are refused.

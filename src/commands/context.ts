@@ -1,5 +1,8 @@
+import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
 import type { Gateway } from '../compose.ts'
 import { readConfig, type Config, type Environment } from '../config.ts'
 import { migrate, pending } from '../database/migrate.ts'
@@ -41,6 +44,12 @@ export function createCommandContext(
       note(words) {
         stderr.write(`${words}\n`)
       },
+      async stream(pieces) {
+        await pipeline(Readable.from(pieces, { objectMode: false }), stdout, { end: false })
+      },
+      live(words) {
+        if ('isTTY' in stderr && stderr.isTTY) stderr.write(`\r\u001b[K${words}`)
+      },
     },
 
     async readFile(path) {
@@ -48,6 +57,15 @@ export function createCommandContext(
         return path === '-' ? await text(stdin) : await readFile(path, 'utf8')
       } catch {
         return refuseArgument(`@${path}`, (say) => say('file_unreadable', { path }))
+      }
+    },
+
+    async *openFile(path) {
+      const bytes = path === '-' ? stdin : createReadStream(path)
+      try {
+        for await (const piece of bytes) yield Buffer.from(piece)
+      } catch {
+        refuseArgument('--file', (say) => say('file_unreadable', { path }))
       }
     },
 

@@ -8,6 +8,11 @@ import { accountShow } from './account-show.ts'
 import { appAdd } from './app-add.ts'
 import { appList } from './app-list.ts'
 import { appRevoke } from './app-revoke.ts'
+import { broadcastCancel, broadcastPause, broadcastResume } from './broadcast-change.ts'
+import { broadcastCreate } from './broadcast-create.ts'
+import { broadcastList } from './broadcast-list.ts'
+import { broadcastReport } from './broadcast-report.ts'
+import { broadcastShow } from './broadcast-show.ts'
 import type { Command } from './command.ts'
 import { consentErase } from './consent-erase.ts'
 import { consentExport } from './consent-export.ts'
@@ -42,6 +47,13 @@ export const COMMANDS: readonly Command[] = [
   consentExport,
   consentErase,
   send,
+  broadcastCreate,
+  broadcastList,
+  broadcastShow,
+  broadcastPause,
+  broadcastResume,
+  broadcastCancel,
+  broadcastReport,
   eventsTail,
   doctor,
 ]

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { findConsents, findHistory } from './consent-store.ts'
-import { findPersonEvents, findPersonMessages } from './person-store.ts'
+import { findPersonBroadcasts, findPersonEvents, findPersonMessages } from './person-store.ts'
 
 /**
  * Everything held about one person on one account, in the names of the database, ready to be handed
@@ -12,6 +12,7 @@ export interface PersonExport {
   readonly ledger: readonly unknown[]
   readonly events: readonly unknown[]
   readonly messages: readonly unknown[]
+  readonly broadcasts: readonly unknown[]
 }
 
 /** Collects a person's data; nothing is left out, nothing is shortened. */
@@ -20,11 +21,12 @@ export async function exportPerson(
   accountId: number,
   subject: string,
 ): Promise<PersonExport> {
-  const [consents, ledger, events, messages] = await Promise.all([
+  const [consents, ledger, events, messages, broadcasts] = await Promise.all([
     findConsents(db, accountId, subject),
     findHistory(db, { accountId, subject }, null),
     findPersonEvents(db, accountId, subject),
     findPersonMessages(db, accountId, subject),
+    findPersonBroadcasts(db, accountId, subject),
   ])
-  return { subject, consents, ledger, events, messages }
+  return { subject, consents, ledger, events, messages, broadcasts }
 }

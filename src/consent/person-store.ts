@@ -16,6 +16,27 @@ export async function findPersonEvents(
   return rows
 }
 
+/**
+ * The lists of broadcasts that name a person, with what was given for them. Served by
+ * broadcast_account_id_idx and broadcast_recipient_broadcast_id_recipient_key.
+ */
+export async function findPersonBroadcasts(
+  db: Knex,
+  accountId: number,
+  subject: string,
+): Promise<Record<string, unknown>[]> {
+  const { rows } = await db.raw<{ rows: Record<string, unknown>[] }>(
+    `select broadcast.id, broadcast.name, broadcast.purpose, broadcast.created_at, listed.data
+     from broadcast
+     join broadcast_recipient as listed
+       on listed.broadcast_id = broadcast.id and listed.recipient = ?
+     where broadcast.account_id = ?
+     order by broadcast.id`,
+    [subject, accountId],
+  )
+  return rows
+}
+
 /** What was asked to be sent to a person, with every attempt. Served by message_recipient_idx. */
 export async function findPersonMessages(
   db: Knex,

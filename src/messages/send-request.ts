@@ -28,7 +28,8 @@ const instant = z.iso
   })
   .transform((text) => new Date(text))
 
-const FIELDS = {
+/** The fields of a send that do not depend on its channel. */
+export const SEND_FIELDS = {
   account: z
     .string('must be the name of an account')
     .min(1, 'must be the name of an account')
@@ -48,7 +49,7 @@ const FIELDS = {
 /** The body of a send through one channel. */
 function sendThrough<Name extends Channel>(channel: Name) {
   return z.strictObject(
-    { ...FIELDS, channel: z.literal(channel), content: CHANNELS[channel].content },
+    { ...SEND_FIELDS, channel: z.literal(channel), content: CHANNELS[channel].content },
     { error: (issue) => (issue.code === 'unrecognized_keys' ? UNKNOWN_FIELD : undefined) },
   )
 }

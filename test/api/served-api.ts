@@ -10,6 +10,7 @@ import { listEvents } from '../../src/events/event-store.ts'
 import type { Clock } from '../../src/foundation/clock.ts'
 import { createLog } from '../../src/foundation/log.ts'
 import { createMetrics, type Metrics } from '../../src/foundation/metrics.ts'
+import { createBroadcastStore } from '../../src/messages/broadcast-store.ts'
 import { createMessageStore } from '../../src/messages/message-store.ts'
 
 /** The API on a real database, as compose builds it, with its log lines and a clock to move. */
@@ -48,6 +49,7 @@ export function serveApi(db: Knex): ServedApi {
         return { id: found.id, name: found.name, accounts }
       },
       messages: createMessageStore(db),
+      broadcasts: createBroadcastStore(db),
       decide: (question) => decideSend(db, question),
       consents: createConsents({ db, clock, settle: () => Promise.resolve() }),
       listEvents: (filter) => listEvents(db, filter),

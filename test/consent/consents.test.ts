@@ -228,6 +228,7 @@ describe('export and erase', () => {
       ledger: [],
       events: [],
       messages: [],
+      broadcasts: [],
     })
     const tombstones: unknown[] = await db()('erasure').where({ id })
     expect(tombstones).toMatchObject([{ actor: 'ada', ledger_rows: 1, events: 1, messages: 1 }])

@@ -1,0 +1,153 @@
+import { z } from 'zod'
+import { sha256 } from '../foundation/ids.ts'
+import { CHANNELS, CHANNEL_NAMES, templateIdOf, type Channel } from '../wechat/channels.ts'
+import { canonicalJson } from './canonical-json.ts'
+import { readInput } from './input-faults.ts'
+import { SEND_FIELDS, type SendRequest } from './send-request.ts'
+
+const UNKNOWN_FIELD =
+  'is not a field of a broadcast; the fields are account, channel, content, name, purpose, send_at, expires_at'
+
+const { to: recipient, ...SHARED_FIELDS } = SEND_FIELDS
+
+const HEAD_FIELDS = {
+  ...SHARED_FIELDS,
+  name: z
+    .string('must be text that names the broadcast')
+    .min(1, 'must not be empty; leave it out instead')
+    .max(200, 'must be at most 200 characters')
+    .optional(),
+}
+
+const audience = z.strictObject(
+  {
+    scope: z
+      .string('must be the scope of a consent: follow or template:<id>')
+      .regex(/^(follow|template:[^\s*]{1,128})$/, 'must be follow or template:<id>'),
+  },
+  { error: 'must be {"scope": "follow"} or {"scope": "template:<id>"}' },
+)
+
+/** One schema per channel, with these fields on top. */
+function throughEachChannel<More extends z.ZodRawShape>(more: More, unknownField: string) {
+  const through = (channel: Channel) =>
+    z.strictObject(
+      {
+        ...HEAD_FIELDS,
+        channel: z.literal(channel),
+        content: CHANNELS[channel].content as z.ZodType<Readonly<Record<string, unknown>>>,
+        ...more,
+      },
+      { error: (issue) => (issue.code === 'unrecognized_keys' ? unknownField : undefined) },
+    )
+  const [first, ...others] = CHANNEL_NAMES
+  return z.discriminatedUnion('channel', [through(first), ...others.map(through)], {
+    error: (issue) =>
+      issue.code === 'invalid_union'
+        ? `must be one of ${CHANNEL_NAMES.join(', ')}`
+        : 'must be a JSON object',
+  })
+}
+
+/** The first line of a list of recipients: what is sent to all of them. */
+export const broadcastHeadSchema = throughEachChannel({}, UNKNOWN_FIELD)
+
+/** A broadcast to everybody who has given a consent. */
+export const audienceBroadcastSchema = throughEachChannel(
+  { audience },
+  `${UNKNOWN_FIELD}, audience`,
+)
+
+/** What is to be sent to many, valid in itself; the times are still to be looked at. */
+export interface BroadcastHead extends Omit<SendRequest, 'to'> {
+  readonly name: string | null
+  readonly audienceScope: string | null
+}
+
+/**
+ * Reads the first line of a list.
+ *
+ * @throws InvalidInputError `invalid_request`, one fault per field.
+ */
+export function readBroadcastHead(value: unknown): BroadcastHead {
+  const read = readInput(broadcastHeadSchema, value, 'invalid_request')
+  return { ...headOf(read), audienceScope: null }
+}
+
+/**
+ * Reads the body of a broadcast to an audience.
+ *
+ * @throws InvalidInputError `invalid_request`, one fault per field.
+ */
+export function readAudienceBroadcast(body: unknown): BroadcastHead {
+  const read = readInput(audienceBroadcastSchema, body, 'invalid_request')
+  return { ...headOf(read), audienceScope: read.audience.scope }
+}
+
+function headOf(read: z.output<typeof broadcastHeadSchema>) {
+  return {
+    account: read.account,
+    channel: read.channel,
+    content: read.content,
+    templateId: templateIdOf(read.content),
+    name: read.name ?? null,
+    purpose: read.purpose ?? null,
+    sendAt: read.send_at ?? null,
+    expiresAt: read.expires_at ?? null,
+  }
+}
+
+/** SHA-256 of what was asked; see `digestOf` of a single send. */
+export function digestOfHead(head: BroadcastHead): Buffer {
+  return sha256(canonicalJson(head))
+}
+
+/** A recipient as a line of a list names them. */
+export interface ListedRecipient {
+  readonly to: string
+  /** Members that replace those of `content.data` with the same name; null when there are none. */
+  readonly data: Readonly<Record<string, unknown>> | null
+}
+
+const UNKNOWN_LINE_FIELD = 'is not a field of a line; the fields are to, data'
+
+const lineError = {
+  error: (issue: z.core.$ZodRawIssue) =>
+    issue.code === 'unrecognized_keys' ? UNKNOWN_LINE_FIELD : 'must be a JSON object',
+}
+
+/**
+ * The reader of a list's lines. `data` is allowed where the channel's content has a `data`, and obeys
+ * the channel's rules for it.
+ *
+ * @returns a function that throws InvalidInputError `invalid_request`.
+ */
+export function recipientReader(channel: Channel): (value: unknown) => ListedRecipient {
+  const data = dataOf(channel)
+  const schema = z.strictObject(
+    {
+      to: recipient,
+      data: data
+        ? data.optional()
+        : z.undefined(`the content of ${channel} has no data that a line could fill`).optional(),
+    },
+    lineError,
+  )
+  return (value) => {
+    const read = readInput(schema, value, 'invalid_request')
+    return { to: read.to, data: read.data ?? null }
+  }
+}
+
+function dataOf(channel: Channel): z.ZodType<Readonly<Record<string, unknown>>> | undefined {
+  const content: z.ZodType = CHANNELS[channel].content
+  if (!(content instanceof z.ZodObject)) return undefined
+  const shape = content.shape as Readonly<Record<string, z.ZodType>>
+  return shape['data'] as z.ZodType<Readonly<Record<string, unknown>>> | undefined
+}
+
+/** A line of a list, for the description of the API; what `data` may hold depends on the channel. */
+export const broadcastLineSchema = z.strictObject({
+  to: recipient,
+  data: z.record(z.string(), z.unknown()).optional(),
+})

@@ -1,0 +1,133 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { progressLine } from '../../src/commands/broadcast-show.ts'
+import { runCommandLine } from '../../src/commands/run-command-line.ts'
+import { speakIn } from '../../src/commands/words.ts'
+import { MESSAGE_STATUSES, type MessageStatus } from '../../src/messages/message.ts'
+import { headOf, linesOfJson } from '../support/broadcasts.ts'
+import { useTestDatabase } from '../support/database.ts'
+import { TEST_MASTER_KEY } from '../support/gateway-process.ts'
+import { addAccount } from '../api/served-api.ts'
+
+const database = useTestDatabase()
+let folder = ''
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'wcg-broadcast-'))
+  await addAccount(database().db, 'acme')
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+async function wcg(typed: readonly string[], stdin = '') {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+  const code = await runCommandLine({
+    argv: typed,
+    env: { DATABASE_URL: database().url, WCG_MASTER_KEY: TEST_MASTER_KEY },
+    stdin: Readable.from([Buffer.from(stdin)]),
+    stdout,
+    stderr,
+    signal: new AbortController().signal,
+  })
+  stdout.end()
+  stderr.end()
+  return { code, out: await text(stdout), err: await text(stderr) }
+}
+
+const LIST = linesOfJson(headOf('acme'), { to: 'oA' }, { to: 'oB' }, { to: 'oB' }, '?')
+
+async function create(): Promise<string> {
+  const { out } = await wcg(['broadcast', 'create', '--file', '-', '--json'], LIST)
+  return (JSON.parse(out) as { id: string }).id
+}
+
+describe('wcg broadcast create', () => {
+  it('takes the lines of a file, and names the bad ones beside the answer', async () => {
+    const file = join(folder, 'list.ndjson')
+    await writeFile(file, LIST)
+    const { out, err, code } = await wcg(['broadcast', 'create', '--file', file])
+    expect(code).toBe(0)
+    expect(out).toMatch(/is running: 2 recipients, 1 duplicates, 1 bad lines/)
+    expect(err).toContain('line 5: must be one JSON value')
+  })
+
+  it('says in Chinese too when the file cannot be read, or its head is wrong', async () => {
+    const missing = await wcg(['broadcast', 'create', '--file', join(folder, 'no'), '--lang', 'zh'])
+    expect([missing.out, missing.code]).toEqual(['', 2])
+    expect(missing.err).toContain('无法读取文件')
+    const wrong = await wcg(['broadcast', 'create', '--file', '-', '--json'], '{"account":"acme"}')
+    expect(wrong.code).toBe(2)
+    expect(JSON.parse(wrong.err)).toMatchObject({ error: { code: 'invalid_request' } })
+  })
+})
+
+describe('wcg broadcast', () => {
+  it('shows, pauses, resumes, cancels and lists', async () => {
+    const id = await create()
+    const shown = await wcg(['broadcast', 'show', id])
+    expect(shown.out).toContain('[..............................] 0 %  0/2  running')
+    expect(shown.out).toMatch(/waiting +2/)
+    const json = await wcg(['broadcast', 'show', id, '--json'])
+    expect(JSON.parse(json.out)).toMatchObject({ id, messages: { waiting: 2 } })
+    expect((await wcg(['broadcast', 'pause', id])).out).toBe(`Broadcast ${id} is paused.\n`)
+    // a paused one has nothing to watch
+    expect((await wcg(['broadcast', 'show', id, '--watch'])).out).toContain('paused')
+    expect((await wcg(['broadcast', 'resume', id, '--lang', 'zh'])).out).toContain('running')
+    const cancelled = await wcg(['broadcast', 'cancel', id, '--json'])
+    expect(JSON.parse(cancelled.out)).toMatchObject({ id, status: 'cancelled' })
+    const again = await wcg(['broadcast', 'pause', id])
+    expect([again.code, again.out]).toEqual([1, ''])
+    const list = await wcg(['broadcast', 'list', '--json', '--limit', '1'])
+    expect(JSON.parse(list.out)).toMatchObject([{ id, status: 'cancelled' }])
+    expect((await wcg(['broadcast', 'list'])).out).toContain(id)
+  })
+
+  it('reports as CSV, or as lines of JSON', async () => {
+    const id = await create()
+    const csv = await wcg(['broadcast', 'report', id])
+    expect(csv.out.split('\r\n').slice(0, 3)).toEqual([
+      'line,recipient,status,reason,errcode,message_id,queued_at,finished_at,receipt_at',
+      '2,oA,waiting,,,,,,',
+      '3,oB,waiting,,,,,,',
+    ])
+    const json = await wcg(['broadcast', 'report', id, '--json'])
+    const rows = json.out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown)
+    expect(rows).toMatchObject([
+      { line: 2, recipient: 'oA', status: 'waiting' },
+      { line: 3, recipient: 'oB' },
+      { line: 5, recipient: null, status: 'bad_line' },
+    ])
+  })
+
+  it('knows no other broadcast', async () => {
+    const { err, code } = await wcg(['broadcast', 'report', 'word', '--json'])
+    expect(code).toBe(1)
+    expect(JSON.parse(err)).toMatchObject({ error: { code: 'broadcast_not_found' } })
+  })
+})
+
+describe('progressLine', () => {
+  it('draws how far it is, how fast, and how long it will take', () => {
+    const none = Object.fromEntries(MESSAGE_STATUSES.map((status) => [status, 0])) as Record<
+      MessageStatus,
+      number
+    >
+    const now = new Date('2026-03-01T00:00:00Z')
+    const progress = {
+      status: 'running' as const,
+      lines: { accepted: 100, duplicate: 0, bad: 0, complete: true },
+      messages: { ...none, waiting: 40, queued: 8, sending: 2, sent: 45, blocked: 5 },
+      ratePerSecond: 12.34,
+      estimatedEndAt: new Date('2026-03-01T01:02:03Z'),
+    }
+    expect(progressLine(progress, speakIn('en'), now)).toBe(
+      '[###############...............] 50 %  50/100  running  12 a second  1:02:03 left',
+    )
+    expect(progressLine(progress, speakIn('zh'), now)).toContain('每秒 12 条  剩余 1:02:03')
+  })
+})
