@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { hash, randomBytes, randomUUID } from 'node:crypto'
 
 /**
  * A UUID of version 7 (RFC 9562): the first 48 bits are the time in milliseconds, so ids made later
@@ -25,7 +25,7 @@ export function newApiKey(): string {
 
 /** SHA-256 of a text or of bytes. */
 export function sha256(value: string | Buffer): Buffer {
-  return createHash('sha256').update(value).digest()
+  return hash('sha256', value, 'buffer')
 }
 
 /**
