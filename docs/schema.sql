@@ -21,7 +21,7 @@ create table access_token (
   forced_day date,
   constraint access_token_pkey PRIMARY KEY (account_id),
   constraint access_token_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
-  constraint access_token_kind_check CHECK ((kind = ANY (ARRAY['stable'::text, 'classic'::text])))
+  constraint access_token_kind_check CHECK ((kind = ANY (ARRAY['stable'::text, 'classic'::text, 'component'::text, 'authorizer'::text, 'wecom'::text, 'suite'::text, 'wecom_corp'::text])))
 );
 
 create table account (

@@ -116,6 +116,7 @@ async function build(
 
   const client = createPlatformClient({
     baseUrl: config.platform.wechatApiBaseUrl,
+    wecomBaseUrl: config.platform.wecomApiBaseUrl,
     clock,
     log,
   })
@@ -123,7 +124,12 @@ async function build(
   const tokens = createTokenKeeper({
     store: createTokenStore(db, box),
     call: (call) => client.call(call),
-    secrets: (accountId) => accounts.openCredentials(accountId),
+    secrets: async (accountId) => {
+      const { appId, appSecret } = await accounts.openCredentials(accountId)
+      return { appId, secret: appSecret }
+    },
+    findAccount: (id) => cache.findById(id),
+    replaceRefreshToken: async () => false, // no account has a refresh token yet
     clock,
     random: Math.random,
     log,

@@ -54,7 +54,7 @@ export async function sendClaimed(parts: SendParts, message: ClaimedMessage): Pr
   if (decision.kind !== 'begun') return reportNotBegun(parts, send, decision)
 
   const startedAt = parts.clock.now()
-  const call = await callInTime(parts, message, { askedMs, accessToken: token.token })
+  const call = await callInTime(parts, send, { askedMs, accessToken: token.token })
   const end = call
     ? endOfCall(finishedCall(parts, message, { call, startedAt }))
     : lateDecision(parts)
@@ -76,7 +76,7 @@ export async function sendClaimed(parts: SendParts, message: ClaimedMessage): Pr
  */
 async function callInTime(
   parts: SendParts,
-  message: ClaimedMessage,
+  { message, account }: Send,
   begun: { readonly askedMs: number; readonly accessToken: string },
 ): Promise<CallOutcome | null> {
   const { clock, metrics } = parts
@@ -84,6 +84,7 @@ async function callInTime(
   if (startedMs - begun.askedMs > DECISION_VALID_MS) return null
   const request = buildRequest({
     channel: message.channel,
+    account,
     to: message.recipient,
     content: message.content,
     clientMsgId: message.id,

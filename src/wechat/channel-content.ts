@@ -1,86 +1,97 @@
 import { z } from 'zod'
-
-/**
- * What an application may put into `content`, per channel: the platform's own request body without
- * recipient and token. Field names and rules are those of the platform's pages (template message
- * page updated 2025-11-26); a field they do not have is refused, because a typing error that is
- * passed on silently costs a wrong message. `data` is the platform's free-form object: its keys are
- * the template's.
- */
-
-/** Fields that belong to the gateway, with where their value comes from. */
-const OURS: Readonly<Record<string, string>> = {
-  touser: 'the recipient goes into `to`, not into `content`',
-  access_token: 'the gateway adds the access token; leave it out of `content`',
-  client_msg_id: 'the gateway sets client_msg_id; use the Idempotency-Key header instead',
-}
-
-/** An object with these fields and no others; names the field that does not belong. */
-function exactly<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shape, z.core.$strict> {
-  return z.strictObject(shape, {
-    error: (issue) => {
-      if (issue.code !== 'unrecognized_keys') return undefined
-      const own = issue.keys.flatMap((key) => OURS[key] ?? [])
-      const names = issue.keys.map((key) => `\`${key}\``).join(', ')
-      return own.length > 0
-        ? own.join('; ')
-        : `the platform has no ${names} here; it has ${Object.keys(shape).join(', ')}`
-    },
-  })
-}
-
-/**
- * Text that survives the platform's JSON reader, which refuses `\uXXXX` escapes (40033, 47002): JSON
- * can write most control characters and half surrogate pairs in no other way.
- */
-const text = z.string().refine((value) => value.isWellFormed() && !hasControl(value), {
-  error: 'control characters and broken surrogate pairs cannot be sent; remove them',
-})
-
-/** Backspace, tab, line feed, form feed and carriage return have short escapes and may stay. */
-function hasControl(value: string): boolean {
-  return [...value].some((char) => char < ' ' && !'\b\t\n\f\r'.includes(char))
-}
-
-const required = text.min(1)
-
-/** Private template ids have 43 characters today; a wrong length is the platform's 40036. */
-const templateId = text.regex(/^\S{1,128}$/, 'a template id is 1 to 128 characters without spaces')
-
-/** `color` is accepted for old callers; the platform has ignored it since 2023-05. */
-const data = z.record(required, exactly({ value: text, color: text.optional() }))
-
-const miniprogram = exactly({ appid: required, pagepath: text.optional() })
-
-/** POST /cgi-bin/message/template/send. */
-export const templateMessageContent = exactly({
-  template_id: templateId,
+import {
+  characters,
+  colouredData,
+  contentOf,
   data,
+  exactly,
+  media,
+  miniprogram,
+  oneOfTypes,
+  required,
+  requiredCharacters,
+  subscriptionView,
+  templateId,
+  text,
+} from './content-parts.ts'
+
+/**
+ * What an application may put into `content` for the channels of Official Accounts and Mini
+ * Programs: the platform's own request body without recipient and token.
+ */
+
+/** POST /cgi-bin/message/template/send (page updated 2025-11-26). */
+export const templateMessageContent = contentOf({
+  template_id: templateId,
+  data: colouredData,
   url: text.optional(),
   miniprogram: miniprogram.optional(),
   topcolor: text.optional(),
 })
 
-/** POST /cgi-bin/message/subscribe/bizsend. */
-export const subscriptionMessageContent = exactly({
+/** POST /cgi-bin/message/subscribe/bizsend, 订阅通知 of an Official Account. */
+export const accountSubscriptionContent = contentOf({
+  template_id: templateId,
+  data: colouredData,
+  page: text.optional(),
+  miniprogram: miniprogram.optional(),
+  ...subscriptionView,
+})
+
+/** POST /cgi-bin/message/subscribe/send, 订阅消息 of a Mini Program: `page` is a path in it. */
+export const miniSubscriptionContent = contentOf({
   template_id: templateId,
   data,
   page: text.optional(),
-  miniprogram: miniprogram.optional(),
-  miniprogram_state: z.enum(['developer', 'trial', 'formal']).optional(),
-  lang: z.enum(['zh_CN', 'en_US', 'zh_HK', 'zh_TW']).optional(),
+  ...subscriptionView,
 })
 
-const media = exactly({ media_id: required })
+/** POST /cgi-bin/message/device/subscribe/send. */
+export const deviceMessageContent = contentOf({
+  template_id: templateId,
+  sn: required,
+  modelId: required,
+  data,
+  page: text.optional(),
+  ...subscriptionView,
+})
 
-const kfAccount = exactly({ kf_account: required }).optional()
+/** The scene that the person confirmed, as text, 0 to 10000 (40129). */
+const scene = text.regex(/^(?:[1-9]?\d{1,3}|10000)$/, 'scene is a number from 0 to 10000, as text')
+
+const colour = text.regex(/^#[0-9A-Fa-f]{6}$/, 'a colour is written #RRGGBB')
+
+/**
+ * POST /cgi-bin/message/template/subscribe. The title's limit is the platform's 40062.
+ *
+ * @see https://developers.weixin.qq.com/doc/subscription/api/notify/subscribe/api_templatesubscribe.html
+ */
+export const oneTimeSubscriptionContent = contentOf({
+  template_id: templateId,
+  scene,
+  title: requiredCharacters(15),
+  data: exactly({
+    content: exactly({ value: characters(200), color: colour.optional() }),
+  }),
+  url: text.optional(),
+  miniprogram: miniprogram.optional(),
+})
 
 /** One `msgtype` with the object of the same name that goes with it. */
 function customMessage<const Type extends string, Own extends z.ZodRawShape>(
   msgtype: Type,
   own: Own,
 ) {
-  return exactly({ msgtype: z.literal(msgtype), customservice: kfAccount, ...own })
+  return contentOf({ msgtype: z.literal(msgtype), ...own })
+}
+
+/** The same, by a named person of the account's staff; Mini Programs have no such thing. */
+function staffMessage<const Type extends string, Own extends z.ZodRawShape>(
+  msgtype: Type,
+  own: Own,
+) {
+  const customservice = exactly({ kf_account: required }).optional()
+  return contentOf({ msgtype: z.literal(msgtype), customservice, ...own })
 }
 
 const article = exactly({
@@ -90,11 +101,24 @@ const article = exactly({
   picurl: text.optional(),
 })
 
-const CUSTOM_MESSAGES = [
-  customMessage('text', { text: exactly({ content: required }) }),
-  customMessage('image', { image: media }),
-  customMessage('voice', { voice: media }),
-  customMessage('video', {
+const textPart = { text: exactly({ content: required }) }
+const imagePart = { image: media }
+
+const link = exactly({
+  title: required,
+  description: required,
+  url: required,
+  thumb_url: required,
+})
+
+/** A card of a Mini Program: another account's names its appid, the Mini Program's own does not. */
+const ownPage = { title: text.optional(), pagepath: required, thumb_media_id: required }
+const foreignPage = exactly({ ...ownPage, appid: required })
+const anyPage = exactly({ ...ownPage, appid: required.optional() })
+
+const ACCOUNT_ONLY = [
+  staffMessage('voice', { voice: media }),
+  staffMessage('video', {
     video: exactly({
       media_id: required,
       thumb_media_id: required,
@@ -102,7 +126,7 @@ const CUSTOM_MESSAGES = [
       description: text.optional(),
     }),
   }),
-  customMessage('music', {
+  staffMessage('music', {
     music: exactly({
       title: text.optional(),
       description: text.optional(),
@@ -112,28 +136,52 @@ const CUSTOM_MESSAGES = [
     }),
   }),
   // More than one article is the platform's 45008.
-  customMessage('news', { news: exactly({ articles: z.array(article).length(1) }) }),
-  customMessage('mpnews', { mpnews: media }),
-  customMessage('mpnewsarticle', { mpnewsarticle: exactly({ article_id: required }) }),
-  customMessage('msgmenu', {
+  staffMessage('news', { news: exactly({ articles: z.array(article).length(1) }) }),
+  staffMessage('mpnews', { mpnews: media }),
+  staffMessage('mpnewsarticle', { mpnewsarticle: exactly({ article_id: required }) }),
+  staffMessage('msgmenu', {
     msgmenu: exactly({
       head_content: text.optional(),
       list: z.array(exactly({ id: z.union([required, z.int()]), content: required })).min(1),
       tail_content: text.optional(),
     }),
   }),
-  customMessage('wxcard', { wxcard: exactly({ card_id: required }) }),
-  customMessage('miniprogrampage', {
-    miniprogrampage: exactly({
-      title: text.optional(),
-      appid: required,
-      pagepath: required,
-      thumb_media_id: required,
-    }),
-  }),
+  staffMessage('wxcard', { wxcard: exactly({ card_id: required }) }),
 ] as const
 
-/** POST /cgi-bin/message/custom/send, the message types of official accounts. */
-export const customerServiceMessageContent = z.discriminatedUnion('msgtype', CUSTOM_MESSAGES, {
-  error: `msgtype is one of ${CUSTOM_MESSAGES.map((one) => one.shape.msgtype.value).join(', ')}`,
+const ACCOUNT_MESSAGES = [
+  staffMessage('text', textPart),
+  staffMessage('image', imagePart),
+  ...ACCOUNT_ONLY,
+  staffMessage('miniprogrampage', { miniprogrampage: foreignPage }),
+] as const
+
+const MINI_MESSAGES = [
+  customMessage('text', textPart),
+  customMessage('image', imagePart),
+  customMessage('link', { link }),
+  customMessage('miniprogrampage', { miniprogrampage: exactly(ownPage) }),
+] as const
+
+const ANY_MESSAGES = [
+  staffMessage('text', textPart),
+  staffMessage('image', imagePart),
+  ...ACCOUNT_ONLY,
+  staffMessage('miniprogrampage', { miniprogrampage: anyPage }),
+  customMessage('link', { link }),
+] as const
+
+/** POST /cgi-bin/message/custom/send, the message types of Official Accounts. */
+export const accountCustomContent = z.discriminatedUnion('msgtype', ACCOUNT_MESSAGES, {
+  error: oneOfTypes(ACCOUNT_MESSAGES),
+})
+
+/** The same, the message types of Mini Programs. */
+export const miniCustomContent = z.discriminatedUnion('msgtype', MINI_MESSAGES, {
+  error: oneOfTypes(MINI_MESSAGES),
+})
+
+/** The same, where it is not known yet which of the two the account is. */
+export const anyCustomContent = z.discriminatedUnion('msgtype', ANY_MESSAGES, {
+  error: oneOfTypes(ANY_MESSAGES),
 })

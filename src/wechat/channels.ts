@@ -1,83 +1,356 @@
 import type { z } from 'zod'
+import { InvariantError } from '../foundation/errors.ts'
 import {
-  customerServiceMessageContent,
-  subscriptionMessageContent,
+  accountCustomContent,
+  accountSubscriptionContent,
+  anyCustomContent,
+  deviceMessageContent,
+  miniCustomContent,
+  miniSubscriptionContent,
+  oneTimeSubscriptionContent,
   templateMessageContent,
 } from './channel-content.ts'
-import type { PlatformCall } from './platform-client.ts'
+import type { CredentialName, PlatformCall } from './platform-client.ts'
+import {
+  codeSpaceOf,
+  hostOf,
+  productOf,
+  type CodeSpace,
+  type ServedAccount,
+  type ServedKind,
+} from './served-account.ts'
+import {
+  appMessageContent,
+  groupMessageContent,
+  kfMessageContent,
+  robotMessageContent,
+  welcomeMessageContent,
+} from './wecom-content.ts'
 
-interface ChannelFacts {
+type ContentSchema = z.ZodType<Readonly<Record<string, unknown>>>
+
+/** What one kind of account does for a channel. */
+interface Way {
   readonly path: string
-  /** The platform's own request body, without recipient, token and idempotency key. */
-  readonly content: z.ZodType<Readonly<Record<string, unknown>>>
-  /**
-   * How long the platform remembers a `client_msg_id` and delivers its message only once; null where
-   * it has no such memory, so that repeating a call can make a second message.
-   */
-  readonly repeatMemoryMs: number | null
+  /** What this kind may send; where it differs, the channel's `content` takes either. */
+  readonly content: ContentSchema
+  /** The field of the answer with the id that receipts will name; null where there is none. */
+  readonly receiptId: 'msgid' | null
 }
 
-/** The ways to send, one row each: where, what, and whether a repeated call is safe. */
+interface ChannelFacts {
+  /** The platform's own request body, without recipient, token and idempotency key. */
+  readonly content: ContentSchema
+  /** Who may use it, and how; an authorizer does what the account behind it is. */
+  readonly ways: Readonly<Partial<Record<ServedKind, Way>>>
+  /** Where the recipients go; null where the body names none. */
+  readonly recipient: RecipientField | null
+  /** Under which name the credential travels in the query string. */
+  readonly credential: CredentialName
+  /** The field of our own name for a message, by which the platform knows a repeat; null: none. */
+  readonly repeatField: 'client_msg_id' | 'msgid' | null
+  /**
+   * How long the platform remembers that name and delivers its message only once; null where it has
+   * no such memory, so that repeating a call can make a second message.
+   */
+  readonly repeatMemoryMs: number | null
+  /** For how long after the person's act a message can be sent at all; null: the window is longer. */
+  readonly validForMs: number | null
+  /** The platform's limit of messages a minute, where it is per credential; null: a daily one. */
+  readonly perMinute: number | null
+}
+
+interface RecipientField {
+  readonly field: 'touser' | 'to_openid_list' | 'external_userid'
+  /** `one` text, several `joined` by `|`, or a `list`. */
+  readonly form: 'one' | 'joined' | 'list'
+  /** The most that one call may name. */
+  readonly most: number
+}
+
+const ONE_PERSON: RecipientField = { field: 'touser', form: 'one', most: 1 }
+
+const PLAIN = {
+  recipient: ONE_PERSON,
+  credential: 'access_token',
+  repeatField: null,
+  repeatMemoryMs: null,
+  validForMs: null,
+  perMinute: null,
+} as const
+
+/** A channel of self-built applications, and of a suite for a corp. */
+function byApplications(way: Way) {
+  return { wecom_app: way, wecom_authorizer: way }
+}
+
+const APP_WAY: Way = {
+  path: '/cgi-bin/message/send',
+  content: appMessageContent,
+  receiptId: 'msgid',
+}
+const WELCOME_WAY: Way = {
+  path: '/cgi-bin/externalcontact/send_welcome_msg',
+  content: welcomeMessageContent,
+  receiptId: null,
+}
+const GROUP_WAY: Way = {
+  path: '/cgi-bin/externalcontact/add_msg_template',
+  content: groupMessageContent,
+  receiptId: 'msgid',
+}
+const KF_WAY: Way = {
+  path: '/cgi-bin/kf/send_msg',
+  content: kfMessageContent,
+  receiptId: 'msgid',
+}
+const ROBOT_WAY: Way = {
+  path: '/cgi-bin/webhook/send',
+  content: robotMessageContent,
+  receiptId: null,
+}
+
+/** The ways to send, one row each: who may, where, what, and whether a repeated call is safe. */
 export const CHANNELS = {
   template_message: {
-    path: '/cgi-bin/message/template/send',
+    ...PLAIN,
     content: templateMessageContent,
+    ways: {
+      official_account: {
+        path: '/cgi-bin/message/template/send',
+        content: templateMessageContent,
+        receiptId: 'msgid',
+      },
+    },
     // The platform's page: one delivery per openid and client_msg_id, valid for 10 minutes.
+    repeatField: 'client_msg_id',
     repeatMemoryMs: 600_000,
   },
   subscription_message: {
-    path: '/cgi-bin/message/subscribe/bizsend',
-    content: subscriptionMessageContent,
-    // client_msg_id stands in the page's sample only; that it is honoured is unconfirmed.
-    repeatMemoryMs: null,
+    // client_msg_id stands in the sample of bizsend only; that it is honoured is unconfirmed.
+    ...PLAIN,
+    content: accountSubscriptionContent,
+    ways: {
+      official_account: {
+        path: '/cgi-bin/message/subscribe/bizsend',
+        content: accountSubscriptionContent,
+        receiptId: null,
+      },
+      mini_program: {
+        path: '/cgi-bin/message/subscribe/send',
+        content: miniSubscriptionContent,
+        // Not on the page, but in every answer.
+        receiptId: 'msgid',
+      },
+    },
   },
   customer_service_message: {
-    path: '/cgi-bin/message/custom/send',
-    content: customerServiceMessageContent,
-    repeatMemoryMs: null,
+    ...PLAIN,
+    content: anyCustomContent,
+    ways: {
+      official_account: {
+        path: '/cgi-bin/message/custom/send',
+        content: accountCustomContent,
+        receiptId: null,
+      },
+      mini_program: {
+        path: '/cgi-bin/message/custom/send',
+        content: miniCustomContent,
+        receiptId: null,
+      },
+    },
+  },
+  one_time_subscription: {
+    ...PLAIN,
+    content: oneTimeSubscriptionContent,
+    ways: {
+      official_account: {
+        path: '/cgi-bin/message/template/subscribe',
+        content: oneTimeSubscriptionContent,
+        receiptId: null,
+      },
+    },
+  },
+  device_message: {
+    ...PLAIN,
+    content: deviceMessageContent,
+    ways: {
+      mini_program: {
+        path: '/cgi-bin/message/device/subscribe/send',
+        content: deviceMessageContent,
+        receiptId: null,
+      },
+    },
+    // The page states no limit for the list; consent is by person, so one at a time.
+    recipient: { field: 'to_openid_list', form: 'list', most: 1 },
+  },
+  wecom_app_message: {
+    // WeCom drops a repeat only where the content asks for it, and then also a twin that was meant.
+    ...PLAIN,
+    content: appMessageContent,
+    ways: byApplications(APP_WAY),
+    recipient: { field: 'touser', form: 'joined', most: 1_000 },
+  },
+  wecom_welcome_message: {
+    ...PLAIN,
+    content: welcomeMessageContent,
+    ways: byApplications(WELCOME_WAY),
+    recipient: null,
+    validForMs: 20_000,
+  },
+  wecom_group_message: {
+    ...PLAIN,
+    content: groupMessageContent,
+    ways: byApplications(GROUP_WAY),
+    recipient: { field: 'external_userid', form: 'list', most: 10_000 },
+  },
+  wecom_kf_message: {
+    ...PLAIN,
+    content: kfMessageContent,
+    ways: { wecom_kf: KF_WAY, wecom_authorizer: KF_WAY },
+    // A msgid is taken once per kf account; for how long is not stated, so as for templates.
+    repeatField: 'msgid',
+    repeatMemoryMs: 600_000,
+  },
+  wecom_robot_message: {
+    ...PLAIN,
+    content: robotMessageContent,
+    ways: { wecom_app: ROBOT_WAY },
+    recipient: null,
+    credential: 'key',
+    perMinute: 20,
   },
 } as const satisfies Record<string, ChannelFacts>
 
-export type Channel = keyof typeof CHANNELS
+/** Every channel that the platforms have and we can speak. */
+export type ChannelName = keyof typeof CHANNELS
 
-/** The channels by name, in the order of the table; for schemas and lists. */
-export const CHANNEL_NAMES: readonly [Channel, ...Channel[]] = [
+/**
+ * The channels that are open to applications, in the order of the table. A channel is opened when
+ * `decide_send` knows which consent it needs.
+ */
+export const CHANNEL_NAMES = [
   'template_message',
   'subscription_message',
   'customer_service_message',
-]
+] as const satisfies readonly ChannelName[]
+
+export type Channel = (typeof CHANNEL_NAMES)[number]
 
 /** A content that its channel's schema has accepted. */
 export type Content = Readonly<Record<string, unknown>>
 
-/** Whether repeating a call with the same `client_msg_id` cannot make a second message. */
-export function deduplicates(channel: Channel): boolean {
+/** Whether repeating a call with the same name of ours cannot make a second message. */
+export function deduplicates(channel: ChannelName): boolean {
   return CHANNELS[channel].repeatMemoryMs !== null
 }
 
 /**
- * The platform call that sends one message; the caller adds the token.
+ * The channels that an account may use, in the order of the table.
  *
- * @param send.to the recipient's openid.
- * @param send.content as accepted by the channel's schema.
- * @param send.clientMsgId our name for this message, the same for every attempt; left out where the
- *   platform does not look at it.
+ * @param serves what an authorizer is; null while we have not been told, and then it has none.
  */
-export function buildRequest(send: {
-  readonly channel: Channel
-  readonly to: string
+export function channelsOf(
+  kind: ServedKind,
+  serves: ServedAccount['serves'] = null,
+): readonly ChannelName[] {
+  return ALL.filter((channel) => wayOf(channel, { kind, serves }) !== null)
+}
+
+const ALL = Object.keys(CHANNELS) as ChannelName[]
+
+/** What an account may put into the content of a channel; null where it may not use the channel. */
+export function contentSchemaOf(
+  channel: ChannelName,
+  account: ServedAccount,
+): ContentSchema | null {
+  return wayOf(channel, account)?.content ?? null
+}
+
+function wayOf(channel: ChannelName, account: ServedAccount): Way | null {
+  const ways: ChannelFacts['ways'] = CHANNELS[channel].ways
+  const product = productOf(account)
+  return (product && ways[product]) ?? null
+}
+
+/** The account a message is sent by. */
+export interface Sender extends ServedAccount {
+  /** The agentid of a WeCom application, in digits. */
+  readonly agentId?: string | null
+}
+
+/** One message, or one task for many recipients. */
+export interface Send {
+  readonly channel: ChannelName
+  readonly account: Sender
+  /** openid, userid or external_userid; several where the channel takes several. */
+  readonly to: string | readonly string[]
+  /** As accepted by the channel's schema. */
   readonly content: Content
+  /**
+   * Our name for this message, a UUID, the same for every attempt; left out where the platform does
+   * not look at it.
+   */
   readonly clientMsgId: string
-}): PlatformCall {
+}
+
+/**
+ * The platform call that sends one message; the caller adds the token, or the key of the robot.
+ *
+ * @throws InvariantError when the account has no such channel, or the channel no such recipients:
+ *   both are refused before a message is accepted.
+ */
+export function buildRequest(send: Send): PlatformCall {
+  const { channel, account, content } = send
+  const way = wayOf(channel, account)
+  if (!way) throw new InvariantError(`an account of kind ${account.kind} cannot send ${channel}`)
+  const { recipient, repeatField, credential }: ChannelFacts = CHANNELS[channel]
+  const space: CodeSpace = codeSpaceOf(account)
   return {
     method: 'POST',
-    path: CHANNELS[send.channel].path,
+    path: way.path,
+    ...(space === 'wecom' && { host: hostOf(space) }),
+    ...(credential !== 'access_token' && { tokenName: credential }),
     body: {
-      ...send.content,
-      touser: send.to,
-      ...(deduplicates(send.channel) && { client_msg_id: send.clientMsgId }),
+      ...content,
+      ...(recipient && { [recipient.field]: recipientsOf(channel, recipient, send.to) }),
+      ...(channel === 'wecom_app_message' && { agentid: agentOf(account) }),
+      ...(repeatField && { [repeatField]: repeatName(repeatField, send.clientMsgId) }),
     },
   }
+}
+
+function recipientsOf(
+  channel: ChannelName,
+  { form, most }: RecipientField,
+  to: string | readonly string[],
+): string | readonly string[] {
+  const people = typeof to === 'string' ? [to] : to
+  const isFine = people.length >= 1 && people.length <= most
+  if (!isFine || people.some((person) => recipientFault(channel, person) !== null)) {
+    throw new InvariantError(`recipients that ${channel} cannot have; at most ${most}, one by one`)
+  }
+  return form === 'list' ? people : people.join('|')
+}
+
+/**
+ * Why a text cannot be a recipient of a channel; null when it can. `@all` and joined names would
+ * reach people nobody asked the consent of.
+ */
+export function recipientFault(channel: ChannelName, to: string): string | null {
+  if (CHANNELS[channel].recipient?.form !== 'joined') return null
+  if (to.toLowerCase() === '@all') return '`@all` is nobody: consent is by person, name them'
+  return to.includes('|') ? 'must be one userid, without `|`' : null
+}
+
+function agentOf({ agentId }: Sender): number {
+  if (agentId && /^\d{1,15}$/.test(agentId)) return Number(agentId)
+  throw new InvariantError('an application of WeCom without an agentid')
+}
+
+/** The msgid of kf messages has at most 32 characters: a UUID without its hyphens. */
+function repeatName(field: 'client_msg_id' | 'msgid', clientMsgId: string): string {
+  return field === 'msgid' ? clientMsgId.replaceAll('-', '') : clientMsgId
 }
 
 /** The template a content names; null for channels without templates. */
@@ -89,7 +362,7 @@ export function templateIdOf(content: Content): string | null {
  * The id under which the platform will report on a message, as text with all its digits.
  *
  * @param body an answer read with `parseJson`; long ids are strings in it already.
- * @returns null where the channel returns none (everything but template messages).
+ * @returns null where the channel returns none.
  */
 export function msgidOf(body: Content): string | null {
   const msgid = body.msgid

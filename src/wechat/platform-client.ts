@@ -3,9 +3,18 @@ import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import { parseJson } from './lossless-json.ts'
 
+/** Which of the two API hosts a call goes to: api.weixin.qq.com or qyapi.weixin.qq.com. */
+export type ApiHost = 'wechat' | 'wecom'
+
+/** Under which name a credential travels in the query string; `key` is that of a group robot. */
+export type CredentialName =
+  'access_token' | 'component_access_token' | 'suite_access_token' | 'key'
+
 /** One call of a platform API. */
 export interface PlatformCall {
   readonly method: 'GET' | 'POST'
+  /** `wechat` when absent. */
+  readonly host?: ApiHost
   /** From the root of the API host: `/cgi-bin/message/template/send`. */
   readonly path: string
   readonly query?: Readonly<Record<string, string>>
@@ -13,6 +22,8 @@ export interface PlatformCall {
   readonly body?: Readonly<Record<string, unknown>>
   /** Goes into the query string, where the platform wants it, and nowhere else. */
   readonly accessToken?: string
+  /** The name of `accessToken` in the query string; `access_token` when absent. */
+  readonly tokenName?: CredentialName
   /**
    * A moment of the monotonic clock, in milliseconds. A request whose first byte would leave later
    * (the connection took too long) does not leave at all: `not_sent`, reason `begun_too_late`.
@@ -57,6 +68,8 @@ export interface PlatformClient {
 export interface PlatformClientOptions {
   /** `https://api.weixin.qq.com`, or another host that speaks the same API; a path is kept. */
   readonly baseUrl: string
+  /** The same for `https://qyapi.weixin.qq.com`; absent: `baseUrl` speaks both. */
+  readonly wecomBaseUrl?: string
   readonly clock: Clock
   readonly log: Log
   /** The platform states none. 3 s is three tries of a lost SYN. */
@@ -69,7 +82,7 @@ export interface PlatformClientOptions {
 const LARGEST_ANSWER_BYTES = 1024 * 1024
 
 /**
- * A client for one API host over kept-alive connections. It follows no redirects, retries nothing,
+ * A client for the platforms' API hosts over kept-alive connections. It follows no redirects, retries nothing,
  * and writes neither query strings nor bodies to the log.
  */
 export function createPlatformClient(options: PlatformClientOptions): PlatformClient {
@@ -106,13 +119,13 @@ export function createPlatformClient(options: PlatformClientOptions): PlatformCl
 async function attempt(
   agent: Agent,
   call: PlatformCall,
-  options: { readonly baseUrl: string; readonly clock: Clock; readonly totalTimeoutMs: number },
+  options: PlatformClientOptions & { readonly totalTimeoutMs: number },
 ): Promise<CallOutcome> {
   const wire = { reached: false }
   const { beginBeforeMs = Infinity } = call
   const mayBegin = () => options.clock.monotonicMs() <= beginBeforeMs
   try {
-    const response = await request(urlOf(options.baseUrl, call), {
+    const response = await request(urlOf(options, call), {
       dispatcher: agent.compose(noteStart(wire, mayBegin)),
       method: call.method,
       signal: AbortSignal.timeout(options.totalTimeoutMs),
@@ -153,10 +166,14 @@ function noteStart(
     })
 }
 
-function urlOf(baseUrl: string, call: PlatformCall): URL {
+function urlOf(hosts: PlatformClientOptions, call: PlatformCall): URL {
+  const { wecomBaseUrl = hosts.baseUrl } = hosts
+  const baseUrl = call.host === 'wecom' ? wecomBaseUrl : hosts.baseUrl
   const url = new URL(baseUrl.replace(/\/+$/, '') + call.path)
   for (const [name, value] of Object.entries(call.query ?? {})) url.searchParams.set(name, value)
-  if (call.accessToken !== undefined) url.searchParams.set('access_token', call.accessToken)
+  if (call.accessToken !== undefined) {
+    url.searchParams.set(call.tokenName ?? 'access_token', call.accessToken)
+  }
   return url
 }
 

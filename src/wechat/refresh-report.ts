@@ -1,7 +1,8 @@
 import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { lookUpErrorCode } from './error-codes.ts'
-import type { Breaker, TokenTimes } from './token-rules.ts'
+import type { Breaker, BreakerReason, TokenTimes } from './token-rules.ts'
+import { TOKEN_SOURCES, type TokenSourceName } from './token-sources.ts'
 
 /** Longer than any text of the platform; an answer from elsewhere shall not fill the log. */
 const LONGEST_ERRMSG = 300
@@ -43,18 +44,18 @@ export function reportRefusal(
     readonly errmsg: string
     readonly rid: string | null
     readonly breaker: Breaker
+    readonly source: TokenSourceName
   },
 ): void {
-  const { errcode, errmsg, rid, breaker } = refused
+  const { errcode, errmsg, rid, breaker, source } = refused
   metrics.tokenRefreshes.inc({ account: account.name, outcome: 'refused' })
-  const takesAPerson = breaker.reason === 'config' || breaker.reason === 'ip_whitelist'
-  log[takesAPerson ? 'error' : 'warn'](
+  log[TAKES_A_PERSON.has(breaker.reason) ? 'error' : 'warn'](
     {
       account: account.name,
       errcode,
       errmsg: errmsg.slice(0, LONGEST_ERRMSG),
       rid,
-      hint: hintFor(errcode),
+      hint: hintFor(source, errcode),
       reason: breaker.reason,
       until: breaker.until,
     },
@@ -72,9 +73,19 @@ export function reportFailure(
   log.warn({ account: account.name, ...failure }, 'token.refresh_failed')
 }
 
+/** What no time mends. */
+const TAKES_A_PERSON: ReadonlySet<BreakerReason> = new Set([
+  'config',
+  'ip_whitelist',
+  'not_authorized',
+])
+
 /** What to do about a code of the token endpoint, for which 40001 has a meaning of its own. */
-function hintFor(errcode: number): string {
-  if (errcode === 40001) return 'the AppSecret is wrong or was reset: store the current one'
-  const meaning = lookUpErrorCode('oa', errcode)
+function hintFor(source: TokenSourceName, errcode: number): string {
+  const { space, parent } = TOKEN_SOURCES[source]
+  if (errcode === 40001 && space !== 'wecom' && parent === null) {
+    return 'the AppSecret is wrong or was reset: store the current one'
+  }
+  const meaning = lookUpErrorCode(space, errcode)
   return meaning.known ? meaning.row.action : 'the code is in no table we know'
 }

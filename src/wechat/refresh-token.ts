@@ -3,20 +3,45 @@ import type { Clock } from '../foundation/clock.ts'
 import { assertNever, describeError } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
-import { fetchToken, type TokenCredentials, type TokenReply } from './fetch-token.ts'
+import { askForToken, type Ask, type AskOutcome } from './ask-for-token.ts'
 import type { PlatformClient } from './platform-client.ts'
 import { reportFailure, reportKept, reportRefusal } from './refresh-report.ts'
-import { breakerFor, nextForcedRefresh } from './token-rules.ts'
+import type { ServedKind } from './served-account.ts'
+import type { TokenKeeper } from './token-keeper.ts'
+import {
+  breakerFor,
+  breakerForParent,
+  breakerWithout,
+  nextForcedRefresh,
+  type Breaker,
+} from './token-rules.ts'
+import { TOKEN_SOURCES, tokenSourceOf, type Need, type TokenCredentials } from './token-sources.ts'
 import type { Lease, StoredToken, TokenState, TokenStore } from './token-store.ts'
 
 /** What of an account the token parts look at. */
-export type TokenAccount = Pick<Account, 'id' | 'name' | 'settings'>
+export interface TokenAccount extends Pick<Account, 'id' | 'name' | 'settings'> {
+  readonly kind: ServedKind
+}
 
 export interface RefreshParts {
   readonly store: TokenStore
   readonly call: PlatformClient['call']
-  /** The account's app id and AppSecret, opened. */
+  /** The account's id at the platform and its secrets, opened. */
   readonly secrets: (accountId: number) => Promise<TokenCredentials>
+  /** The account that an authorizer's or a corp's token needs first; undefined when it is disabled. */
+  readonly findAccount: (
+    accountId: number,
+  ) => Promise<(TokenAccount & Pick<Account, 'appId'>) | undefined>
+  /**
+   * Stores an authorizer's new refresh token, sealed, in the place of the one that was used; false,
+   * and nothing is stored, when that one is not the current one any more.
+   */
+  readonly replaceRefreshToken: (
+    accountId: number,
+    change: { readonly used: string; readonly next: string },
+  ) => Promise<boolean>
+  /** The tokens of parents. */
+  readonly tokens: Pick<TokenKeeper, 'getToken' | 'reportRejected'>
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
@@ -33,14 +58,15 @@ export interface Refresh {
 
 /** What a refresh came to, before it is written down. */
 type Conclusion =
-  | TokenReply
+  | AskOutcome
   | { readonly kind: 'over_budget'; readonly until: Date }
-  | { readonly kind: 'lease_lost' }
+  | { readonly kind: 'without'; readonly need: Need }
 
 /**
  * Fetches a token under a lease and writes down what came of it: a token, or a breaker. One call of
  * the token endpoint, or two: the second is the forced refresh of a stable token that the platform
- * refused and then gave again.
+ * refused and then gave again, or another try with a new token of the parent or a recovered refresh
+ * token.
  *
  * @throws whatever the store throws; the lease then ends by itself.
  */
@@ -50,21 +76,22 @@ export async function refreshToken(parts: RefreshParts, refresh: Refresh): Promi
     case 'token':
       return keep(parts, refresh, conclusion.token)
     case 'refused': {
-      const breaker = breakerFor(conclusion.errcode, parts.clock.now(), failures(refresh))
-      await parts.store.refuse(refresh.lease, breaker, conclusion.errcode)
-      return reportRefusal(parts, refresh.account, { ...conclusion, breaker })
+      const { errcode } = conclusion
+      const breaker = breakerFor({ ...failureOf(parts, refresh), errcode })
+      await parts.store.refuse(refresh.lease, breaker, errcode)
+      const source = tokenSourceOf(refresh.account)
+      return reportRefusal(parts, refresh.account, { ...conclusion, breaker, source })
     }
     case 'failed': {
-      const breaker = breakerFor(null, parts.clock.now(), failures(refresh))
-      await parts.store.refuse(refresh.lease, breaker, null)
-      return reportFailure(parts, refresh.account, { ...conclusion, until: breaker.until })
+      const breaker = breakerFor({ ...failureOf(parts, refresh), errcode: null })
+      return rest(parts, refresh, { ...breaker, told: conclusion.reason })
     }
-    case 'over_budget': {
-      const { until } = conclusion
-      const reason = 'forced_refresh_budget'
-      await parts.store.refuse(refresh.lease, { reason, until }, null)
-      return reportFailure(parts, refresh.account, { reason, until })
-    }
+    case 'without':
+      return rest(parts, refresh, breakerWithout(conclusion.need, parts.clock.now()))
+    case 'waiting':
+      return rest(parts, refresh, breakerForParent(conclusion.until, parts.clock.now()))
+    case 'over_budget':
+      return rest(parts, refresh, { reason: 'forced_refresh_budget', until: conclusion.until })
     case 'lease_lost':
       return reportFailure(parts, refresh.account, { reason: 'lease_lost', until: null })
     default:
@@ -72,21 +99,34 @@ export async function refreshToken(parts: RefreshParts, refresh: Refresh): Promi
   }
 }
 
-/** Failures in a row, this one included. */
-function failures({ before }: Refresh): number {
-  return before.failures + 1
+/** What the length of a pause depends on, beside the code: failures in a row, this one included. */
+function failureOf({ clock }: RefreshParts, { account, before }: Refresh) {
+  return { source: tokenSourceOf(account), now: clock.now(), failures: before.failures + 1 }
+}
+
+/** Leaves the token endpoint alone for a while, without a code of the platform. */
+async function rest(
+  parts: RefreshParts,
+  { account, lease }: Refresh,
+  { told, ...breaker }: Breaker & { readonly told?: string },
+): Promise<void> {
+  await parts.store.refuse(lease, breaker, null)
+  reportFailure(parts, account, { reason: told ?? breaker.reason, until: breaker.until })
 }
 
 async function conclude(parts: RefreshParts, refresh: Refresh): Promise<Conclusion> {
-  const { account, before } = refresh
-  const kind = account.settings.token_kind
+  const { account, before, lease } = refresh
+  const source = tokenSourceOf(account)
+  const { needs, canForce } = TOKEN_SOURCES[source]
   const credentials = await readSecrets(parts, account)
   if (!credentials) return { kind: 'failed', reason: 'secret_unreadable' }
-  const ask = (force: boolean) =>
-    fetchToken(parts.call, parts.clock, { ...credentials, kind, force })
+  const missing = needs.find((need) => !credentials[need])
+  if (missing) return { kind: 'without', need: missing }
+  const question: Ask = { account, source, lease, credentials, known: before.token?.value ?? null }
+  const ask = (force: boolean) => askForToken(parts, question, force)
 
   if (!before.rejected) return ask(false)
-  if (kind === 'classic') return replaceRefused(parts, refresh, () => ask(true))
+  if (!canForce) return replaceRefused(parts, refresh, () => ask(false))
   const reply = await ask(false)
   if (!isSameToken(reply, before)) return reply
   // The platform refuses this token and hands it out again: only force makes a new one.
@@ -97,21 +137,21 @@ async function conclude(parts: RefreshParts, refresh: Refresh): Promise<Conclusi
 async function replaceRefused(
   parts: RefreshParts,
   { account, lease, before }: Refresh,
-  ask: () => Promise<TokenReply>,
+  ask: () => Promise<AskOutcome>,
 ): Promise<Conclusion> {
-  const kind = account.settings.token_kind
+  const source = tokenSourceOf(account)
   const now = parts.clock.now()
-  const free = nextForcedRefresh(kind, before.forced, now)
+  const free = nextForcedRefresh(source, before.forced, now)
   if (free > now) return { kind: 'over_budget', until: free }
   // Counted first: a process that dies now has used one all the same.
   if (!(await parts.store.countForced(lease, parts.leaseMs, now))) return { kind: 'lease_lost' }
   const reply = await ask()
   if (!isSameToken(reply, before)) return reply
-  const until = nextForcedRefresh(kind, { ...before.forced, at: now }, now)
+  const until = nextForcedRefresh(source, { ...before.forced, at: now }, now)
   return { kind: 'over_budget', until }
 }
 
-function isSameToken(reply: TokenReply, before: TokenState): boolean {
+function isSameToken(reply: AskOutcome, before: TokenState): boolean {
   return reply.kind === 'token' && reply.token.value === before.token?.value
 }
 

@@ -2,6 +2,7 @@ import { sleep } from '../foundation/clock.ts'
 import { refreshToken, type RefreshParts, type TokenAccount } from './refresh-token.ts'
 import { createTokenMemory, type TokenAnswer, type TokenMemory } from './token-memory.ts'
 import { isFresh, isUsable } from './token-rules.ts'
+import { tokenSourceOf } from './token-sources.ts'
 import type { StoredToken, TokenState } from './token-store.ts'
 
 export interface TokenKeeper {
@@ -17,11 +18,16 @@ export interface TokenKeeper {
    * current one changes nothing.
    */
   reportRejected(account: TokenAccount, version: string): Promise<void>
+  /**
+   * A component's or suite's new ticket has been stored: whoever waited for one asks again, here at
+   * once and in the other processes within seconds.
+   */
+  ticketArrived(account: TokenAccount): Promise<void>
   /** Waits until refreshes in the background have ended; for an orderly stop. */
   settle(): Promise<void>
 }
 
-export interface TokenKeeperParts extends Omit<RefreshParts, 'leaseMs'> {
+export interface TokenKeeperParts extends Omit<RefreshParts, 'leaseMs' | 'tokens'> {
   readonly random: () => number
   /** A name no other process has; part of every lease. */
   readonly process: string
@@ -52,7 +58,8 @@ interface Desk {
  * Keeps one token per account, for all processes together (promise P7).
  *
  * In this process callers share one look at the row; across processes a lease in the row lets one
- * refresh while the others wait or, in the overlap of two tokens, go on with the old one. Without
+ * refresh while the others wait or, in the overlap of two tokens, go on with the old one. A token
+ * that depends on another account's is asked for with that account's, kept in the same way. Without
  * the lease the token endpoint is never called: a database that is down means the token in memory
  * until it expires, and then none.
  */
@@ -125,12 +132,13 @@ export function createTokenKeeper(parts: TokenKeeperParts): TokenKeeper {
     const lease = { accountId: account.id, owner: `${parts.process}:${leases}` }
     const before = await store.takeLease({
       ...lease,
-      kind: account.settings.token_kind,
+      kind: tokenSourceOf(account),
       version: state.version,
       leaseMs,
       now: clock.now(),
     })
-    return before && { done: refreshToken({ ...parts, leaseMs }, { account, lease, before }) }
+    const refreshParts = { ...parts, leaseMs, tokens: keeper }
+    return before && { done: refreshToken(refreshParts, { account, lease, before }) }
   }
 
   function leaveInBackground(account: TokenAccount, refresh: Promise<void>): void {
@@ -147,7 +155,7 @@ export function createTokenKeeper(parts: TokenKeeperParts): TokenKeeper {
     return { kind: 'unavailable', reason, until }
   }
 
-  return {
+  const keeper: TokenKeeper = {
     async getToken(account, { reread = false } = {}) {
       const desk = deskOf(account)
       const known = reread ? null : desk.memory.answer(clock.now())
@@ -173,10 +181,20 @@ export function createTokenKeeper(parts: TokenKeeperParts): TokenKeeper {
       }
     },
 
+    async ticketArrived(account) {
+      try {
+        if (await store.endPause(account.id, 'no_ticket')) deskOf(account).memory.forget()
+      } catch (error) {
+        log.warn({ account: account.name, error: nameOf(error) }, 'token.row_unreachable')
+      }
+    },
+
     async settle() {
-      await Promise.all(inBackground)
+      // A refresh of one account may have begun one of its parent.
+      while (inBackground.size > 0) await Promise.all(inBackground)
     },
   }
+  return keeper
 }
 
 function answerOf(version: string, token: StoredToken): TokenAnswer {

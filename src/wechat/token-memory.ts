@@ -25,6 +25,8 @@ export interface TokenMemory {
   /** Does not use this version again; false when a newer one is known already. */
   reject(version: string): boolean
   isRejected(version: string): boolean
+  /** Looks at the row before the next answer, however fresh the last look is. */
+  forget(): void
 }
 
 /**
@@ -39,7 +41,7 @@ const LOOK_EVERY_MS_WHILE_REPLACED = 250
 /** An empty memory of one account; keeps its gauges up to date. */
 export function createTokenMemory(clock: Clock, metrics: Metrics, name: string): TokenMemory {
   let state: TokenState | null = null
-  let lookedAtMs = 0
+  let lookedAtMs = -Infinity
   let rejectedVersion: string | null = null
 
   function usableToken(now: Date): StoredToken | null {
@@ -94,6 +96,10 @@ export function createTokenMemory(clock: Clock, metrics: Metrics, name: string):
     },
 
     isRejected: (version) => version === rejectedVersion,
+
+    forget() {
+      lookedAtMs = -Infinity
+    },
   }
 }
 

@@ -1,6 +1,11 @@
-import type { TokenKind } from '../accounts/account.ts'
 import { assertNever } from '../foundation/errors.ts'
 import { lookUpErrorCode } from './error-codes.ts'
+import {
+  isParentTokenDead,
+  TOKEN_SOURCES,
+  type Need,
+  type TokenSourceName,
+} from './token-sources.ts'
 
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
@@ -9,24 +14,11 @@ const DAY = 24 * HOUR
 
 /** What the rules look at in a token; the token itself is not needed. */
 export interface TokenTimes {
-  readonly kind: TokenKind
+  readonly kind: TokenSourceName
   /** When it was asked for, by our clock: never later than the platform made it. */
   readonly fetchedAt: Date
   /** `fetchedAt` plus the `expires_in` of the reply. */
   readonly expiresAt: Date
-}
-
-/**
- * How long before its end a token is replaced.
- *
- * Old and new token overlap for the last 300 s (both endpoints' pages), so 300 s is the earliest
- * sensible moment. `/cgi-bin/token` gives a new token whenever it is asked. `/cgi-bin/stable_token`
- * gives a new one only inside those 300 s, and the same one before: 15 s of grace for whole seconds
- * and clock error keep us from asking just too early.
- */
-const REFRESH_BEFORE_END_MS: Readonly<Record<TokenKind, number>> = {
-  classic: 300 * SECOND,
-  stable: 285 * SECOND,
 }
 
 /**
@@ -45,18 +37,36 @@ export function isFresh(token: TokenTimes, now: Date): boolean {
   const untilEndMs = token.expiresAt.getTime() - now.getTime()
   const ageMs = now.getTime() - token.fetchedAt.getTime()
   return (
-    untilEndMs > REFRESH_BEFORE_END_MS[token.kind] ||
+    untilEndMs > TOKEN_SOURCES[token.kind].refreshBeforeEndMs ||
     (untilEndMs > 0 && ageMs < SHORTEST_REFRESH_INTERVAL_MS)
   )
 }
 
 /** Why no call to the token endpoint is made for a while. */
 export type BreakerReason =
-  'config' | 'ip_whitelist' | 'quota_daily' | 'rate_minute' | 'transient' | 'forced_refresh_budget'
+  | 'config'
+  | 'ip_whitelist'
+  | 'quota_daily'
+  | 'rate_minute'
+  | 'transient'
+  | 'forced_refresh_budget'
+  | 'no_ticket'
+  | 'not_authorized'
+  | 'parent_unavailable'
 
 export interface Breaker {
   readonly until: Date
   readonly reason: BreakerReason
+}
+
+/** A token endpoint that did not give a token. */
+export interface TokenFailure {
+  readonly source: TokenSourceName
+  /** null when there was no answer that could be read. */
+  readonly errcode: number | null
+  readonly now: Date
+  /** Failures in a row, this one included (1 for the first). */
+  readonly failures: number
 }
 
 /**
@@ -64,26 +74,56 @@ export interface Breaker {
  *
  * - configuration (a wrong appid or secret, 40001 included: from this endpoint it means the secret)
  *   and everything else that only a person can change: 5 minutes, doubling to 1 hour
+ * - the merchant or corp has not authorised us, or not any more: the same
  * - IP not on the whitelist: 10 minutes, the time a change takes; 89507 names 1 hour, 89506 a day
- * - daily quota: 00:00 China time; minute quota: the next clock minute
+ * - daily quota: 00:00 China time; minute quota: the next clock minute. WeCom has one code for all
+ *   its windows (minute, hour, day): 1 minute, doubling to 1 hour
+ * - a ticket that is over: 1 minute, doubling to 10, the time between two tickets
+ * - the parent's token refused, twice: 30 seconds, doubling to 10 minutes
  * - system busy, no answer, an answer without a token: 1, 2, 4 … 60 seconds
- *
- * @param errcode null when there was no answer that could be read.
- * @param failures failures in a row, this one included (1 for the first).
  */
-export function breakerFor(errcode: number | null, now: Date, failures: number): Breaker {
-  const reason = errcode === null ? 'transient' : reasonFor(errcode)
-  return { reason, until: endOf(reason, { errcode, now, failures }) }
+export function breakerFor(failure: TokenFailure): Breaker {
+  const { source, errcode } = failure
+  const reason = errcode === null ? 'transient' : reasonFor(source, errcode)
+  return { reason, until: endOf(reason, failure) }
 }
 
-function reasonFor(errcode: number): Exclude<BreakerReason, 'forced_refresh_budget'> {
-  const kind = lookUpErrorCode('oa', errcode).class
+/** How often to look whether something that was missing has been stored; nobody is asked for it. */
+const LOOK_FOR_MISSING_MS = MINUTE
+
+/** The pause while a secret is missing without which there is nothing to ask with. */
+export function breakerWithout(need: Need, now: Date): Breaker {
+  return { reason: REASON_WITHOUT[need], until: later(now, LOOK_FOR_MISSING_MS) }
+}
+
+const REASON_WITHOUT = {
+  secret: 'config',
+  ticket: 'no_ticket',
+  refreshToken: 'not_authorized',
+  permanentCode: 'not_authorized',
+} as const satisfies Record<Need, BreakerReason>
+
+/** The pause while the parent has no token, at most as long as anything else that is missing. */
+export function breakerForParent(parentUntil: Date, now: Date): Breaker {
+  const latest = later(now, LOOK_FOR_MISSING_MS)
+  return { reason: 'parent_unavailable', until: parentUntil < latest ? parentUntil : latest }
+}
+
+type RefusalReason = Exclude<BreakerReason, 'forced_refresh_budget'>
+
+function reasonFor(source: TokenSourceName, errcode: number): RefusalReason {
+  const { space, ticketCodes, parent } = TOKEN_SOURCES[source]
+  if (ticketCodes.includes(errcode)) return 'no_ticket'
+  if (isParentTokenDead(source, errcode)) return 'parent_unavailable'
+  const kind = lookUpErrorCode(space, errcode).class
   switch (kind) {
     case 'ip_whitelist':
     case 'quota_daily':
     case 'rate_minute':
     case 'transient':
       return kind
+    case 'permission':
+      return parent === null ? 'config' : 'not_authorized'
     case 'ok':
       // errcode 0 without a token: not an answer of the platform that we know.
       return 'transient'
@@ -92,20 +132,23 @@ function reasonFor(errcode: number): Exclude<BreakerReason, 'forced_refresh_budg
   }
 }
 
-function endOf(
-  reason: Exclude<BreakerReason, 'forced_refresh_budget'>,
-  failure: { readonly errcode: number | null; readonly now: Date; readonly failures: number },
-): Date {
-  const { errcode, now, failures } = failure
+function endOf(reason: RefusalReason, { source, errcode, now, failures }: TokenFailure): Date {
   switch (reason) {
     case 'config':
+    case 'not_authorized':
       return later(now, growing(5 * MINUTE, HOUR, failures))
     case 'ip_whitelist':
       return later(now, ipPauseMs(errcode))
     case 'quota_daily':
       return nextChinaDay(now)
     case 'rate_minute':
-      return new Date((Math.floor(now.getTime() / MINUTE) + 1) * MINUTE)
+      return TOKEN_SOURCES[source].space === 'wecom'
+        ? later(now, growing(MINUTE, HOUR, failures))
+        : new Date((Math.floor(now.getTime() / MINUTE) + 1) * MINUTE)
+    case 'no_ticket':
+      return later(now, growing(MINUTE, 10 * MINUTE, failures))
+    case 'parent_unavailable':
+      return later(now, growing(30 * SECOND, 10 * MINUTE, failures))
     case 'transient':
       return later(now, growing(SECOND, MINUTE, failures))
     default:
@@ -150,21 +193,9 @@ export interface ForcedRefreshes {
   readonly day: string | null
 }
 
-/**
- * How often a refused token may be replaced before its time.
- *
- * `stable`: the platform's own limits for `force_refresh`. `classic`: the platform sets none, but
- * each new token costs one of 2,000 calls a day (200 for a test account), and a platform that refuses
- * every token must not be asked for one per message; 100 leaves half of the smallest quota.
- */
-const FORCED_LIMITS = {
-  stable: { perDay: 20, intervalMs: 30 * SECOND },
-  classic: { perDay: 100, intervalMs: 30 * SECOND },
-} as const satisfies Record<TokenKind, { readonly perDay: number; readonly intervalMs: number }>
-
 /** When a refused token may next be replaced: now, or an earlier moment, when nothing forbids it. */
-export function nextForcedRefresh(kind: TokenKind, used: ForcedRefreshes, now: Date): Date {
-  const { perDay, intervalMs } = FORCED_LIMITS[kind]
+export function nextForcedRefresh(source: TokenSourceName, used: ForcedRefreshes, now: Date): Date {
+  const { perDay, intervalMs } = TOKEN_SOURCES[source].early
   if (used.day === chinaDay(now) && used.count >= perDay) return nextChinaDay(now)
   return used.at === null ? now : later(used.at, intervalMs)
 }

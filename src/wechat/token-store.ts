@@ -1,9 +1,15 @@
 import type { Knex } from 'knex'
 import { z } from 'zod'
-import { TOKEN_KINDS, type TokenKind } from '../accounts/account.ts'
 import { AppError } from '../foundation/errors.ts'
 import type { SecretBox } from '../foundation/sealed-secrets.ts'
-import { chinaDay, type Breaker, type ForcedRefreshes, type TokenTimes } from './token-rules.ts'
+import {
+  chinaDay,
+  type Breaker,
+  type BreakerReason,
+  type ForcedRefreshes,
+  type TokenTimes,
+} from './token-rules.ts'
+import { TOKEN_SOURCE_NAMES, type TokenSourceName } from './token-sources.ts'
 
 /** A token with its number; the number grows with every new token of an account. */
 export interface StoredToken extends TokenTimes {
@@ -34,6 +40,8 @@ export interface TokenStore {
    * the token is still the one that was read.
    */
   takeLease(wish: LeaseWish): Promise<TokenState | null>
+  /** Starts the lease anew for a further call; false when it was lost in the meantime. */
+  renewLease(lease: Lease, leaseMs: number): Promise<boolean>
   /**
    * Counts the early replacement of a refused token before it is made, and starts the lease anew for
    * it; false when the lease was lost in the meantime.
@@ -50,10 +58,12 @@ export interface TokenStore {
   refuse(lease: Lease, breaker: Breaker, errcode: number | null): Promise<void>
   /** Marks a version as refused by the platform; false when it is not the current one any more. */
   markRejected(accountId: number, version: string): Promise<boolean>
+  /** Closes a breaker that was opened for this reason; false when there is none. */
+  endPause(accountId: number, reason: BreakerReason): Promise<boolean>
 }
 
 export interface LeaseWish extends Lease {
-  readonly kind: TokenKind
+  readonly kind: TokenSourceName
   readonly version: string
   readonly leaseMs: number
   readonly now: Date
@@ -83,10 +93,7 @@ const COLUMNS = `kind, sealed, version, fetched_at, expires_at, rejected_version
  * times and the breaker come from the caller.
  */
 export function createTokenStore(db: Knex, box: SecretBox): TokenStore {
-  async function one(sql: string, bindings: Readonly<Record<string, Knex.Value>>) {
-    const result: unknown = await db.raw(sql, bindings)
-    return rowsSchema.parse(result).rows[0]
-  }
+  const { one, changes } = statementsOf(db)
 
   function stateOf(accountId: number, row: TokenRow | undefined): TokenState {
     return row ? readState(row, (sealed) => openToken(box, sealed, accountId)) : NEVER_FETCHED
@@ -114,8 +121,18 @@ export function createTokenStore(db: Knex, box: SecretBox): TokenStore {
       return row ? stateOf(accountId, row) : null
     },
 
+    async renewLease({ accountId, owner }, leaseMs) {
+      return changes(
+        `update access_token
+         set leased_until = now() + :leaseMs * interval '1 millisecond'
+         where account_id = :accountId
+           and lease_owner = :owner`,
+        { accountId, owner, leaseMs },
+      )
+    },
+
     async countForced({ accountId, owner }, leaseMs, now) {
-      const result: unknown = await db.raw(
+      return changes(
         `update access_token
          set forced_count = case when forced_day = :day then forced_count + 1 else 1 end,
              forced_day = :day,
@@ -125,7 +142,6 @@ export function createTokenStore(db: Knex, box: SecretBox): TokenStore {
            and lease_owner = :owner`,
         { accountId, owner, leaseMs, now, day: chinaDay(now) },
       )
-      return countSchema.parse(result).rowCount === 1
     },
 
     async keep({ accountId, owner }, token, isNew) {
@@ -177,7 +193,7 @@ export function createTokenStore(db: Knex, box: SecretBox): TokenStore {
     },
 
     async markRejected(accountId, version) {
-      const result: unknown = await db.raw(
+      return changes(
         `update access_token
          set rejected_version = greatest(rejected_version, version)
          where account_id = :accountId
@@ -185,9 +201,37 @@ export function createTokenStore(db: Knex, box: SecretBox): TokenStore {
            and rejected_version is distinct from version`,
         { accountId, version },
       )
-      return countSchema.parse(result).rowCount === 1
+    },
+
+    async endPause(accountId, reason) {
+      return changes(
+        `update access_token
+         set breaker_until = null,
+             breaker_errcode = null,
+             breaker_reason = null,
+             failures = 0
+         where account_id = :accountId
+           and breaker_reason = :reason`,
+        { accountId, reason },
+      )
     },
   }
+}
+
+/** The two forms of every statement here: one that answers a row, and one that only changes it. */
+function statementsOf(db: Knex) {
+  async function one(sql: string, bindings: Readonly<Record<string, Knex.Value>>) {
+    const result: unknown = await db.raw(sql, bindings)
+    return rowsSchema.parse(result).rows[0]
+  }
+
+  /** Whether the statement changed the row. */
+  async function changes(sql: string, bindings: Readonly<Record<string, Knex.Value>>) {
+    const result: unknown = await db.raw(sql, bindings)
+    return countSchema.parse(result).rowCount === 1
+  }
+
+  return { one, changes }
 }
 
 /**
@@ -209,7 +253,7 @@ function placeOf(accountId: number): string {
 }
 
 const rowSchema = z.object({
-  kind: z.enum(TOKEN_KINDS),
+  kind: z.enum(TOKEN_SOURCE_NAMES),
   sealed: z.string().nullable(),
   version: z.string(),
   fetched_at: z.date().nullable(),

@@ -6,8 +6,13 @@ import { createMetrics, type Metrics } from '../../src/foundation/metrics.ts'
 import { createSecretBox, parseMasterKey } from '../../src/foundation/sealed-secrets.ts'
 import { createPlatformClient } from '../../src/wechat/platform-client.ts'
 import type { TokenAccount } from '../../src/wechat/refresh-token.ts'
-import { createTokenKeeper, type TokenKeeper } from '../../src/wechat/token-keeper.ts'
+import {
+  createTokenKeeper,
+  type TokenKeeper,
+  type TokenKeeperParts,
+} from '../../src/wechat/token-keeper.ts'
 import { createTokenStore, type TokenStore } from '../../src/wechat/token-store.ts'
+import type { TokenCredentials } from '../../src/wechat/token-sources.ts'
 import type { TokenEndpoint } from './token-endpoint.ts'
 
 /** A clock whose wall time a test moves; both hands move together. */
@@ -32,7 +37,12 @@ if (!masterKey) throw new Error('the key of the tests is no key')
 export const BOX = createSecretBox([masterKey])
 
 export function accountOf(id: number, kind: TokenKind = 'stable'): TokenAccount {
-  return { id, name: `account-${id}`, settings: { ...DEFAULT_SETTINGS, token_kind: kind } }
+  return {
+    id,
+    name: `account-${id}`,
+    kind: 'official_account',
+    settings: { ...DEFAULT_SETTINGS, token_kind: kind },
+  }
 }
 
 /** What one gateway process has: a pool of its own, a store, a client and a keeper. */
@@ -47,11 +57,12 @@ export interface Desk {
 
 export function openDesk(options: {
   readonly db: Knex
-  readonly endpoint: TokenEndpoint
+  readonly endpoint: Pick<TokenEndpoint, 'url'>
   readonly clock: Clock
   readonly name?: string
   readonly leaseMs?: number
-  readonly secrets?: () => Promise<{ appId: string; appSecret: string }>
+  readonly secrets?: (accountId: number) => Promise<TokenCredentials>
+  readonly parts?: Partial<TokenKeeperParts>
 }): Desk {
   const { db, endpoint, clock, name = 'desk' } = options
   const lines: string[] = []
@@ -62,13 +73,16 @@ export function openDesk(options: {
   const keeper = createTokenKeeper({
     store,
     call: (call) => client.call(call),
-    secrets: options.secrets ?? (async () => ({ appId: 'wx1', appSecret: 'invented-secret' })),
+    secrets: options.secrets ?? (async () => ({ appId: 'wx1', secret: 'invented-secret' })),
+    findAccount: async () => undefined,
+    replaceRefreshToken: async () => false,
     clock,
     log,
     metrics,
     random: Math.random,
     process: name,
     ...(options.leaseMs !== undefined && { leaseMs: options.leaseMs }),
+    ...options.parts,
   })
   const close = async () => {
     await keeper.settle()

@@ -1,13 +1,17 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import {
   buildRequest,
   CHANNEL_NAMES,
   CHANNELS,
+  channelsOf,
+  contentSchemaOf,
   deduplicates,
   msgidOf,
   templateIdOf,
   type Channel,
+  type ChannelName,
 } from '../../src/wechat/channels.ts'
 import { parseJson } from '../../src/wechat/lossless-json.ts'
 
@@ -64,6 +68,17 @@ const VALID: readonly (readonly [Channel, object])[] = [
   ['customer_service_message', { ...CUSTOM[0], customservice: { kf_account: 'a@b' } }],
 ]
 
+interface Way {
+  readonly path: string
+  readonly receiptId: string | null
+}
+
+interface Facts {
+  readonly recipient: { readonly field: string; readonly most: number } | null
+  readonly repeatField: string | null
+  readonly repeatMemoryMs: number | null
+}
+
 /** The faults of a content as `field: rule`. */
 function faultsOf(channel: Channel, content: unknown): string[] {
   const result = CHANNELS[channel].content.safeParse(content)
@@ -71,8 +86,25 @@ function faultsOf(channel: Channel, content: unknown): string[] {
 }
 
 describe('CHANNELS', () => {
-  it('has its names in one list', () => {
-    expect([...CHANNEL_NAMES]).toEqual(Object.keys(CHANNELS))
+  it('opens to applications what decide_send knows, in the order of the table', () => {
+    expect([...CHANNEL_NAMES]).toEqual(Object.keys(CHANNELS).slice(0, 3))
+  })
+
+  it('is what docs/dispatch.md shows', () => {
+    const page = readFileSync(new URL('../../docs/dispatch.md', import.meta.url), 'utf8')
+    const shown = page.split('\n').filter((line) => /^\| `[a-z_]+` \| /.test(line))
+    const rows = (Object.keys(CHANNELS) as ChannelName[]).flatMap((channel) =>
+      Object.entries(CHANNELS[channel].ways).map(([kind, way]: [string, Way]) => {
+        const { recipient, repeatMemoryMs, repeatField }: Facts = CHANNELS[channel]
+        const field = recipient === null ? '–' : `\`${recipient.field}\``
+        const most = recipient === null ? '–' : String(recipient.most)
+        const repeats =
+          repeatMemoryMs === null ? '–' : `\`${repeatField}\`, ${repeatMemoryMs / 60_000} min`
+        const id = way.receiptId === null ? '–' : `\`${way.receiptId}\``
+        return `| \`${channel}\` | \`${kind}\` | \`${way.path}\` | ${field} | ${most} | ${repeats} | ${id} |`
+      }),
+    )
+    expect(shown.filter((line) => line.includes('/cgi-bin/'))).toEqual(rows)
   })
 
   it.each(VALID)('takes a content of %s as it is: %j', (channel, content) => {
@@ -127,7 +159,7 @@ describe('CHANNELS', () => {
     ['customer_service_message', { msgtype: 'text' }, 'text'],
     ['customer_service_message', { msgtype: 'text', image: { media_id: 'M' } }, 'text'],
     ['customer_service_message', { msgtype: 'text', text: { content: '' } }, 'text.content'],
-    ['customer_service_message', { msgtype: 'link', link: {} }, 'msgtype'],
+    ['customer_service_message', { msgtype: 'link', link: {} }, 'link.url'],
     ['customer_service_message', { text: { content: 'x' } }, 'msgtype'],
     [
       'customer_service_message',
@@ -143,7 +175,30 @@ describe('CHANNELS', () => {
 
   it('lists the message types when the one given is unknown', () => {
     const [fault] = faultsOf('customer_service_message', { msgtype: 'sms' })
-    expect(fault).toBe(`msgtype: msgtype is one of ${CUSTOM.map((one) => one.msgtype).join(', ')}`)
+    const names = [...CUSTOM.map((one) => one.msgtype), 'link']
+    expect(fault).toBe(`msgtype: msgtype is one of ${names.join(', ')}`)
+  })
+
+  it('lists those of the account where it is known', () => {
+    const faultsFor = (kind: 'official_account' | 'mini_program') =>
+      contentSchemaOf('customer_service_message', { kind })
+        ?.safeParse({ msgtype: 'sms' })
+        .error?.issues.map((issue) => issue.message)
+    const names = CUSTOM.map((one) => one.msgtype).join(', ')
+    expect(faultsFor('official_account')).toEqual([`msgtype is one of ${names}`])
+    expect(faultsFor('mini_program')).toEqual([
+      'msgtype is one of text, image, link, miniprogrampage',
+    ])
+  })
+
+  it('takes for an Official Account what it always took', () => {
+    const schema = contentSchemaOf('customer_service_message', { kind: 'official_account' })
+    for (const content of CUSTOM) expect(schema?.parse(content)).toEqual(content)
+    const page = {
+      msgtype: 'miniprogrampage',
+      miniprogrampage: { pagepath: 'p', thumb_media_id: 'M' },
+    }
+    expect(schema?.safeParse(page).error?.issues[0]?.path).toEqual(['miniprogrampage', 'appid'])
   })
 
   it.each([
@@ -160,7 +215,8 @@ describe('CHANNELS', () => {
 })
 
 describe('buildRequest', () => {
-  const send = { to: 'oPerson', clientMsgId: '0190-id' }
+  const account = { kind: 'official_account' } as const
+  const send = { account, to: 'oPerson', clientMsgId: '0190-id' }
 
   it('adds recipient and idempotency key to a template message', () => {
     expect(buildRequest({ ...send, channel: 'template_message', content: TEMPLATE })).toEqual({
@@ -189,9 +245,45 @@ describe('buildRequest', () => {
 })
 
 describe('deduplicates', () => {
-  it('is true for template messages alone', () => {
-    expect(CHANNEL_NAMES.filter(deduplicates)).toEqual(['template_message'])
+  it('is true for template and kf messages alone', () => {
+    const all = Object.keys(CHANNELS) as ChannelName[]
+    expect(all.filter(deduplicates)).toEqual(['template_message', 'wecom_kf_message'])
     expect(CHANNELS.template_message.repeatMemoryMs).toBe(600_000)
+    // The gateway recovers all of them within one span.
+    expect(CHANNELS.wecom_kf_message.repeatMemoryMs).toBe(600_000)
+  })
+})
+
+describe('channelsOf', () => {
+  const OFFICIAL = [
+    'template_message',
+    'subscription_message',
+    'customer_service_message',
+    'one_time_subscription',
+  ]
+  const MINI = ['subscription_message', 'customer_service_message', 'device_message']
+
+  it.each([
+    ['official_account', null, OFFICIAL],
+    ['mini_program', null, MINI],
+    ['authorizer', 'official_account', OFFICIAL],
+    ['authorizer', 'mini_program', MINI],
+    ['authorizer', null, []],
+    ['component', null, []],
+    ['wecom_suite', null, []],
+    [
+      'wecom_app',
+      null,
+      ['wecom_app_message', 'wecom_welcome_message', 'wecom_group_message', 'wecom_robot_message'],
+    ],
+    [
+      'wecom_authorizer',
+      null,
+      ['wecom_app_message', 'wecom_welcome_message', 'wecom_group_message', 'wecom_kf_message'],
+    ],
+    ['wecom_kf', null, ['wecom_kf_message']],
+  ] as const)('%s that serves %s', (kind, serves, channels) => {
+    expect(channelsOf(kind, serves)).toEqual(channels)
   })
 })
 

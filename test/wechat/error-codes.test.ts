@@ -61,6 +61,21 @@ describe('ERROR_CODES', () => {
     }
   })
 
+  it('has no opt-out among the codes of WeCom, where the same numbers mean something else', () => {
+    const classOf = (code: number) => lookUpErrorCode('wecom', code).class
+    expect(
+      ERROR_CODES.filter((row) => row.platform === 'wecom' && row.class === 'opt_out'),
+    ).toEqual([])
+    expect(classOf(40001)).toBe('config')
+    expect(classOf(43004)).toBe('invalid_recipient')
+    expect(classOf(40132)).toBe('permission')
+    expect(classOf(48002)).toBe('permission')
+    expect(classOf(84061)).toBe('invalid_recipient')
+    expect(classOf(81013)).toBe('invalid_recipient')
+    expect(classOf(45009)).toBe('rate_minute')
+    expect(classOf(93000)).toBe('config')
+  })
+
   it('says how far each opt-out of an official account reaches', () => {
     const scopes = ERROR_CODES.flatMap((row) =>
       row.platform === 'oa' && row.class === 'opt_out' ? [[row.code, row.optOutScope]] : [],
@@ -87,6 +102,28 @@ describe('lookUpErrorCode', () => {
     ['a Mini Program before the Official Account', 'mini', 43101, 'mini', 'opt_out'],
     ['what is the same everywhere', 'wecom', -1, 'any', 'transient'],
     ['success', 'oa', 0, 'any', 'ok'],
+    [
+      'an Official Account before the Open Platform, for a Mini Program',
+      'mini',
+      61004,
+      'oa',
+      'ip_whitelist',
+    ],
+    [
+      'an Official Account before a Mini Program, for a component',
+      'open',
+      45015,
+      'oa',
+      'window_closed',
+    ],
+    [
+      'a Mini Program last but one, for an Official Account',
+      'oa',
+      43107,
+      'mini',
+      'blocked_account',
+    ],
+    ['the Open Platform last, for a Mini Program', 'mini', 61007, 'open', 'permission'],
   ] as const)('finds %s', (_name, platform, code, foundIn, errorClass) => {
     const meaning = lookUpErrorCode(platform, code)
     expect(meaning).toMatchObject({ known: true, class: errorClass, row: { platform: foundIn } })
@@ -124,6 +161,16 @@ describe('docs/errors.md', () => {
     const rows = ERROR_CODES.filter((row) => row.platform === 'oa' || row.platform === 'any')
     const cells = rows.sort((one, other) => one.code - other.code).map(cellsOf)
     expect(tableUnder('Every code of Official Accounts')).toEqual(cells)
+  })
+
+  it.each([
+    ['mini', 'Every code of Mini Programs'],
+    ['open', 'Every code of the Open Platform'],
+    ['wecom', 'Every code of WeCom'],
+  ])('has every code of %s and no other, in numeric order', (platform, heading) => {
+    const rows = ERROR_CODES.filter((row) => row.platform === platform)
+    const cells = rows.sort((one, other) => one.code - other.code).map(cellsOf)
+    expect(tableUnder(heading)).toEqual(cells)
   })
 
   it('states the product rule and what the platform says', () => {

@@ -40,7 +40,7 @@ async function listen(server: Server | TcpServer): Promise<string> {
 
 function clientOf(
   baseUrl: string,
-  limits: { connectTimeoutMs?: number; totalTimeoutMs?: number } = {},
+  limits: { connectTimeoutMs?: number; totalTimeoutMs?: number; wecomBaseUrl?: string } = {},
 ): PlatformClient {
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -77,6 +77,32 @@ async function onRequest(act: (socket: Socket) => void) {
 }
 
 describe('call', () => {
+  it('names the token as the interface wants it, and finds the other host', async () => {
+    const seen: string[] = []
+    const at =
+      (name: string): RequestListener =>
+      (request, response) => {
+        seen.push(`${name} ${request.url}`)
+        response.end('{}')
+      }
+    const [wechat, wecom] = await Promise.all(
+      ['wechat', 'wecom'].map(async (name) => `http://${await listen(createServer(at(name)))}`),
+    )
+    const client = clientOf(wechat ?? '', { wecomBaseUrl: `${wecom}/prefix/` })
+    const call = { method: 'POST', path: '/x', accessToken: 't' } as const
+    await client.call(call)
+    await client.call({ ...call, tokenName: 'component_access_token' })
+    await client.call({ ...call, host: 'wecom', tokenName: 'key' })
+    const both = clientOf(wechat ?? '')
+    await both.call({ ...call, host: 'wecom', tokenName: 'suite_access_token' })
+    expect(seen).toEqual([
+      'wechat /x?access_token=t',
+      'wechat /x?component_access_token=t',
+      'wecom /prefix/x?key=t',
+      'wechat /x?suite_access_token=t',
+    ])
+  })
+
   it('sends the token in the query, the body as raw UTF-8 JSON, and follows the base path', async () => {
     const seen: unknown[] = []
     const address = await listen(

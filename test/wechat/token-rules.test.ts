@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import {
   breakerFor,
+  breakerForParent,
+  breakerWithout,
   chinaDay,
   isFresh,
   isUsable,
@@ -15,7 +17,7 @@ function after(seconds: number): Date {
   return new Date(FETCHED.getTime() + seconds * 1000)
 }
 
-function token(kind: 'stable' | 'classic', lifeSeconds: number): TokenTimes {
+function token(kind: TokenTimes['kind'], lifeSeconds: number): TokenTimes {
   return { kind, fetchedAt: FETCHED, expiresAt: after(lifeSeconds) }
 }
 
@@ -37,6 +39,15 @@ describe('isFresh', () => {
     ['classic', 120, 60, false],
     ['classic', 60, 60, false],
     ['classic', 7200, 7200, false],
+    // About 1 h 50 min.
+    ['component', 7200, 6599, true],
+    ['component', 7200, 6600, false],
+    ['authorizer', 7200, 6600, false],
+    // What is left of a token that is handed out until it is over.
+    ['wecom', 7200, 6899, true],
+    ['wecom', 7200, 6900, false],
+    ['wecom', 30, 29, true],
+    ['suite', 30, 30, false],
   ] as const)('%s token of %i s, %i s later: %s', (kind, life, later, fresh) => {
     expect(isFresh(token(kind, life), after(later))).toBe(fresh)
   })
@@ -93,12 +104,70 @@ describe('breakerFor', () => {
     ['no answer for long', null, 5000, 'transient', 60],
     ['success without a token', 0, 2, 'transient', 2],
   ] as const)('%s (%s, failure %i): %s, %d s', (_name, errcode, failures, reason, seconds) => {
-    expect(breakerFor(errcode, now, failures)).toEqual({ reason, until: inSeconds(seconds) })
+    expect(breakerFor({ source: 'stable', errcode, now, failures })).toEqual({
+      reason,
+      until: inSeconds(seconds),
+    })
   })
 
   it('names whole minutes for the minute quota, also on the minute', () => {
     const onTheMinute = new Date('2026-01-31T16:00:00Z')
-    expect(breakerFor(45011, onTheMinute, 1).until).toEqual(new Date('2026-01-31T16:01:00Z'))
+    expect(
+      breakerFor({ source: 'stable', errcode: 45011, now: onTheMinute, failures: 1 }).until,
+    ).toEqual(new Date('2026-01-31T16:01:00Z'))
+  })
+})
+
+describe('breakerFor, by source', () => {
+  const now = new Date('2026-01-31T15:59:30.500Z')
+  const inSeconds = (seconds: number) => new Date(now.getTime() + seconds * 1000)
+
+  it.each([
+    ['component', 40125, 1, 'config', 300],
+    ['component', 61004, 1, 'ip_whitelist', 600],
+    ['component', 61005, 1, 'no_ticket', 60],
+    ['component', 61006, 2, 'no_ticket', 120],
+    ['component', 40091, 9, 'no_ticket', 600],
+    ['component', 45009, 1, 'quota_daily', 29.5],
+    ['authorizer', 61023, 1, 'not_authorized', 300],
+    ['authorizer', 61003, 9, 'not_authorized', 3600],
+    ['authorizer', 40001, 1, 'parent_unavailable', 30],
+    ['authorizer', 42001, 9, 'parent_unavailable', 600],
+    ['authorizer', 61014, 1, 'config', 300],
+    ['wecom', 40001, 1, 'config', 300],
+    ['wecom', 40091, 1, 'config', 300],
+    ['wecom', 301007, 1, 'config', 300],
+    ['wecom', 60020, 1, 'ip_whitelist', 600],
+    ['wecom', 45009, 1, 'rate_minute', 60],
+    ['wecom', 45009, 3, 'rate_minute', 240],
+    ['wecom', 45033, 9, 'rate_minute', 3600],
+    ['wecom', -1, 1, 'transient', 1],
+    ['suite', 40080, 1, 'config', 300],
+    ['suite', 40083, 1, 'config', 300],
+    ['suite', 40085, 1, 'no_ticket', 60],
+    ['wecom_corp', 40084, 1, 'not_authorized', 300],
+    ['wecom_corp', 48004, 1, 'not_authorized', 300],
+    ['wecom_corp', 42009, 1, 'parent_unavailable', 30],
+    ['wecom_corp', 40082, 1, 'parent_unavailable', 30],
+    ['wecom_corp', 43004, 1, 'config', 300],
+  ] as const)('%s: %i, failure %i: %s, %d s', (source, errcode, failures, reason, seconds) => {
+    const breaker = breakerFor({ source, errcode, now, failures })
+    expect(breaker).toEqual({ reason, until: inSeconds(seconds) })
+  })
+
+  it.each([
+    ['secret', 'config'],
+    ['ticket', 'no_ticket'],
+    ['refreshToken', 'not_authorized'],
+    ['permanentCode', 'not_authorized'],
+  ] as const)('without a %s: %s, and a look every minute', (need, reason) => {
+    expect(breakerWithout(need, now)).toEqual({ reason, until: inSeconds(60) })
+  })
+
+  it('waits with the parent, and not longer than for anything else', () => {
+    const reason = 'parent_unavailable'
+    expect(breakerForParent(inSeconds(20), now)).toEqual({ reason, until: inSeconds(20) })
+    expect(breakerForParent(inSeconds(3600), now)).toEqual({ reason, until: inSeconds(60) })
   })
 })
 

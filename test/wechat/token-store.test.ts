@@ -5,6 +5,7 @@ import {
   type StoredToken,
   type TokenStore,
 } from '../../src/wechat/token-store.ts'
+import { TOKEN_SOURCE_NAMES } from '../../src/wechat/token-sources.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { insertAccount } from '../support/rows.ts'
 import { BOX } from '../support/token-desk.ts'
@@ -177,5 +178,38 @@ describe('countForced', () => {
     expect(await store.countForced({ accountId, owner: 'other' }, 15_000, nextDay)).toBe(false)
     await store.countForced(lease, 15_000, nextDay)
     expect(await forced()).toEqual({ at: nextDay, count: 1, day: '2026-02-01' })
+  })
+})
+
+describe('renewLease', () => {
+  it('starts the lease anew for its holder, and for nobody else', async () => {
+    const lease = { accountId, owner: 'first' }
+    await take('first', { leaseMs: 50 })
+    expect(await store.renewLease(lease, 15_000)).toBe(true)
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    expect(await take('second')).toBeNull()
+    expect(await store.renewLease({ accountId, owner: 'second' }, 15_000)).toBe(false)
+  })
+})
+
+describe('endPause', () => {
+  it('closes the breaker of this reason alone', async () => {
+    const until = new Date(NOW.getTime() + 60_000)
+    await take('first')
+    await store.refuse({ accountId, owner: 'first' }, { until, reason: 'no_ticket' }, 61006)
+    expect(await store.endPause(accountId, 'config')).toBe(false)
+    expect(await store.read(accountId)).toMatchObject({ breaker: { reason: 'no_ticket' } })
+    expect(await store.endPause(accountId, 'no_ticket')).toBe(true)
+    expect(await store.read(accountId)).toMatchObject({ breaker: null, failures: 0 })
+    expect(await store.endPause(accountId, 'no_ticket')).toBe(false)
+  })
+})
+
+describe('the kinds', () => {
+  it.each(TOKEN_SOURCE_NAMES)('keep a token of %s', async (kind) => {
+    await take(`owner-${kind}`)
+    const lease = { accountId, owner: `owner-${kind}` }
+    const kept = await store.keep(lease, { ...tokenNamed('one'), kind }, true)
+    expect(kept?.token?.kind).toBe(kind)
   })
 })
