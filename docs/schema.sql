@@ -29,17 +29,38 @@ create table account (
   name text not null,
   kind text not null,
   app_id text not null,
-  original_id text not null,
+  original_id text,
   mode text not null,
   settings jsonb not null default '{}'::jsonb,
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
   disabled_at timestamp with time zone,
+  agent_id text,
+  provider_corp_id text,
+  parent_id integer,
+  serves text,
+  body_format text not null default 'xml'::text,
   constraint account_pkey PRIMARY KEY (id),
-  constraint account_kind_app_id_key UNIQUE (kind, app_id),
   constraint account_name_key UNIQUE (name),
-  constraint account_kind_check CHECK ((kind = 'official_account'::text)),
-  constraint account_mode_check CHECK ((mode = ANY (ARRAY['safe'::text, 'compatible'::text, 'plain'::text])))
+  constraint account_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES account(id),
+  constraint account_agent_id_check CHECK (
+CASE kind
+    WHEN 'wecom_app'::text THEN (agent_id IS NOT NULL)
+    WHEN 'wecom_authorizer'::text THEN true
+    ELSE (agent_id IS NULL)
+END),
+  constraint account_body_format_check CHECK (((body_format = 'xml'::text) OR ((body_format = 'json'::text) AND (kind = 'mini_program'::text)))),
+  constraint account_kind_check CHECK ((kind = ANY (ARRAY['official_account'::text, 'mini_program'::text, 'component'::text, 'authorizer'::text, 'wecom_app'::text, 'wecom_suite'::text, 'wecom_authorizer'::text, 'wecom_kf'::text]))),
+  constraint account_kind_mode_check CHECK (((mode = 'safe'::text) OR (kind = ANY (ARRAY['official_account'::text, 'mini_program'::text])))),
+  constraint account_mode_check CHECK ((mode = ANY (ARRAY['safe'::text, 'compatible'::text, 'plain'::text]))),
+  constraint account_original_id_check CHECK (((original_id IS NOT NULL) = (kind = ANY (ARRAY['official_account'::text, 'mini_program'::text, 'authorizer'::text])))),
+  constraint account_parent_id_check CHECK (((parent_id IS NOT NULL) = (kind = ANY (ARRAY['authorizer'::text, 'wecom_authorizer'::text])))),
+  constraint account_provider_corp_id_check CHECK (((provider_corp_id IS NOT NULL) = (kind = 'wecom_suite'::text))),
+  constraint account_serves_check CHECK (
+CASE kind
+    WHEN 'authorizer'::text THEN ((serves IS NOT NULL) AND (serves = ANY (ARRAY['official_account'::text, 'mini_program'::text])))
+    ELSE (serves IS NULL)
+END)
 );
 
 create table account_secret (
@@ -48,9 +69,11 @@ create table account_secret (
   sealed text not null,
   key_id text not null,
   updated_at timestamp with time zone not null default now(),
+  effective_at timestamp with time zone,
   constraint account_secret_pkey PRIMARY KEY (account_id, name),
   constraint account_secret_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
-  constraint account_secret_name_check CHECK ((name = ANY (ARRAY['app_secret'::text, 'callback_token'::text, 'callback_aes_key'::text, 'previous_callback_token'::text, 'previous_callback_aes_key'::text])))
+  constraint account_secret_effective_at_check CHECK (((effective_at IS NOT NULL) = (name = ANY (ARRAY['ticket'::text, 'previous_ticket'::text])))),
+  constraint account_secret_name_check CHECK ((name = ANY (ARRAY['app_secret'::text, 'callback_token'::text, 'callback_aes_key'::text, 'previous_callback_token'::text, 'previous_callback_aes_key'::text, 'provider_secret'::text, 'refresh_token'::text, 'permanent_code'::text, 'ticket'::text, 'previous_ticket'::text])))
 );
 
 create table application (
@@ -319,6 +342,12 @@ create table sending_pause (
   constraint sending_pause_pkey PRIMARY KEY (account_id, channel),
   constraint sending_pause_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id)
 );
+
+CREATE UNIQUE INDEX account_identity_key ON public.account USING btree (kind, app_id, COALESCE(parent_id, 0), (
+CASE
+    WHEN (kind = 'wecom_app'::text) THEN agent_id
+    ELSE ''::text
+END));
 
 CREATE INDEX broadcast_account_id_idx ON public.broadcast USING btree (account_id, id);
 

@@ -201,6 +201,7 @@ async function build(
 
   const app = createApp({
     findAccount: (name) => cache.find(name),
+    findTenant: (parentId, appId) => cache.findTenant(parentId, appId),
     recordPush: (push) => recorder.record(push),
     authenticate: async (key) => {
       const found = await applications.authenticate(key)

@@ -8,6 +8,12 @@ export interface AccountCache {
   find(name: string): Promise<Account | undefined>
   /** @throws UnavailableError `accounts_unavailable` */
   findById(id: number): Promise<Account | undefined>
+  /**
+   * Who has authorised a component or suite, by what the platform calls it.
+   *
+   * @throws UnavailableError `accounts_unavailable`
+   */
+  findTenant(parentId: number, appId: string): Promise<Account | undefined>
   /** An account changed (NOTIFY account_changed): the next question loads again. */
   invalidate(): void
 }
@@ -34,6 +40,8 @@ export function createAccountCache(parts: {
   return {
     find: (name) => snapshot.find(({ byName }) => byName.get(name)),
     findById: (id) => snapshot.find(({ byId }) => byId.get(id)),
+    findTenant: (parentId, appId) =>
+      snapshot.find(({ byParent }) => byParent.get(parentId)?.get(appId)),
     invalidate: () => snapshot.invalidate(),
   }
 }
@@ -42,5 +50,15 @@ function indexAccounts(accounts: readonly Account[]) {
   return {
     byName: new Map(accounts.map((account) => [account.name, account])),
     byId: new Map(accounts.map((account) => [account.id, account])),
+    byParent: indexByParent(accounts),
   }
+}
+
+function indexByParent(accounts: readonly Account[]): Map<number | null, Map<string, Account>> {
+  const families = [...Map.groupBy(accounts, (account) => account.parentId)]
+  return new Map(
+    families.map(([parentId, family]) => {
+      return [parentId, new Map(family.map((account) => [account.appId, account]))]
+    }),
+  )
 }

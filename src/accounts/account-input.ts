@@ -1,13 +1,24 @@
 import {
   ACCOUNT_KINDS,
+  BODY_FORMATS,
   CALLBACK_MODES,
   TOKEN_KINDS,
+  type Account,
   type AccountKind,
   type AccountSettings,
+  type BodyFormat,
   type CallbackMode,
   type TokenKind,
 } from './account.ts'
-import { spokenFault, type Reading, type RuleCode, type SpokenFault } from './account-rules.ts'
+import { KIND_RULES, type IdentityField, type IdOption, type KindRule } from './account-kinds.ts'
+import {
+  KINDS_TO_ADD,
+  spokenFault,
+  type Reading,
+  type RuleCode,
+  type SpokenFault,
+} from './account-rules.ts'
+import type { SecretName } from './secret-store.ts'
 
 /**
  * What an operator types about an account, read by rule. Nothing here knows where it was typed
@@ -20,6 +31,13 @@ export interface NewAccountInput extends SettingsInput {
   readonly kind?: string | undefined
   readonly appId?: string | undefined
   readonly originalId?: string | undefined
+  readonly corpId?: string | undefined
+  readonly agentId?: string | undefined
+  readonly suiteId?: string | undefined
+  readonly providerCorpId?: string | undefined
+  readonly providerSecret?: string | undefined
+  /** `xml` when absent. */
+  readonly dataFormat?: string | undefined
   /** `safe` when absent: the mode that proves most. */
   readonly mode?: string | undefined
   readonly token?: string | undefined
@@ -35,26 +53,34 @@ export interface SettingsInput {
   readonly longTermTemplates?: readonly string[] | undefined
   /** In place of the default words; one empty text: no word stops anything. */
   readonly optOutKeywords?: readonly string[] | undefined
+  readonly emptyReceiveId?: boolean | undefined
 }
 
 export interface RotationInput {
   readonly token?: string | undefined
   readonly aesKey?: string | undefined
   readonly secret?: string | undefined
+  readonly providerSecret?: string | undefined
   readonly dropPrevious?: boolean | undefined
 }
 
-/** An account that may be stored. */
-export interface NewAccount {
+/** An account that may be stored; an id that is absent is null. */
+export interface NewAccount extends Partial<
+  Pick<Account, 'originalId' | 'agentId' | 'providerCorpId' | 'parentId' | 'serves' | 'bodyFormat'>
+> {
   readonly name: string
   readonly kind: AccountKind
   readonly appId: string
-  readonly originalId: string
   readonly mode: CallbackMode
-  readonly token: string
-  /** null only in plain mode. */
+  /** null only where pushes come under the parent's pair. */
+  readonly token: string | null
+  /** null also in plain mode. */
   readonly aesKey: string | null
-  readonly secret: string
+  /** null only where the platform gave the gateway another secret. */
+  readonly secret: string | null
+  readonly moreSecrets?: Partial<
+    Record<Extract<SecretName, 'provider_secret' | 'refresh_token' | 'permanent_code'>, string>
+  >
   /** What the operator chose; the rest stays at its default. */
   readonly settings: Partial<AccountSettings>
 }
@@ -64,6 +90,7 @@ export interface Rotation {
   readonly token: string | undefined
   readonly aesKey: string | undefined
   readonly secret: string | undefined
+  readonly providerSecret?: string | undefined
 }
 
 interface FormRule {
@@ -77,12 +104,16 @@ interface ChoiceRule<Choice extends string> {
 }
 
 const KIND: ChoiceRule<AccountKind> = {
-  choices: ACCOUNT_KINDS,
+  choices: KINDS_TO_ADD,
   otherwise: (kind) => ['unknown_kind', { kind }],
 }
 const MODE: ChoiceRule<CallbackMode> = {
   choices: CALLBACK_MODES,
   otherwise: (mode) => ['unknown_mode', { mode }],
+}
+const FORMAT: ChoiceRule<BodyFormat> = {
+  choices: BODY_FORMATS,
+  otherwise: (format) => ['unknown_format', { format }],
 }
 const TOKEN_KIND: ChoiceRule<TokenKind> = {
   choices: TOKEN_KINDS,
@@ -91,51 +122,131 @@ const TOKEN_KIND: ChoiceRule<TokenKind> = {
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/
 const ORIGINAL_ID = /^gh_[A-Za-z0-9_-]{1,61}$/
-const CALLBACK_TOKEN = /^[A-Za-z0-9]{3,32}$/
+/**
+ * The Token rule of WeChat is commonly stated, not documented; that of WeCom is
+ * (developer.work.weixin.qq.com/document/path/90930).
+ */
+const CALLBACK_TOKEN: Record<KindRule['tokenForm'], FormRule> = {
+  wechat: { form: /^[A-Za-z0-9]{3,32}$/, code: 'bad_token' },
+  wecom: { form: /^[A-Za-z0-9]{1,32}$/, code: 'bad_wecom_token' },
+}
+const AGENT_ID = /^\d{1,10}$/
 /** 43 characters are 32 bytes of base64 without its `=` (callbacks.md §4). */
 const AES_KEY = /^[A-Za-z0-9]{43}$/
 /** The platform promises no length for its ids; these limits only keep out what cannot be one. */
 const LONGEST_APP_ID = 64
+const LONGEST_TOKEN = 32
 const LONGEST_SECRET = 256
 const LONGEST_FRESHNESS_SECONDS = 86_400
+
+const IDENTITY_OPTIONS: Readonly<Record<IdentityField, string>> = {
+  originalId: '--original-id',
+  agentId: '--agent-id',
+  providerCorpId: '--provider-corp-id',
+}
+
+const ID_INPUTS: Readonly<Record<IdOption, 'appId' | 'corpId' | 'suiteId'>> = {
+  '--app-id': 'appId',
+  '--corp-id': 'corpId',
+  '--suite-id': 'suiteId',
+}
 
 /** Reads a new account, or says everything that is wrong with it. */
 export function readNewAccount(input: NewAccountInput): Reading<NewAccount> {
   const faults = new Faults()
   const mode = faults.oneOf('--mode', input.mode ?? 'safe', MODE)
+  const kind = readKind(faults, input.kind)
+  // The rules of some kind, so that the other faults are named at once too.
+  const rule = KIND_RULES[kind ?? 'official_account']
   const account = {
     name: faults.matching('NAME', input.name, { form: NAME, code: 'bad_name' }),
-    kind: faults.oneOf('--kind', input.kind, KIND),
-    appId: faults.word('--app-id', input.appId, LONGEST_APP_ID),
-    originalId: faults.matching('--original-id', input.originalId, {
-      form: ORIGINAL_ID,
-      code: 'bad_original_id',
+    kind,
+    appId: faults.word(rule.idOption, input[ID_INPUTS[rule.idOption]], LONGEST_APP_ID),
+    originalId: readIdentity(faults, rule, { field: 'originalId', text: input.originalId }),
+    agentId: readIdentity(faults, rule, { field: 'agentId', text: input.agentId }),
+    providerCorpId: readIdentity(faults, rule, {
+      field: 'providerCorpId',
+      text: input.providerCorpId,
     }),
     mode,
-    token: faults.matching('--token', input.token, { form: CALLBACK_TOKEN, code: 'bad_token' }),
+    bodyFormat: faults.oneOf('--data-format', input.dataFormat ?? 'xml', FORMAT),
+    token: faults.matching('--token', input.token, CALLBACK_TOKEN[rule.tokenForm]),
     aesKey: readNewAesKey(faults, input.aesKey, mode),
     secret: faults.word('--secret', input.secret, LONGEST_SECRET),
   }
+  const providerSecret = whenGiven(input.providerSecret, (text) =>
+    faults.word('--provider-secret', text, LONGEST_SECRET),
+  )
   const settings = collectSettings(faults, input)
+  if (kind) for (const fault of kindFaults(kind, input)) faults.take(fault)
   return isComplete(account)
-    ? faults.reading({ ...account, aesKey: account.aesKey ?? null, settings })
+    ? faults.reading({
+        ...account,
+        aesKey: account.aesKey ?? null,
+        moreSecrets: providerSecret === undefined ? {} : { provider_secret: providerSecret },
+        settings,
+      })
     : faults.refusal()
 }
 
-/** Reads new secrets, or says everything that is wrong with them. */
+/** Reads new secrets, or says what is wrong with them; what depends on the kind: `rotationFaults`. */
 export function readRotation(input: RotationInput): Reading<Rotation> {
   const faults = new Faults()
-  const given = [input.token, input.aesKey, input.secret].some((text) => text !== undefined)
+  const { token, aesKey, secret, providerSecret } = input
+  const given = [token, aesKey, secret, providerSecret].some((text) => text !== undefined)
   if (!given && input.dropPrevious !== true) faults.add('account rotate', 'nothing_to_rotate')
   return faults.reading({
-    token: whenGiven(input.token, (text) =>
-      faults.matching('--token', text, { form: CALLBACK_TOKEN, code: 'bad_token' }),
-    ),
-    aesKey: whenGiven(input.aesKey, (text) =>
+    token: whenGiven(token, (text) => faults.word('--token', text, LONGEST_TOKEN)),
+    aesKey: whenGiven(aesKey, (text) =>
       faults.matching('--aes-key', text, { form: AES_KEY, code: 'bad_aes_key' }),
     ),
-    secret: whenGiven(input.secret, (text) => faults.word('--secret', text, LONGEST_SECRET)),
+    secret: whenGiven(secret, (text) => faults.word('--secret', text, LONGEST_SECRET)),
+    providerSecret: whenGiven(providerSecret, (text) =>
+      faults.word('--provider-secret', text, LONGEST_SECRET),
+    ),
   })
+}
+
+/** What of a rotation the kind of the account forbids; none is the normal case. */
+export function rotationFaults(kind: AccountKind, rotation: Rotation): readonly SpokenFault[] {
+  const faults = new Faults()
+  const { callbackPair, tokenForm } = KIND_RULES[kind]
+  const { token, aesKey, secret, providerSecret } = rotation
+  if (callbackPair === 'parent') {
+    if (token !== undefined) faults.add('--token', 'rotate_parent', { kind })
+    if (aesKey !== undefined) faults.add('--aes-key', 'rotate_parent', { kind })
+    if (secret !== undefined) faults.add('--secret', 'not_for_kind', { kind })
+  } else if (token !== undefined) faults.matching('--token', token, CALLBACK_TOKEN[tokenForm])
+  if (providerSecret !== undefined && !hasProviderSecret(kind)) {
+    faults.add('--provider-secret', 'not_for_kind', { kind })
+  }
+  return faults.refusal().faults
+}
+
+/** Whether the mode or the data format can be chosen so for this kind. */
+export function choiceFaults(
+  kind: AccountKind,
+  { mode, bodyFormat }: { readonly mode?: string; readonly bodyFormat?: string },
+): readonly SpokenFault[] {
+  const { modes, bodyFormats } = KIND_RULES[kind]
+  const faults = new Faults()
+  if (mode !== undefined && !modes.some((one) => one === mode)) {
+    faults.add('--mode', 'mode_not_for_kind', { kind, modes: modes.join(', ') })
+  }
+  if (bodyFormat !== undefined && !bodyFormats.some((one) => one === bodyFormat)) {
+    faults.add('--data-format', 'format_not_for_kind', { kind, formats: bodyFormats.join(', ') })
+  }
+  return faults.refusal().faults
+}
+
+/** Whether the settings can be chosen so for this kind. */
+export function settingFaults(
+  kind: AccountKind,
+  settings: Partial<AccountSettings>,
+): readonly SpokenFault[] {
+  return settings.empty_receive_id && kind !== 'wecom_suite'
+    ? [spokenFault('--empty-receive-id', 'not_for_kind', { kind })]
+    : []
 }
 
 /** Reads the settings an operator wants changed; what was not typed is absent. */
@@ -149,6 +260,74 @@ export function readMode(text: string): Reading<CallbackMode> {
   const faults = new Faults()
   const mode = faults.oneOf('--mode', text, MODE)
   return mode === undefined ? faults.refusal() : faults.reading(mode)
+}
+
+/** Reads a data format by itself. */
+export function readBodyFormat(text: string): Reading<BodyFormat> {
+  const faults = new Faults()
+  const format = faults.oneOf('--data-format', text, FORMAT)
+  return format === undefined ? faults.refusal() : faults.reading(format)
+}
+
+/** A kind that an operator may add. */
+function readKind(faults: Faults, text: string | undefined): AccountKind | undefined {
+  const kind = ACCOUNT_KINDS.find((one) => one === text)
+  if (kind === undefined || KINDS_TO_ADD.includes(kind)) return faults.oneOf('--kind', text, KIND)
+  const parent = kind === 'authorizer' ? 'component' : 'wecom_suite'
+  return faults.add('--kind', 'made_by_gateway', { kind, parent })
+}
+
+/** An id that the kind needs, or null; one that it does not have is left to `kindFaults`. */
+function readIdentity(
+  faults: Faults,
+  { required }: KindRule,
+  { field, text }: { readonly field: IdentityField; readonly text: string | undefined },
+): string | null | undefined {
+  if (!required.includes(field)) return null
+  const option = IDENTITY_OPTIONS[field]
+  switch (field) {
+    case 'originalId':
+      return faults.matching(option, text, { form: ORIGINAL_ID, code: 'bad_original_id' })
+    case 'agentId':
+      return faults.matching(option, text, { form: AGENT_ID, code: 'bad_agent_id' })
+    case 'providerCorpId':
+      return faults.word(option, text, LONGEST_APP_ID)
+  }
+}
+
+/** What was typed and does not belong to the kind: stored nowhere, it would be silently lost. */
+function kindFaults(kind: AccountKind, input: NewAccountInput): readonly SpokenFault[] {
+  const rule = KIND_RULES[kind]
+  const typed: readonly (readonly [string, string | undefined, boolean])[] = [
+    ...Object.entries(ID_INPUTS).map(([option, name]) => {
+      return [option, input[name], option === rule.idOption] as const
+    }),
+    ...Object.entries(IDENTITY_OPTIONS).map(([name, option]) => {
+      const field = name as IdentityField
+      return [option, input[field], rule.required.includes(field)] as const
+    }),
+    ['--provider-secret', input.providerSecret, hasProviderSecret(kind)],
+  ]
+  return [
+    ...typed
+      .filter(([, text, belongs]) => text !== undefined && !belongs)
+      .map(([option]) => spokenFault(option, 'not_for_kind', { kind })),
+    ...choiceFaults(kind, {
+      ...(isChoice(CALLBACK_MODES, input.mode) && { mode: input.mode }),
+      ...(isChoice(BODY_FORMATS, input.dataFormat) && { bodyFormat: input.dataFormat }),
+    }),
+    ...settingFaults(kind, { empty_receive_id: input.emptyReceiveId === true }),
+  ]
+}
+
+/** Only a provider of suites has one, for what it does in its own name. */
+function hasProviderSecret(kind: AccountKind): boolean {
+  return KIND_RULES[kind].required.includes('providerCorpId')
+}
+
+/** A text that is none of the choices has its own fault already. */
+function isChoice(choices: readonly string[], text: string | undefined): text is string {
+  return text !== undefined && choices.includes(text)
 }
 
 function readNewAesKey(
@@ -186,6 +365,7 @@ function collectSettings(faults: Faults, input: SettingsInput): Partial<AccountS
     ...(input.keepDataOnCancellation === undefined
       ? {}
       : { erase_on_cancellation: !input.keepDataOnCancellation }),
+    ...(input.emptyReceiveId === undefined ? {} : { empty_receive_id: input.emptyReceiveId }),
     ...(templates === undefined ? {} : { long_term_templates: unique(templates) }),
     ...(keywords === undefined
       ? {}
@@ -198,7 +378,11 @@ class Faults {
   readonly #faults: SpokenFault[] = []
 
   add(field: string, code: RuleCode, values: Record<string, string | number> = {}): undefined {
-    this.#faults.push(spokenFault(field, code, values))
+    return this.take(spokenFault(field, code, values))
+  }
+
+  take(fault: SpokenFault): undefined {
+    this.#faults.push(fault)
     return undefined
   }
 

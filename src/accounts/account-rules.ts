@@ -1,5 +1,6 @@
 import { InvalidInputError, type Fault } from '../foundation/errors.ts'
-import { ACCOUNT_KINDS, CALLBACK_MODES, TOKEN_KINDS } from './account.ts'
+import { ACCOUNT_KINDS, BODY_FORMATS, CALLBACK_MODES, TOKEN_KINDS } from './account.ts'
+import { KIND_RULES } from './account-kinds.ts'
 
 /**
  * The rules for what an operator types about an account, in the words a person sees. `code` is
@@ -15,7 +16,10 @@ export interface SpokenFault extends Fault {
   readonly ruleZh: string
 }
 
-const KINDS = ACCOUNT_KINDS.join(', ')
+/** The kinds that an operator may add. */
+export const KINDS_TO_ADD = ACCOUNT_KINDS.filter((kind) => KIND_RULES[kind].madeBy === 'operator')
+
+const KINDS = KINDS_TO_ADD.join(', ')
 
 export const ACCOUNT_RULES = {
   missing: {
@@ -28,10 +32,31 @@ export const ACCOUNT_RULES = {
     zh: () => '必须以小写字母或数字开头，只能包含小写字母、数字、- 和 _，最多 63 个字符',
   },
   unknown_kind: {
+    en: ({ kind }) => `must be one of: ${KINDS}; not ${JSON.stringify(kind)}`,
+    zh: ({ kind }) => `必须是以下之一：${KINDS}；现在是 ${JSON.stringify(kind)}`,
+  },
+  made_by_gateway: {
+    en: ({ kind, parent }) =>
+      `${kind} accounts are made by the gateway, when somebody authorises a ${parent}; add the ${parent}, and they appear by themselves`,
+    zh: ({ kind, parent }) =>
+      `${kind} 帐号由网关在对方授权 ${parent} 后自动创建；请添加 ${parent}，无需手动添加`,
+  },
+  not_for_kind: {
+    en: ({ kind }) => `does not belong to a ${kind}; leave it out`,
+    zh: ({ kind }) => `不适用于 ${kind}，请去掉`,
+  },
+  mode_not_for_kind: {
+    en: ({ kind, modes }) => `must be ${modes} for a ${kind}: the platform always encrypts`,
+    zh: ({ kind, modes }) => `${kind} 只能是 ${modes}：平台始终加密`,
+  },
+  format_not_for_kind: {
+    en: ({ kind, formats }) => `must be ${formats} for a ${kind}`,
+    zh: ({ kind, formats }) => `${kind} 只能是 ${formats}`,
+  },
+  rotate_parent: {
     en: ({ kind }) =>
-      `must be one of: ${KINDS}; ${JSON.stringify(kind)} is not served (the platform’s other kinds are not yet)`,
-    zh: ({ kind }) =>
-      `必须是以下之一：${KINDS}；不支持 ${JSON.stringify(kind)}（平台的其他帐号类型暂未支持）`,
+      `is not the ${kind}’s own: pushes come under the Token and key of what it has authorised; rotate those`,
+    zh: ({ kind }) => `不属于该 ${kind}：推送使用其授权的第三方的令牌和密钥，请在那里更换`,
   },
   white_space: {
     en: () => 'must not hold white space; a space or line break was probably copied with it',
@@ -58,6 +83,22 @@ export const ACCOUNT_RULES = {
       `must be 3 to 32 letters and digits, as typed on the platform’s page; ${length} characters arrived`,
     zh: ({ length }) =>
       `必须是 3 到 32 位字母或数字，与平台页面填写的一致；现在是 ${length} 个字符`,
+  },
+  bad_wecom_token: {
+    en: ({ length }) =>
+      `must be 1 to 32 letters and digits, as typed on the platform’s page; ${length} characters arrived`,
+    zh: ({ length }) =>
+      `必须是 1 到 32 位字母或数字，与管理后台填写的一致；现在是 ${length} 个字符`,
+  },
+  bad_agent_id: {
+    en: () => 'must be the number that the application’s page shows as AgentId',
+    zh: () => '必须是应用详情页的 AgentId（数字）',
+  },
+  unknown_format: {
+    en: ({ format }) =>
+      `must be one of: ${BODY_FORMATS.join(', ')} (数据格式, as set on the platform’s page), not ${JSON.stringify(format)}`,
+    zh: ({ format }) =>
+      `必须是以下之一：${BODY_FORMATS.join('、')}，并与平台页面的“数据格式”一致；现在是 ${JSON.stringify(format)}`,
   },
   bad_aes_key: {
     en: ({ length }) =>
@@ -86,8 +127,9 @@ export const ACCOUNT_RULES = {
     zh: () => '去掉首尾空白后必须有 1 到 64 个字符',
   },
   nothing_to_rotate: {
-    en: () => 'give at least one of --token, --aes-key, --secret or --drop-previous',
-    zh: () => '至少提供 --token、--aes-key、--secret、--drop-previous 之一',
+    en: () =>
+      'give at least one of --token, --aes-key, --secret, --provider-secret or --drop-previous',
+    zh: () => '至少提供 --token、--aes-key、--secret、--provider-secret、--drop-previous 之一',
   },
 } as const satisfies Record<string, { en: Sentence; zh: Sentence }>
 
@@ -108,4 +150,9 @@ export type Reading<Value> =
 export function valueOf<Value>(reading: Reading<Value>): Value {
   if (reading.ok) return reading.value
   throw new InvalidInputError('bad_account', reading.faults)
+}
+
+/** @throws InvalidInputError `bad_account` with every fault, if there is one. */
+export function refuseFaults(faults: readonly SpokenFault[]): void {
+  if (faults.length > 0) throw new InvalidInputError('bad_account', faults)
 }

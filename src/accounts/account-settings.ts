@@ -9,6 +9,7 @@ const STORED = z
     long_term_templates: z.array(z.string()),
     opt_out_keywords: z.array(z.string()),
     erase_on_cancellation: z.boolean(),
+    empty_receive_id: z.boolean(),
   })
   .partial()
 

@@ -5,6 +5,8 @@ export interface AccountState {
   readonly token: TokenState | null
   /** When the platform's last push was recorded. */
   readonly lastPushAt: Date | null
+  /** When the platform made the newest ticket of a component or suite. */
+  readonly ticketAt: Date | null
 }
 
 /** The account's row of `access_token`, without the token. */
@@ -25,6 +27,7 @@ interface StateRow {
   readonly breaker_errcode: string | null
   readonly failures: number | null
   readonly last_push_at: Date | null
+  readonly ticket_at: Date | null
 }
 
 /** The state of an account by its id. The last push is the account's last event by id. */
@@ -41,7 +44,13 @@ export async function readAccountState(db: Knex, accountId: number): Promise<Acc
          select max(event.received_at)
          from event
          where event.account_id = account.id
-       ) as last_push_at
+       ) as last_push_at,
+       (
+         select account_secret.effective_at
+         from account_secret
+         where account_secret.account_id = account.id
+           and account_secret.name = 'ticket'
+       ) as ticket_at
      from account
      left join access_token on access_token.account_id = account.id
      where account.id = ?`,
@@ -59,6 +68,7 @@ export async function readAccountState(db: Knex, accountId: number): Promise<Acc
         }
       : null,
     lastPushAt: row?.last_push_at ?? null,
+    ticketAt: row?.ticket_at ?? null,
   }
 }
 

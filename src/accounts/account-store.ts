@@ -14,12 +14,21 @@ import {
   type Account,
   type AccountKind,
   type AccountSettings,
+  type BodyFormat,
   type CallbackMode,
 } from './account.ts'
-import type { NewAccount, Rotation } from './account-input.ts'
-import { spokenFault } from './account-rules.ts'
+import {
+  choiceFaults,
+  rotationFaults,
+  settingFaults,
+  type NewAccount,
+  type Rotation,
+} from './account-input.ts'
+import { KIND_RULES } from './account-kinds.ts'
+import { refuseFaults, spokenFault } from './account-rules.ts'
 import { checkSeals, resealAll, type SealReport } from './seal-store.ts'
 import { createSecretStore, type SecretName } from './secret-store.ts'
+import { keepTicket, openTickets, type Ticket } from './ticket-store.ts'
 import { readStoredSettings, settingsToStore } from './account-settings.ts'
 
 /** An account as an operator sees it: everything but the secrets themselves. */
@@ -28,8 +37,14 @@ export interface AccountOverview {
   readonly name: string
   readonly kind: AccountKind
   readonly appId: string
-  readonly originalId: string
+  readonly originalId: string | null
+  readonly agentId: string | null
+  readonly providerCorpId: string | null
+  /** The name of the component or suite that it has authorised. */
+  readonly parent: string | null
+  readonly serves: Account['serves']
   readonly mode: CallbackMode
+  readonly bodyFormat: BodyFormat
   readonly settings: AccountSettings
   /** The names of the secrets that are stored. */
   readonly secrets: readonly SecretName[]
@@ -44,6 +59,7 @@ export interface RotationResult {
   /** A new pair signs and encrypts pushes; the one before is still accepted. */
   readonly callbackKey: boolean
   readonly secret: boolean
+  readonly providerSecret: boolean
 }
 
 /**
@@ -67,10 +83,23 @@ export interface AccountStore {
   /** Forgets the previous callback pair. Returns whether there was one. */
   dropPrevious(name: string): Promise<boolean>
   updateSettings(name: string, changes: Partial<AccountSettings>): Promise<AccountSettings>
-  /** @throws InvalidInputError when the mode encrypts and the account has no AES key. */
+  /**
+   * @throws InvalidInputError when the kind has no such mode, or the mode encrypts and the account
+   *   has no AES key.
+   */
   setMode(name: string, mode: CallbackMode): Promise<void>
+  /** @throws InvalidInputError when the kind has no such data format. */
+  setBodyFormat(name: string, bodyFormat: BodyFormat): Promise<void>
   disable(name: string): Promise<void>
   enable(name: string): Promise<void>
+  /** Any one secret; undefined when it is not stored. */
+  openSecret(accountId: number, name: SecretName): Promise<string | undefined>
+  /** Puts secrets in place that the platform gave us (refresh_token, permanent_code). */
+  putSecrets(accountId: number, secrets: Partial<Record<SecretName, string>>): Promise<void>
+  /** Keeps a ticket, unless newer ones are known. Returns whether it is now the newest. */
+  keepTicket(accountId: number, ticket: Ticket): Promise<boolean>
+  /** The newest ticket, then the one before it. */
+  openTickets(accountId: number): Promise<Ticket[]>
   /** The AppSecret, for the token endpoint. @throws NotFoundError `unknown_account` */
   openAppSecret(accountId: number): Promise<string>
   /** App id and AppSecret together, as the token endpoint asks for them. */
@@ -89,8 +118,13 @@ interface AccountRow {
   readonly name: string
   readonly kind: AccountKind
   readonly app_id: string
-  readonly original_id: string
+  readonly original_id: string | null
+  readonly agent_id: string | null
+  readonly provider_corp_id: string | null
+  readonly parent_id: number | null
+  readonly serves: Account['serves']
   readonly mode: CallbackMode
+  readonly body_format: BodyFormat
   readonly settings: unknown
   readonly created_at: Date
   readonly updated_at: Date
@@ -103,7 +137,12 @@ const COLUMNS = [
   'kind',
   'app_id',
   'original_id',
+  'agent_id',
+  'provider_corp_id',
+  'parent_id',
+  'serves',
   'mode',
+  'body_format',
   'settings',
   'created_at',
   'updated_at',
@@ -152,8 +191,15 @@ export function createAccountStore(parts: {
       db,
       rows.map((row) => row.id),
     )
+    const parents = await namesOf(
+      db,
+      rows.flatMap((row) => row.parent_id ?? []),
+    )
     return rows.map((row) =>
-      toOverview(row, stored.get(row.id)?.map((secret) => secret.name) ?? []),
+      toOverview(row, {
+        secrets: stored.get(row.id)?.map((secret) => secret.name) ?? [],
+        parent: parents.get(row.parent_id) ?? null,
+      }),
     )
   }
 
@@ -167,11 +213,7 @@ export function createAccountStore(parts: {
     async add(account) {
       const row = await withTransaction(db, async (trx) => {
         const inserted = await insertAccount(trx, account)
-        await secrets.put(trx, inserted.id, {
-          app_secret: account.secret,
-          callback_token: account.token,
-          ...(account.aesKey === null ? {} : { callback_aes_key: account.aesKey }),
-        })
+        await secrets.put(trx, inserted.id, secretsOf(account))
         await announce(trx, account.name)
         return inserted
       })
@@ -212,6 +254,14 @@ export function createAccountStore(parts: {
 
     ...accountChanges(db, secrets),
     openAppSecret,
+    openSecret: (accountId, name) => secrets.open(db, accountId, name),
+    openTickets: (accountId) => openTickets(db, parts.box, accountId),
+
+    putSecrets: (accountId, given) =>
+      withTransaction(db, (trx) => secrets.put(trx, accountId, given)),
+
+    keepTicket: (accountId, ticket) =>
+      withTransaction(db, (trx) => keepTicket(trx, parts.box, { accountId, ticket })),
 
     async openCredentials(accountId) {
       const appSecret = await openAppSecret(accountId)
@@ -227,7 +277,7 @@ export function createAccountStore(parts: {
 
 type AccountChanges = Pick<
   AccountStore,
-  'rotate' | 'dropPrevious' | 'updateSettings' | 'setMode' | 'disable' | 'enable'
+  'rotate' | 'dropPrevious' | 'updateSettings' | 'setMode' | 'setBodyFormat' | 'disable' | 'enable'
 >
 
 /** The half of the store that changes an account that exists. */
@@ -254,18 +304,30 @@ function accountChanges(db: Knex, secrets: ReturnType<typeof createSecretStore>)
   return {
     rotate: (name, rotation) =>
       change(name, async (trx, row) => {
-        const callbackKey = await secrets.rotateCallbackKey(trx, row.id, rotation)
-        if (rotation.secret !== undefined) {
-          await secrets.put(trx, row.id, { app_secret: rotation.secret })
+        refuseFaults(rotationFaults(row.kind, rotation))
+        const { token, aesKey, secret, providerSecret } = rotation
+        const isPairGiven = token !== undefined || aesKey !== undefined
+        const callbackKey =
+          isPairGiven && (await secrets.rotateCallbackKey(trx, row.id, { token, aesKey }))
+        if (secret !== undefined) {
+          await secrets.put(trx, row.id, { app_secret: secret })
           await resetTokenBreaker(trx, row.id)
         }
-        return { callbackKey, secret: rotation.secret !== undefined }
+        if (providerSecret !== undefined) {
+          await secrets.put(trx, row.id, { provider_secret: providerSecret })
+        }
+        return {
+          callbackKey,
+          secret: secret !== undefined,
+          providerSecret: providerSecret !== undefined,
+        }
       }),
 
     dropPrevious: (name) => change(name, (trx, row) => secrets.dropPrevious(trx, row.id)),
 
     updateSettings: (name, changes) =>
       change(name, async (trx, row) => {
+        refuseFaults(settingFaults(row.kind, changes))
         const settings = { ...readStoredSettings(row.settings), ...changes }
         await trx('account')
           .where({ id: row.id })
@@ -275,6 +337,8 @@ function accountChanges(db: Knex, secrets: ReturnType<typeof createSecretStore>)
 
     setMode: (name, mode) =>
       change(name, async (trx, row) => {
+        refuseFaults(choiceFaults(row.kind, { mode }))
+        if (KIND_RULES[row.kind].callbackPair === 'parent') return
         const stored = (await secrets.list(trx, [row.id])).get(row.id) ?? []
         if (mode !== 'plain' && !stored.some((secret) => secret.name === 'callback_aes_key')) {
           throw new InvalidInputError('bad_account', [
@@ -282,6 +346,12 @@ function accountChanges(db: Knex, secrets: ReturnType<typeof createSecretStore>)
           ])
         }
         await trx('account').where({ id: row.id }).update({ mode })
+      }),
+
+    setBodyFormat: (name, bodyFormat) =>
+      change(name, async (trx, row) => {
+        refuseFaults(choiceFaults(row.kind, { bodyFormat }))
+        await trx('account').where({ id: row.id }).update({ body_format: bodyFormat })
       }),
 
     disable: (name) =>
@@ -307,8 +377,13 @@ async function insertAccount(trx: Knex.Transaction, account: NewAccount): Promis
       name: account.name,
       kind: account.kind,
       app_id: account.appId,
-      original_id: account.originalId,
+      original_id: account.originalId ?? null,
+      agent_id: account.agentId ?? null,
+      provider_corp_id: account.providerCorpId ?? null,
+      parent_id: account.parentId ?? null,
+      serves: account.serves ?? null,
       mode: account.mode,
+      body_format: account.bodyFormat ?? 'xml',
       settings: JSON.stringify(settings),
     })
     .onConflict()
@@ -318,9 +393,14 @@ async function insertAccount(trx: Knex.Transaction, account: NewAccount): Promis
 }
 
 async function conflictOf(trx: Knex.Transaction, account: NewAccount): Promise<AppError> {
+  const { kind, appId, parentId = null, agentId = null } = account
+  const { idOption } = KIND_RULES[kind]
   const holder = await trx<AccountRow>('account')
     .select('name')
-    .where({ kind: account.kind, app_id: account.appId })
+    .where({
+      ...{ kind, app_id: appId, parent_id: parentId },
+      ...(kind === 'wecom_app' && { agent_id: agentId }),
+    })
     .first()
   const taken = await trx<AccountRow>('account').where({ name: account.name }).first('name')
   if (taken) {
@@ -332,9 +412,32 @@ async function conflictOf(trx: Knex.Transaction, account: NewAccount): Promise<A
   }
   return new ConflictError(
     'account_app_id_taken',
-    `--app-id: account ${holder?.name ?? ''} has this app id already; one platform account is served under one name`,
-    { details: { field: '--app-id', name: holder?.name ?? '' } },
+    `${idOption}: account ${holder?.name ?? ''} has this ${ID_NAMES[idOption]} already; one platform account is served under one name`,
+    { details: { field: idOption, name: holder?.name ?? '' } },
   )
+}
+
+/** What a person calls the id, and in a corp with many applications the two that tell them apart. */
+const ID_NAMES = {
+  '--app-id': 'app id',
+  '--corp-id': 'corp id (and agent id)',
+  '--suite-id': 'suite id',
+} as const
+
+function secretsOf(account: NewAccount): Partial<Record<SecretName, string>> {
+  const { secret, token, aesKey, moreSecrets } = account
+  return {
+    ...(secret !== null && { app_secret: secret }),
+    ...(token !== null && { callback_token: token }),
+    ...(aesKey !== null && { callback_aes_key: aesKey }),
+    ...moreSecrets,
+  }
+}
+
+async function namesOf(db: Knex, ids: readonly number[]): Promise<Map<number | null, string>> {
+  if (ids.length === 0) return new Map()
+  const rows = await db<AccountRow>('account').select('id', 'name').whereIn('id', ids)
+  return new Map(rows.map((row) => [row.id, row.name]))
 }
 
 /** A new AppSecret makes old refusals and the old token worthless; the next use asks afresh. */
@@ -369,32 +472,49 @@ function noSuchId(accountId: number): NotFoundError {
   })
 }
 
+/** @throws InvariantError when the account should have a callback pair and has none. */
 function toAccount(
   row: AccountRow,
   keys: Pick<Account, 'callbackKey' | 'previousCallbackKey'>,
 ): Account {
+  if (!keys.callbackKey && KIND_RULES[row.kind].callbackPair === 'own') {
+    throw new InvariantError(`account ${row.id} has no callback token`)
+  }
   return {
     id: row.id,
     name: row.name,
     kind: row.kind,
     appId: row.app_id,
     originalId: row.original_id,
+    agentId: row.agent_id,
+    providerCorpId: row.provider_corp_id,
+    parentId: row.parent_id,
+    serves: row.serves,
     mode: row.mode,
+    bodyFormat: row.body_format,
     ...keys,
     settings: readStoredSettings(row.settings),
   }
 }
 
-function toOverview(row: AccountRow, secrets: readonly SecretName[]): AccountOverview {
+function toOverview(
+  row: AccountRow,
+  beside: { readonly secrets: readonly SecretName[]; readonly parent: string | null },
+): AccountOverview {
   return {
     id: row.id,
     name: row.name,
     kind: row.kind,
     appId: row.app_id,
     originalId: row.original_id,
+    agentId: row.agent_id,
+    providerCorpId: row.provider_corp_id,
+    parent: beside.parent,
+    serves: row.serves,
     mode: row.mode,
+    bodyFormat: row.body_format,
     settings: readStoredSettings(row.settings),
-    secrets,
+    secrets: beside.secrets,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     disabledAt: row.disabled_at,

@@ -2,9 +2,25 @@
  * The WeChat accounts we serve: what they are, not where they are stored.
  */
 
-/** Kinds the gateway can serve today; the platform's other kinds join this list as they are built. */
-export const ACCOUNT_KINDS = ['official_account'] as const
+/** What an account can be; `account-kinds.ts` says what follows from it. */
+export const ACCOUNT_KINDS = [
+  'official_account',
+  'mini_program',
+  'component',
+  'authorizer',
+  'wecom_app',
+  'wecom_suite',
+  'wecom_authorizer',
+  'wecom_kf',
+] as const
 export type AccountKind = (typeof ACCOUNT_KINDS)[number]
+
+/** Whose list of events a push is looked up in; the same name means different things in two lists. */
+export type EventSource =
+  'official_account' | 'mini_program' | 'component' | 'wecom' | 'wecom_suite'
+
+/** Whose error codes an account's calls are answered with; only `wecom` numbers them alone. */
+export type Platform = 'oa' | 'mini' | 'open' | 'wecom'
 
 /**
  * How the platform signs and encrypts this account's pushes (明文 / 兼容 / 安全模式). It is what the
@@ -12,6 +28,10 @@ export type AccountKind = (typeof ACCOUNT_KINDS)[number]
  */
 export const CALLBACK_MODES = ['safe', 'compatible', 'plain'] as const
 export type CallbackMode = (typeof CALLBACK_MODES)[number]
+
+/** How the platform writes a push (数据格式); only a mini program's page offers the choice. */
+export const BODY_FORMATS = ['xml', 'json'] as const
+export type BodyFormat = (typeof BODY_FORMATS)[number]
 
 /** Which token endpoint the account uses; the two are isolated from each other. */
 export const TOKEN_KINDS = ['stable', 'classic'] as const
@@ -41,6 +61,11 @@ export interface AccountSettings {
   readonly opt_out_keywords: readonly string[]
   /** Whether `user_authorization_cancellation` also erases the person's data. */
   readonly erase_on_cancellation: boolean
+  /**
+   * Whether pushes sealed without any receive id are taken too, as the platform sends them to a
+   * WeCom suite of an individual developer (个人主体第三方应用).
+   */
+  readonly empty_receive_id: boolean
 }
 
 export const DEFAULT_SETTINGS: AccountSettings = {
@@ -50,6 +75,7 @@ export const DEFAULT_SETTINGS: AccountSettings = {
   long_term_templates: [],
   opt_out_keywords: ['退订', 'TD'],
   erase_on_cancellation: true,
+  empty_receive_id: false,
 }
 
 /** An account with its callback keys opened; it is never logged or answered as it is. */
@@ -58,11 +84,28 @@ export interface Account {
   /** Our name for it, in URLs, logs and metrics. */
   readonly name: string
   readonly kind: AccountKind
+  /**
+   * What the platform calls the account: the appid; for `wecom_app`, `wecom_kf` and
+   * `wecom_authorizer` the corpid; for `wecom_suite` the suite id.
+   */
   readonly appId: string
-  /** 原始 ID, `gh_…`: what the platform writes into `ToUserName`. */
-  readonly originalId: string
+  /**
+   * 原始 ID, `gh_…`: what the platform writes into `ToUserName`. Of `official_account`,
+   * `mini_program` and `authorizer`; null for the others.
+   */
+  readonly originalId: string | null
+  /** The agentid as text. Of `wecom_app`, and of `wecom_authorizer` once it is known. */
+  readonly agentId: string | null
+  /** The provider's own corpid, which a `wecom_suite` is greeted with. */
+  readonly providerCorpId: string | null
+  /** The component of an `authorizer`, the suite of a `wecom_authorizer`. */
+  readonly parentId: number | null
+  /** What the merchant's account is; of an `authorizer` only. */
+  readonly serves: 'official_account' | 'mini_program' | null
   readonly mode: CallbackMode
-  readonly callbackKey: CallbackKey
+  readonly bodyFormat: BodyFormat
+  /** Null where pushes come under the parent's pair: `authorizer`, `wecom_authorizer`. */
+  readonly callbackKey: CallbackKey | null
   /** The pair before the last rotation; still accepted until it is dropped. */
   readonly previousCallbackKey: CallbackKey | null
   readonly settings: AccountSettings

@@ -4,15 +4,26 @@ import { InvariantError } from '../foundation/errors.ts'
 import type { SecretBox } from '../foundation/sealed-secrets.ts'
 import type { Account, CallbackKey } from './account.ts'
 
-/** The names of an account's secrets, as its table knows them. */
+/**
+ * The names of an account's secrets, as its table knows them. `app_secret` is whatever the account
+ * gets its token with: AppSecret, component_appsecret, corpsecret or suite_secret.
+ */
 export const SECRET_NAMES = [
   'app_secret',
   'callback_token',
   'callback_aes_key',
   'previous_callback_token',
   'previous_callback_aes_key',
+  'provider_secret',
+  'refresh_token',
+  'permanent_code',
+  'ticket',
+  'previous_ticket',
 ] as const
 export type SecretName = (typeof SECRET_NAMES)[number]
+
+/** Those that an account which an operator adds has, or has after a rotation. */
+export const OPERATOR_SECRETS: readonly SecretName[] = SECRET_NAMES.slice(0, 5)
 
 const PREVIOUS = ['previous_callback_token', 'previous_callback_aes_key'] as const
 
@@ -56,14 +67,15 @@ export function createSecretStore(box: SecretBox) {
     return token === undefined ? null : { token, aesKey }
   }
 
-  /** The current and the previous pair of an account, from its rows. */
+  /** The current and the previous pair of an account, from its rows; null where it has none. */
   function openCallbackKeys(
     accountId: number,
     rows: readonly SecretRow[],
   ): Pick<Account, 'callbackKey' | 'previousCallbackKey'> {
-    const callbackKey = openKey(accountId, rows, '')
-    if (!callbackKey) throw new InvariantError(`account ${accountId} has no callback token`)
-    return { callbackKey, previousCallbackKey: openKey(accountId, rows, 'previous_') }
+    return {
+      callbackKey: openKey(accountId, rows, ''),
+      previousCallbackKey: openKey(accountId, rows, 'previous_'),
+    }
   }
 
   async function put(
@@ -101,6 +113,7 @@ export function createSecretStore(box: SecretBox) {
   ): Promise<boolean> {
     const rows = (await list(trx, [accountId])).get(accountId) ?? []
     const { callbackKey: current } = openCallbackKeys(accountId, rows)
+    if (!current) throw new InvariantError(`account ${accountId} has no callback pair to rotate`)
     const token = next.token ?? current.token
     const aesKey = next.aesKey ?? current.aesKey
     if (token === current.token && aesKey === current.aesKey) return false

@@ -3,8 +3,8 @@ import { valueOf } from '../accounts/account-rules.ts'
 import {
   accountAnswer,
   accountWarnings,
-  callbackLine,
-  callbackUrl,
+  addressAnswer,
+  addressLines,
   SETTING_OPTIONS,
   settingsInput,
 } from './account-options.ts'
@@ -29,27 +29,73 @@ export const accountAdd: Command = {
     'app-id': {
       type: 'text',
       value: 'wx…',
-      help: { en: 'Required: the AppID.', zh: '必填：AppID。' },
+      help: {
+        en: 'Required for official_account, mini_program, component: the AppID.',
+        zh: 'official_account、mini_program、component 必填：AppID。',
+      },
     },
     'original-id': {
       type: 'text',
       value: 'gh_…',
-      help: { en: 'Required: the original id (原始 ID).', zh: '必填：原始 ID。' },
+      help: {
+        en: 'Required for official_account, mini_program: the original id (原始 ID).',
+        zh: 'official_account、mini_program 必填：原始 ID。',
+      },
+    },
+    'corp-id': {
+      type: 'text',
+      value: 'ww…',
+      help: {
+        en: 'Required for wecom_app, wecom_kf: the corpid (企业 ID).',
+        zh: 'wecom_app、wecom_kf 必填：企业 ID (corpid)。',
+      },
+    },
+    'agent-id': {
+      type: 'text',
+      value: 'number',
+      help: {
+        en: 'Required for wecom_app: the AgentId of the application.',
+        zh: 'wecom_app 必填：应用的 AgentId。',
+      },
+    },
+    'suite-id': {
+      type: 'text',
+      value: 'ww…',
+      help: {
+        en: 'Required for wecom_suite: the suite id (SuiteID).',
+        zh: 'wecom_suite 必填：SuiteID。',
+      },
+    },
+    'provider-corp-id': {
+      type: 'text',
+      value: 'ww…',
+      help: {
+        en: 'Required for wecom_suite: the provider’s own corpid.',
+        zh: 'wecom_suite 必填：服务商自己的企业 ID。',
+      },
     },
     secret: {
       type: 'text',
       value: 'text|@file',
       help: {
-        en: 'Required: the AppSecret; @file reads it from a file, @- from standard input.',
-        zh: '必填：AppSecret；@文件 从文件读取，@- 从标准输入读取。',
+        en: 'Required: the AppSecret (of WeCom: Secret, suite secret); @file reads it from a file, @- from standard input.',
+        zh: '必填：AppSecret（企业微信为应用 Secret 或 suite_secret）；@文件 从文件读取，@- 从标准输入读取。',
+      },
+    },
+    'provider-secret': {
+      type: 'text',
+      value: 'text|@file',
+      help: {
+        en: 'The ProviderSecret of a wecom_suite’s provider.',
+        zh: 'wecom_suite 服务商的 ProviderSecret。',
       },
     },
     token: {
       type: 'text',
       value: 'text|@file',
       help: {
-        en: 'Required: the callback Token (令牌), 3 to 32 letters and digits.',
-        zh: '必填：令牌 (Token)，3 到 32 位字母或数字。',
+        en: 'Required: the callback Token (令牌), 3 to 32 letters and digits (WeCom: 1 to 32).',
+        zh: '必填：令牌 (Token)，3 到 32 位字母或数字（企业微信为 1 到 32 位）。',
       },
     },
     'aes-key': {
@@ -64,8 +110,16 @@ export const accountAdd: Command = {
       type: 'text',
       value: 'safe|compatible|plain',
       help: {
-        en: 'As set on the platform’s page (安全模式, 兼容模式, 明文模式); safe by default.',
-        zh: '与平台页面一致：safe 安全模式（默认）、compatible 兼容模式、plain 明文模式。',
+        en: 'As set on the platform’s page (安全模式, 兼容模式, 明文模式); safe by default, and the only one of component and WeCom.',
+        zh: '与平台页面一致：safe 安全模式（默认）、compatible 兼容模式、plain 明文模式；component 和企业微信只有 safe。',
+      },
+    },
+    'data-format': {
+      type: 'text',
+      value: 'xml|json',
+      help: {
+        en: 'As set on a mini_program’s page (数据格式); xml by default.',
+        zh: '与小程序页面的“数据格式”一致；默认 xml。',
       },
     },
     ...SETTING_OPTIONS,
@@ -77,10 +131,13 @@ export const accountAdd: Command = {
     await context.withGateway(async ({ parts }, config) => {
       const added = await parts.accounts.add(account)
       const { publicBaseUrl } = config.http
-      const url = callbackLine(publicBaseUrl, added.name, say)
+      const lines = addressLines(publicBaseUrl, added, say)
       output.answer(
-        { ...accountAnswer(added, say), callback_url: callbackUrl(publicBaseUrl, added.name) },
-        [say('account_added', { name: added.name }), say('enter_callback', { url })].join('\n'),
+        { ...accountAnswer(added, say), ...addressAnswer(publicBaseUrl, added) },
+        [
+          say('account_added', { name: added.name }),
+          ...lines.map(({ what, url }) => say('enter_callback', { what, url })),
+        ].join('\n'),
       )
       for (const warning of accountWarnings(added, say)) output.note(warning)
     })
@@ -94,8 +151,14 @@ async function readInput(context: CommandContext) {
     kind: args.text('kind'),
     appId: args.text('app-id'),
     originalId: args.text('original-id'),
+    corpId: args.text('corp-id'),
+    agentId: args.text('agent-id'),
+    suiteId: args.text('suite-id'),
+    providerCorpId: args.text('provider-corp-id'),
     mode: args.text('mode'),
+    dataFormat: args.text('data-format'),
     secret: await readTyped(context, 'secret'),
+    providerSecret: await readTyped(context, 'provider-secret'),
     token: await readTyped(context, 'token'),
     aesKey: await readTyped(context, 'aes-key'),
     ...settingsInput(args),

@@ -1,7 +1,8 @@
+import { KIND_RULES } from '../accounts/account-kinds.ts'
 import { readAccountState, type TokenState } from '../accounts/account-state-store.ts'
 import type { AccountOverview } from '../accounts/account-store.ts'
 import type { Gateway } from '../compose.ts'
-import { accountWarnings, callbackLine, callbackUrl } from './account-options.ts'
+import { accountWarnings, addressAnswer, addressLines } from './account-options.ts'
 import type { Command } from './command.ts'
 import { textTable } from './text-table.ts'
 import { type Say } from './words.ts'
@@ -9,8 +10,8 @@ import { type Say } from './words.ts'
 export const accountCheck: Command = {
   name: 'account check',
   summary: {
-    en: 'Check one account: secrets, callback address, access token, last push.',
-    zh: '检查一个帐号：密钥、回调 URL、access_token、最近推送。',
+    en: 'Check one account: secrets, callback address, access token, ticket, last push.',
+    zh: '检查一个帐号：密钥、回调 URL、access_token、ticket、最近推送。',
   },
   words: ['NAME'],
   options: {
@@ -28,11 +29,11 @@ export const accountCheck: Command = {
       const { accounts } = gateway.parts
       const account = await accounts.show(args.word(0))
       // Opens every secret, or throws what does not open.
-      await accounts.openAppSecret(account.id)
+      for (const name of account.secrets) await accounts.openSecret(account.id, name)
       const opened = account.disabledAt ? undefined : await accounts.findByName(account.name)
       const online = args.flag('online') ? await askForToken(gateway, account, say) : undefined
-      const { token, lastPushAt } = await readAccountState(gateway.parts.db, account.id)
-      const warnings = accountWarnings(account, say)
+      const { token, lastPushAt, ticketAt } = await readAccountState(gateway.parts.db, account.id)
+      const warnings = [...accountWarnings(account, say), ...ticketWarnings(account, ticketAt, say)]
       const previous = account.secrets.includes('previous_callback_token')
       const { publicBaseUrl } = config.http
       output.answer(
@@ -40,22 +41,25 @@ export const accountCheck: Command = {
           name: account.name,
           mode: account.mode,
           disabled: account.disabledAt !== null,
-          callback_url: callbackUrl(publicBaseUrl, account.name),
+          ...addressAnswer(publicBaseUrl, account),
           secrets_open: opened !== undefined || account.disabledAt !== null,
           previous_key: previous,
           last_push_at: lastPushAt?.toISOString() ?? null,
+          ...(hasTickets(account) && { ticket_at: ticketAt?.toISOString() ?? null }),
           access_token: tokenAnswer(token),
           ...(online ? { online } : {}),
           warnings,
         },
         textTable([
           [say('name'), account.name],
+          [say('kind'), account.kind],
           [say('state'), say(account.disabledAt ? 'disabled' : 'in_service')],
           [say('mode'), account.mode],
-          [say('callback_address'), callbackLine(publicBaseUrl, account.name, say)],
+          ...addressLines(publicBaseUrl, account, say).map(({ what, url }) => [what, url]),
           [say('secrets'), say('secrets_open')],
           [say('previous_key'), say(previous ? 'still_accepted' : 'not_configured')],
           [say('last_push'), lastPushAt?.toISOString() ?? say('never')],
+          ...(hasTickets(account) ? [[say('ticket'), describeTicket(ticketAt, say)]] : []),
           [say('access_token'), describeToken(token, say)],
           ...(online ? [[say('online'), online.message]] : []),
         ]),
@@ -64,6 +68,27 @@ export const accountCheck: Command = {
       return online?.ok === false ? 1 : 0
     })
   },
+}
+
+function hasTickets({ kind }: AccountOverview): boolean {
+  return KIND_RULES[kind].ticketAlarmMs !== null
+}
+
+function describeTicket(ticketAt: Date | null, say: Say): string {
+  return ticketAt ? say('ticket_from', { time: ticketAt.toISOString() }) : say('never')
+}
+
+function ticketWarnings(
+  { name, kind }: AccountOverview,
+  ticketAt: Date | null,
+  say: Say,
+): string[] {
+  const { ticketAlarmMs } = KIND_RULES[kind]
+  if (ticketAlarmMs === null) return []
+  if (!ticketAt) return [say('no_ticket', { name })]
+  const ageMs = new Date().getTime() - ticketAt.getTime()
+  if (ageMs <= ticketAlarmMs) return []
+  return [say('old_ticket', { name, minutes: Math.floor(ageMs / 60_000) })]
 }
 
 interface OnlineResult {

@@ -1,7 +1,8 @@
 import type { SettingsInput } from '../accounts/account-input.ts'
+import { KIND_RULES, type IdOption } from '../accounts/account-kinds.ts'
 import type { AccountOverview } from '../accounts/account-store.ts'
 import type { Arguments, CommandOption } from './command.ts'
-import type { Say } from './words.ts'
+import type { Say, WordKey } from './words.ts'
 
 /** The options of an account's settings, shared by `account add` and `account set`. */
 export const SETTING_OPTIONS = {
@@ -53,6 +54,13 @@ export const SETTING_OPTIONS = {
       zh: '用户发送此词即停止一切发送；替换默认的“退订”和“TD”，空值表示不用关键词。',
     },
   },
+  'empty-receive-id': {
+    type: 'flag',
+    help: {
+      en: 'A wecom_suite of an individual developer: its pushes are sealed without a receive id.',
+      zh: '个人主体第三方应用 (wecom_suite)：推送密文不带 ReceiveId。',
+    },
+  },
 } as const satisfies Record<string, CommandOption>
 
 /** The settings as typed. */
@@ -64,6 +72,7 @@ export function settingsInput(args: Arguments): SettingsInput {
     keepDataOnCancellation: args.flag('keep-data-on-cancellation') || undefined,
     longTermTemplates: args.texts('long-term-template'),
     optOutKeywords: args.texts('opt-out-keyword'),
+    emptyReceiveId: args.flag('empty-receive-id') || undefined,
   }
 }
 
@@ -77,6 +86,7 @@ export function accountWarnings(
     ...(account.settings.freshness_seconds === 0
       ? [say('freshness_off', { name: account.name })]
       : []),
+    ...(account.settings.empty_receive_id ? [say('receive_id_off', { name: account.name })] : []),
   ]
 }
 
@@ -88,7 +98,12 @@ export function accountAnswer(account: AccountOverview, say: Say) {
     kind: account.kind,
     app_id: account.appId,
     original_id: account.originalId,
+    agent_id: account.agentId,
+    provider_corp_id: account.providerCorpId,
+    parent: account.parent,
+    serves: account.serves,
     mode: account.mode,
+    body_format: account.bodyFormat,
     settings: account.settings,
     secrets: Object.fromEntries(account.secrets.map((name) => [name, 'configured'])),
     created_at: account.createdAt.toISOString(),
@@ -98,13 +113,76 @@ export function accountAnswer(account: AccountOverview, say: Say) {
   }
 }
 
-/** Where the platform posts an account's pushes; only the path when nobody said our address. */
-export function callbackUrl(publicBaseUrl: string | null, name: string): string {
-  return `${publicBaseUrl ?? ''}/callbacks/${name}`
+const ID_WORDS = {
+  '--app-id': 'app_id',
+  '--corp-id': 'corp_id',
+  '--suite-id': 'suite_id',
+} as const satisfies Record<IdOption, WordKey>
+
+/** The ids of an account for a person; those that its kind does not have are left out. */
+export function identityRows(account: AccountOverview, say: Say): string[][] {
+  const rows: [string, string | null][] = [
+    [say(ID_WORDS[KIND_RULES[account.kind].idOption]), account.appId],
+    [say('original_id'), account.originalId],
+    [say('agent_id'), account.agentId],
+    [say('provider_corp_id'), account.providerCorpId],
+    [say('parent'), account.parent],
+    [say('serves'), account.serves],
+  ]
+  return rows.flatMap(([word, value]) => (value === null ? [] : [[word, value]]))
+}
+
+/** Whose addresses they are: of an account that has authorised another one, that one's. */
+type Addressed = Pick<AccountOverview, 'name' | 'kind' | 'appId' | 'parent'>
+
+interface Address {
+  /** What the platform's page calls it. */
+  readonly what:
+    | 'callback_address'
+    | 'authorisation_address'
+    | 'message_address'
+    | 'instruct_address'
+    | 'data_address'
+  readonly path: string
+}
+
+/**
+ * Where the platform posts an account's pushes, as the paths to enter on its page. `$APPID$` and
+ * `$CORPID$` are for the platform to replace.
+ */
+function addressesOf({ name, kind, appId, parent }: Addressed): readonly [Address, ...Address[]] {
+  if (parent !== null) {
+    return [{ what: 'callback_address', path: `/callbacks/${parent}/${appId}` }]
+  }
+  const path = `/callbacks/${name}`
+  const { tenants } = KIND_RULES[kind]
+  if (!tenants) return [{ what: 'callback_address', path }]
+  const below = `${path}/${tenants.placeholder}`
+  return kind === 'component'
+    ? [
+        { what: 'authorisation_address', path },
+        { what: 'message_address', path: below },
+      ]
+    : [
+        { what: 'instruct_address', path },
+        { what: 'data_address', path: below },
+      ]
+}
+
+/** The addresses for `--json`; only paths when nobody said our own. */
+export function addressAnswer(publicBaseUrl: string | null, account: Addressed) {
+  const [first, second] = addressesOf(account).map(({ path }) => `${publicBaseUrl ?? ''}${path}`)
+  return { callback_url: first, ...(second !== undefined && { tenant_callback_url: second }) }
 }
 
 /** The same for a person, with what to do where it is not the whole address. */
-export function callbackLine(publicBaseUrl: string | null, name: string, say: Say): string {
-  const url = callbackUrl(publicBaseUrl, name)
-  return publicBaseUrl === null ? say('callback_hint', { url }) : url
+export function addressLines(
+  publicBaseUrl: string | null,
+  account: Addressed,
+  say: Say,
+): readonly { readonly what: string; readonly url: string }[] {
+  return addressesOf(account).map(({ what, path }) => ({
+    what: say(what),
+    url: publicBaseUrl === null ? say('callback_hint', { url: path }) : `${publicBaseUrl}${path}`,
+  }))
 }

@@ -25,8 +25,16 @@ export const accountRotate: Command = {
       type: 'text',
       value: 'text|@file',
       help: {
-        en: 'The new AppSecret; the token endpoint is asked afresh.',
-        zh: '新的 AppSecret；将重新获取 access_token。',
+        en: 'The new AppSecret (of WeCom: Secret, suite secret); the token endpoint is asked afresh.',
+        zh: '新的 AppSecret（企业微信为应用 Secret 或 suite_secret）；将重新获取 access_token。',
+      },
+    },
+    'provider-secret': {
+      type: 'text',
+      value: 'text|@file',
+      help: {
+        en: 'The new ProviderSecret of a wecom_suite’s provider.',
+        zh: 'wecom_suite 服务商的新 ProviderSecret。',
       },
     },
     'drop-previous': {
@@ -44,6 +52,7 @@ export const accountRotate: Command = {
         token: await readTyped(context, 'token'),
         aesKey: await readTyped(context, 'aes-key'),
         secret: await readTyped(context, 'secret'),
+        providerSecret: await readTyped(context, 'provider-secret'),
         dropPrevious,
       }),
     )
@@ -53,6 +62,7 @@ export const accountRotate: Command = {
       const lines = [
         ...(changed.callbackKey && !dropPrevious ? [say('key_rotated', { name })] : []),
         ...(changed.secret ? [say('secret_replaced', { name })] : []),
+        ...(changed.providerSecret ? [say('provider_secret_replaced', { name })] : []),
         ...(dropPrevious ? [say(dropped ? 'previous_dropped' : 'no_previous', { name })] : []),
       ]
       output.answer(
@@ -60,6 +70,7 @@ export const accountRotate: Command = {
           name,
           callback_key_rotated: changed.callbackKey,
           secret_replaced: changed.secret,
+          provider_secret_replaced: changed.providerSecret,
           previous_dropped: dropped,
         },
         lines.join('\n') || say('nothing_changed'),

@@ -1,4 +1,4 @@
-import { readMode, readSettings } from '../accounts/account-input.ts'
+import { readBodyFormat, readMode, readSettings } from '../accounts/account-input.ts'
 import { valueOf } from '../accounts/account-rules.ts'
 import {
   accountAnswer,
@@ -21,6 +21,14 @@ export const accountSet: Command = {
       value: 'safe|compatible|plain',
       help: { en: 'The mode on the platform’s page.', zh: '平台页面上的加解密方式。' },
     },
+    'data-format': {
+      type: 'text',
+      value: 'xml|json',
+      help: {
+        en: 'The data format on a mini_program’s page.',
+        zh: '小程序页面上的数据格式。',
+      },
+    },
     ...SETTING_OPTIONS,
     'end-templates-on-unfollow': {
       type: 'flag',
@@ -36,6 +44,13 @@ export const accountSet: Command = {
         zh: '注销即删除数据（默认）。',
       },
     },
+    'require-receive-id': {
+      type: 'flag',
+      help: {
+        en: 'Take only pushes sealed with the right receive id (the default).',
+        zh: '只接受 ReceiveId 正确的推送（默认）。',
+      },
+    },
     disable: {
       type: 'flag',
       help: { en: 'Take no pushes and make no sends.', zh: '停用：不接收推送，也不发送。' },
@@ -47,13 +62,17 @@ export const accountSet: Command = {
     const name = args.word(0)
     const modeText = args.text('mode')
     const mode = modeText === undefined ? undefined : valueOf(readMode(modeText))
+    const formatText = args.text('data-format')
+    const bodyFormat = formatText === undefined ? undefined : valueOf(readBodyFormat(formatText))
     const settings = {
       ...valueOf(readSettings(settingsInput(args))),
       ...(args.flag('end-templates-on-unfollow') ? { keep_templates_on_unfollow: false } : {}),
       ...(args.flag('erase-on-cancellation') ? { erase_on_cancellation: true } : {}),
+      ...(args.flag('require-receive-id') ? { empty_receive_id: false } : {}),
     }
     await withGateway(async ({ parts: { accounts } }) => {
       if (mode !== undefined) await accounts.setMode(name, mode)
+      if (bodyFormat !== undefined) await accounts.setBodyFormat(name, bodyFormat)
       if (Object.keys(settings).length > 0) await accounts.updateSettings(name, settings)
       if (args.flag('disable')) await accounts.disable(name)
       if (args.flag('enable')) await accounts.enable(name)

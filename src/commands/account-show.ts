@@ -1,7 +1,16 @@
-import { SECRET_NAMES } from '../accounts/secret-store.ts'
-import { accountAnswer, accountWarnings, callbackLine, callbackUrl } from './account-options.ts'
+import { KIND_RULES } from '../accounts/account-kinds.ts'
+import type { AccountOverview } from '../accounts/account-store.ts'
+import { OPERATOR_SECRETS, SECRET_NAMES } from '../accounts/secret-store.ts'
+import {
+  accountAnswer,
+  accountWarnings,
+  addressAnswer,
+  addressLines,
+  identityRows,
+} from './account-options.ts'
 import type { Command } from './command.ts'
 import { textTable } from './text-table.ts'
+import type { Say } from './words.ts'
 
 export const accountShow: Command = {
   name: 'account show',
@@ -16,23 +25,28 @@ export const accountShow: Command = {
       const account = await parts.accounts.show(args.word(0))
       const { publicBaseUrl } = config.http
       output.answer(
-        { ...accountAnswer(account, say), callback_url: callbackUrl(publicBaseUrl, account.name) },
+        { ...accountAnswer(account, say), ...addressAnswer(publicBaseUrl, account) },
         textTable([
           [say('name'), account.name],
           [say('kind'), account.kind],
-          [say('app_id'), account.appId],
-          [say('original_id'), account.originalId],
+          ...identityRows(account, say),
           [say('mode'), account.mode],
+          [say('data_format'), account.bodyFormat],
           [say('state'), say(account.disabledAt ? 'disabled' : 'in_service')],
-          [say('callback_address'), callbackLine(publicBaseUrl, account.name, say)],
-          ...SECRET_NAMES.map((name) => [
-            name,
-            say(account.secrets.includes(name) ? 'configured' : 'not_configured'),
-          ]),
+          ...addressLines(publicBaseUrl, account, say).map(({ what, url }) => [what, url]),
+          ...secretRows(account, say),
           ...Object.entries(account.settings).map(([name, value]) => [name, JSON.stringify(value)]),
         ]),
       )
       for (const warning of accountWarnings(account, say)) output.note(warning)
     })
   },
+}
+
+/** The secrets that are stored, and of those an operator gives also which are not. */
+function secretRows({ kind, secrets }: AccountOverview, say: Say): string[][] {
+  const expected = KIND_RULES[kind].madeBy === 'operator' ? OPERATOR_SECRETS : []
+  return SECRET_NAMES.filter((name) => secrets.includes(name) || expected.includes(name)).map(
+    (name) => [name, say(secrets.includes(name) ? 'configured' : 'not_configured')],
+  )
 }

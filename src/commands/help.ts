@@ -1,4 +1,4 @@
-import { ACCOUNT_KINDS } from '../accounts/account.ts'
+import { KINDS_TO_ADD } from '../accounts/account-rules.ts'
 import type { Command } from './command.ts'
 import { optionsOf } from './parse-arguments.ts'
 import { textTable } from './text-table.ts'
@@ -41,5 +41,5 @@ export function helpOf(command: Command, language: Language): string {
   ].join('\n')
 }
 
-/** The account kinds, for help texts. */
-export const KINDS = ACCOUNT_KINDS.join(', ')
+/** The account kinds that can be added, for help texts. */
+export const KINDS = KINDS_TO_ADD.join(', ')

@@ -82,8 +82,8 @@ export const WORDS = {
   nothing_to_roll_back: { en: 'There was nothing to undo.', zh: '没有可撤销的迁移。' },
   account_added: { en: 'Account {name} is added.', zh: '已添加帐号 {name}。' },
   enter_callback: {
-    en: 'Enter this address on the platform’s page: {url}',
-    zh: '请在平台页面填写此 URL：{url}',
+    en: 'Enter this address on the platform’s page ({what}): {url}',
+    zh: '请在平台页面填写此 URL（{what}）：{url}',
   },
   callback_hint: {
     en: '{url} (set PUBLIC_BASE_URL to see the whole address; the platform reaches only ports 80 and 443)',
@@ -96,6 +96,18 @@ export const WORDS = {
   freshness_off: {
     en: 'Account {name} takes pushes of any age (--freshness 0): an old push can be played again.',
     zh: '帐号 {name} 接受任意时间的推送（--freshness 0）：旧推送可能被重放。',
+  },
+  receive_id_off: {
+    en: 'Account {name} takes pushes that are sealed for nobody in particular (--empty-receive-id): only its Token and key tell them from another suite’s.',
+    zh: '帐号 {name} 接受不带 ReceiveId 的推送（--empty-receive-id）：只能靠令牌和密钥与其他应用区分。',
+  },
+  no_ticket: {
+    en: 'Account {name} has no ticket yet; without one it gets no token. The platform sends one every ten minutes to the callback URL: look there for refusals.',
+    zh: '帐号 {name} 还没有收到 ticket，无法获取 token。平台每十分钟向回调 URL 推送一次，请检查推送是否被拒绝。',
+  },
+  old_ticket: {
+    en: 'The newest ticket of account {name} is {minutes} minutes old; one comes every ten minutes. Look at the callback URL for refusals.',
+    zh: '帐号 {name} 最新的 ticket 已有 {minutes} 分钟，平台应每十分钟推送一次；请检查回调 URL 是否拒绝了推送。',
   },
   no_accounts: {
     en: 'There is no account yet; wcg account add adds one.',
@@ -112,8 +124,12 @@ export const WORDS = {
     zh: '帐号 {name} 的新回调密钥已生效，旧密钥仍可使用。请在平台页面修改；当指标 wcg_previous_key_uses_total 不再增长后，运行 wcg account rotate {name} --drop-previous。',
   },
   secret_replaced: {
-    en: 'The new AppSecret of {name} is in place.',
-    zh: '帐号 {name} 的新 AppSecret 已生效。',
+    en: 'The new secret of {name} is in place.',
+    zh: '帐号 {name} 的新密钥 (Secret) 已生效。',
+  },
+  provider_secret_replaced: {
+    en: 'The new ProviderSecret of {name} is in place.',
+    zh: '帐号 {name} 的新 ProviderSecret 已生效。',
   },
   previous_dropped: {
     en: 'The previous callback key of {name} is forgotten.',
@@ -132,6 +148,15 @@ export const WORDS = {
   mode: { en: 'Mode', zh: '模式' },
   app_id: { en: 'App id', zh: 'AppID' },
   original_id: { en: 'Original id', zh: '原始 ID' },
+  corp_id: { en: 'Corp id', zh: '企业 ID' },
+  suite_id: { en: 'Suite id', zh: '第三方应用 SuiteID' },
+  agent_id: { en: 'Agent id', zh: '应用 AgentId' },
+  provider_corp_id: { en: 'Provider’s corp id', zh: '服务商企业 ID' },
+  parent: { en: 'Authorises', zh: '授权给' },
+  serves: { en: 'Is a', zh: '帐号性质' },
+  data_format: { en: 'Data format', zh: '数据格式' },
+  ticket: { en: 'Ticket', zh: 'ticket 推送' },
+  ticket_from: { en: 'the newest is of {time}', zh: '最新一张的时间：{time}' },
   state: { en: 'State', zh: '状态' },
   in_service: { en: 'in service', zh: '启用' },
   disabled: { en: 'disabled', zh: '停用' },
@@ -142,6 +167,10 @@ export const WORDS = {
   not_configured: { en: 'none', zh: '无' },
   settings: { en: 'Settings', zh: '设置' },
   callback_address: { en: 'Callback URL', zh: '回调 URL' },
+  authorisation_address: { en: 'Authorisation URL', zh: '授权事件接收 URL' },
+  message_address: { en: 'Message URL', zh: '消息与事件接收 URL' },
+  instruct_address: { en: 'Instruction URL', zh: '指令回调 URL' },
+  data_address: { en: 'Data URL', zh: '数据回调 URL' },
   previous_key: { en: 'Previous key', zh: '旧密钥' },
   still_accepted: { en: 'still accepted', zh: '仍可使用' },
   last_push: { en: 'Last push', zh: '最近推送' },

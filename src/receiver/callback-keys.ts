@@ -11,9 +11,13 @@ export interface CallbackKeys {
   readonly envelope: EnvelopeKeys | null
 }
 
-/** @throws InvariantError when the mode needs an EncodingAESKey and the account has none. */
+/**
+ * @throws InvariantError when the account has no pair of its own, or the mode needs an EncodingAESKey
+ *   and there is none.
+ */
 export function prepareKeys(account: Account): CallbackKeys {
-  const { callbackKey, previousCallbackKey: before } = account
+  const { name, callbackKey, previousCallbackKey: before } = account
+  if (!callbackKey) throw new InvariantError(`account ${name} has no callback pair of its own`)
   return {
     token: callbackKey.token,
     previousToken: before?.token ?? null,
@@ -22,12 +26,13 @@ export function prepareKeys(account: Account): CallbackKeys {
 }
 
 function prepareEnvelopeKeys({ name, callbackKey, previousCallbackKey }: Account): EnvelopeKeys {
-  if (callbackKey.aesKey === null) {
+  const aesKey = callbackKey?.aesKey ?? null
+  if (aesKey === null) {
     throw new InvariantError(`account ${name} expects encrypted pushes and has no EncodingAESKey`)
   }
   const before = previousCallbackKey?.aesKey ?? null
   return {
-    current: prepareKey(callbackKey.aesKey),
+    current: prepareKey(aesKey),
     previous: before === null ? null : prepareKey(before),
   }
 }

@@ -1,5 +1,6 @@
 import { Router, type ErrorRequestHandler, type Request, type Response } from 'express'
 import type { Account } from '../accounts/account.ts'
+import { KIND_RULES } from '../accounts/account-kinds.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { assertNever, describeError, UnavailableError } from '../foundation/errors.ts'
 import { newId } from '../foundation/ids.ts'
@@ -7,7 +8,13 @@ import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { prepareKeys, type CallbackKeys } from './callback-keys.ts'
 import { readBody } from './read-body.ts'
-import { verifyHandshake, verifyPush, type VerifiedPush } from './receive-push.ts'
+import {
+  verifyHandshake,
+  verifyPush,
+  type HandshakeInput,
+  type Tenant,
+  type VerifiedPush,
+} from './receive-push.ts'
 import { REFUSALS, type Refusal } from './refusals.ts'
 
 /** Compatible mode makes a push about three times as large; none is near this. */
@@ -28,6 +35,8 @@ export interface RecordedPush {
 export interface CallbackDeps {
   /** By our name for the account; undefined when there is none or it is disabled. */
   readonly findAccount: (name: string) => Promise<Account | undefined>
+  /** By its parent and what the platform calls it; undefined when that is not authorised. */
+  readonly findTenant: (parentId: number, appId: string) => Promise<Account | undefined>
   /** Resolves only when the event and all that follows from it are committed. */
   readonly recordPush: (push: VerifiedPush) => Promise<RecordedPush>
   readonly clock: Clock
@@ -39,7 +48,7 @@ export interface CallbackDeps {
 
 type Verdict =
   | { readonly kind: 'refused'; readonly refusal: Refusal; readonly account?: string }
-  | { readonly kind: 'handshake'; readonly echostr: string; readonly account: string }
+  | { readonly kind: 'handshake'; readonly echostr: string; readonly account: Account }
   | { readonly kind: 'push'; readonly push: VerifiedPush; readonly recorded: RecordedPush }
   | { readonly kind: 'unavailable'; readonly error: unknown; readonly account?: string }
 
@@ -51,8 +60,12 @@ interface Arrival {
 
 type KeysOf = (account: Account) => CallbackKeys
 
+/** A request to a callback address; `tenant` is whom a component or suite received it for. */
+type CallbackRequest = Request<{ account: string; tenant?: string }>
+
 /**
- * `GET` and `POST /callbacks/{account}`: the platform's handshake and pushes.
+ * `GET` and `POST /callbacks/{account}`: the platform's handshake and pushes. Those that a component
+ * or suite receives for somebody who has authorised it come to `/callbacks/{account}/{tenant}`.
  *
  * Mount it at the root and before any body parser: signatures are over the raw bytes. It answers
  * everything itself: 200 `success` once the push is committed, 503 when it could not be (the
@@ -63,6 +76,7 @@ export function createCallbackRoutes(deps: CallbackDeps): Router {
   const router = Router()
   const keysOf = rememberKeys()
   router.all('/callbacks/:account', (req, res) => receive(deps, keysOf, { req, res }))
+  router.all('/callbacks/:account/:tenant', (req, res) => receive(deps, keysOf, { req, res }))
   router.use('/callbacks', answerUnreadableName(deps))
   return router
 }
@@ -70,7 +84,7 @@ export function createCallbackRoutes(deps: CallbackDeps): Router {
 async function receive(
   deps: CallbackDeps,
   keysOf: KeysOf,
-  { req, res }: { req: Request<{ account: string }>; res: Response },
+  { req, res }: { req: CallbackRequest; res: Response },
 ): Promise<void> {
   const arrival = note(deps.clock)
   const verdict = await decide(deps, keysOf, { req, arrival }).catch((error: unknown): Verdict => ({
@@ -84,30 +98,57 @@ async function receive(
 async function decide(
   deps: CallbackDeps,
   keysOf: KeysOf,
-  { req, arrival }: { req: Request<{ account: string }>; arrival: Arrival },
+  { req, arrival }: { req: CallbackRequest; arrival: Arrival },
 ): Promise<Verdict> {
   if (req.method !== 'GET' && req.method !== 'POST')
     return refused({ reason: 'method_not_allowed' })
   const name = req.params.account
-  const account = isPossibleName(name)
+  const found = isPossibleName(name)
     ? await inTime(deps.clock, arrival, deps.findAccount(name))
     : undefined
+  const account = found && hasAddress(found, req.params.tenant) ? found : undefined
   const query = readQuery(req.url)
   const now = arrival.receivedAt
   if (req.method === 'GET') {
-    if (!account) return refused({ reason: 'unknown_account' })
-    const shake = verifyHandshake({ account, keys: keysOf(account), query, now })
-    if (!shake.ok) return refused(shake.refusal, account)
-    return { kind: 'handshake', echostr: shake.echostr, account: account.name }
+    return account
+      ? shakeHands({ account, keys: keysOf(account), query, now })
+      : refused({ reason: 'unknown_account' })
   }
   // Read even for an unknown name: an answer before the body would tell which names exist.
   const timeoutMs = deps.bodyTimeoutMs ?? BODY_TIMEOUT_MS
   const body = await readBody(req, { maxBytes: MAX_BODY_BYTES, timeoutMs })
   if (!body.ok) return refused({ reason: body.reason }, account)
   if (!account) return refused({ reason: 'unknown_account' })
-  const verified = verifyPush({ account, keys: keysOf(account), query, body: body.bytes, now })
-  if (!verified.ok) return refused(verified.refusal, account)
+  const appId = req.params.tenant
+  const tenant = appId === undefined ? appId : await findTenant(deps, arrival, { account, appId })
+  const keys = keysOf(account)
+  const verified = verifyPush({ account, keys, query, body: body.bytes, now, tenant })
+  if (!verified.ok) return refused(verified.refusal, tenant?.account ?? account)
   return record(deps, arrival, verified.push)
+}
+
+function shakeHands(input: HandshakeInput): Verdict {
+  const { account } = input
+  const shake = verifyHandshake(input)
+  if (!shake.ok) return refused(shake.refusal, account)
+  return { kind: 'handshake', echostr: shake.echostr, account }
+}
+
+/** Whether an account receives anything at an address of this form. */
+function hasAddress({ kind, callbackKey }: Account, tenant: string | undefined): boolean {
+  return callbackKey !== null && (tenant === undefined || KIND_RULES[kind].tenants !== null)
+}
+
+/** Whom the path names. One that is unknown is refused only when its push proves to be genuine. */
+async function findTenant(
+  deps: CallbackDeps,
+  arrival: Arrival,
+  { account, appId }: { readonly account: Account; readonly appId: string },
+): Promise<Tenant> {
+  const tenant = isPossibleName(appId)
+    ? await inTime(deps.clock, arrival, deps.findTenant(account.id, appId))
+    : undefined
+  return { appId, account: tenant }
 }
 
 async function record(deps: CallbackDeps, arrival: Arrival, push: VerifiedPush): Promise<Verdict> {
@@ -199,10 +240,7 @@ function report(deps: CallbackDeps, arrival: Arrival, verdict: Verdict): void {
     case 'push':
       return reportPush(deps, arrival, verdict)
     case 'handshake':
-      return deps.log.info(
-        { ...fieldsOf(deps.clock, arrival), account: verdict.account },
-        'handshake.answered',
-      )
+      return reportHandshake(deps, arrival, verdict.account)
     case 'refused':
       return reportRefusal(deps, arrival, verdict)
     case 'unavailable':
@@ -210,6 +248,14 @@ function report(deps: CallbackDeps, arrival: Arrival, verdict: Verdict): void {
     default:
       return assertNever(verdict)
   }
+}
+
+/** A warning where the platform has not waited so long: its page then says that the URL failed. */
+function reportHandshake({ clock, log }: CallbackDeps, arrival: Arrival, account: Account): void {
+  const fields = fieldsOf(clock, arrival)
+  const { limitMs } = KIND_RULES[account.kind].handshake
+  const level = fields.duration_ms > limitMs ? 'warn' : 'info'
+  log[level]({ ...fields, account: account.name }, 'handshake.answered')
 }
 
 function reportPush(

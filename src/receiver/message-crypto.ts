@@ -90,7 +90,8 @@ export function sha1OfSorted(parts: {
  * Opens an envelope whose signature has been checked, with the current key, then with the previous.
  *
  * @param input.encrypt base64, trimmed.
- * @param input.receiveId what must stand behind the message: the account's appid.
+ * @param input.receiveId what must stand behind the message: the account's appid, say.
+ * @param input.orNone whether nothing may stand there as well.
  * @returns the message exactly as sealed, or why not. When both keys fail, the reason is the one of
  *   the key that came further.
  */
@@ -98,14 +99,15 @@ export function openEnvelope(input: {
   readonly encrypt: string
   readonly keys: EnvelopeKeys
   readonly receiveId: string
+  readonly orNone?: boolean
 }): OpenedEnvelope {
   const ciphertext = readCiphertext(input.encrypt)
   if (!ciphertext) return { ok: false, reason: 'bad_ciphertext' }
   const { current, previous } = input.keys
-  const first = unpack(decipher(ciphertext, current), input.receiveId)
+  const first = unpack(decipher(ciphertext, current), input)
   if (first.ok) return { ...first, keyUsed: 'current' }
   if (!previous || first.reason !== 'not_decryptable') return first
-  const second = unpack(decipher(ciphertext, previous), input.receiveId)
+  const second = unpack(decipher(ciphertext, previous), input)
   return second.ok ? { ...second, keyUsed: 'previous' } : second
 }
 
@@ -147,13 +149,16 @@ function decipher(ciphertext: Buffer, key: EnvelopeKey): Buffer {
 }
 
 /** Takes the plaintext apart: padding, length, receive id, then the text itself. */
-function unpack(plain: Buffer, receiveId: string): Unpacked {
+function unpack(
+  plain: Buffer,
+  { receiveId, orNone }: { readonly receiveId: string; readonly orNone?: boolean },
+): Unpacked {
   const end = endOfContent(plain)
   if (end === undefined || end < HEADER_BYTES) return { ok: false, reason: 'not_decryptable' }
   const messageEnd = HEADER_BYTES + plain.readUInt32BE(RANDOM_BYTES)
   if (messageEnd > end) return { ok: false, reason: 'not_decryptable' }
   const got = plain.subarray(messageEnd, end)
-  if (!got.equals(Buffer.from(receiveId))) {
+  if (!got.equals(Buffer.from(receiveId)) && !(orNone && got.length === 0)) {
     return { ok: false, reason: 'wrong_receive_id', got: got.toString() }
   }
   const message = plain.subarray(HEADER_BYTES, messageEnd)

@@ -1,15 +1,18 @@
 import { isUtf8 } from 'node:buffer'
-import type { Account } from '../accounts/account.ts'
+import type { Account, EventSource } from '../accounts/account.ts'
+import { eventSourceOf, KIND_RULES, type PushRule } from '../accounts/account-kinds.ts'
 import type { Fields } from '../events/document.ts'
 import { textOf } from '../events/document.ts'
 import { InvariantError } from '../foundation/errors.ts'
 import type { CallbackKeys } from './callback-keys.ts'
+import { readJson } from './json.ts'
 import { openEnvelope, type EnvelopeFault } from './message-crypto.ts'
 import { refuse, type RefusalReason, type Refused } from './refusals.ts'
 import { sameSignature, signMessage, signRequest } from './signature.ts'
 import { readXml } from './xml.ts'
 
 export interface HandshakeInput {
+  /** Whose callback address it is. */
   readonly account: Account
   readonly keys: CallbackKeys
   /** By name; a name given twice must not look like a string. */
@@ -20,11 +23,23 @@ export interface HandshakeInput {
 export interface PushInput extends HandshakeInput {
   /** The bytes as they came. */
   readonly body: Buffer
+  /** Who the path says the push is for, behind a component or suite; no signature covers that. */
+  readonly tenant?: Tenant | undefined
+}
+
+/** The second name in a callback's path: an authorizer's appid or a corp's corpid. */
+export interface Tenant {
+  readonly appId: string
+  /** Undefined when it has not authorised the account, or no longer does. */
+  readonly account: Account | undefined
 }
 
 /** A push that the platform has sent to this account; everything in it may be believed. */
 export interface VerifiedPush {
+  /** The account whose event it is: of a tenant's push the tenant, of a notice about it the parent. */
   readonly account: Account
+  /** The list of events that it is in. */
+  readonly source: EventSource
   /** The decrypted text exactly as it was; in plain mode the body without its byte order mark. */
   readonly document: string
   readonly fields: Fields
@@ -43,18 +58,20 @@ type TokenUsed = 'current' | 'previous'
 type Query<Name extends string> = Readonly<Record<Name, string>>
 type Document = { readonly ok: true; readonly document: string; readonly fields: Fields } | Refused
 
-/** Fields of which a second one would make the meaning of a push a matter of taste. */
-const DECISIVE = ['ToUserName', 'FromUserName', 'CreateTime', 'MsgType', 'Event'] as const
-/** Fields that every push of an Official Account has; `Event` only where `MsgType` is `event`. */
-const REQUIRED = ['ToUserName', 'FromUserName', 'CreateTime', 'MsgType'] as const
-
 const TIMESTAMP = /^\d{1,10}$/
 
 /**
- * Checks the request with which the platform tries out a callback URL. It is never encrypted,
- * whatever the mode, and `echostr`, which must be sent back, is not covered by the signature.
+ * Checks the request with which the platform tries out a callback address. Whatever the mode, it is
+ * never encrypted by WeChat, where `echostr` must be sent back and is not covered by the signature,
+ * and always by WeCom, where what is sealed in `echostr` is the answer.
  */
 export function verifyHandshake(input: HandshakeInput): HandshakeResult {
+  return KIND_RULES[input.account.kind].handshake.form === 'sealed'
+    ? verifySealedHandshake(input)
+    : verifyPlainHandshake(input)
+}
+
+function verifyPlainHandshake(input: HandshakeInput): HandshakeResult {
   const read = readQuery(input.query, ['signature', 'timestamp', 'nonce', 'echostr'])
   if (!read.ok) return read
   const { signature, timestamp, nonce, echostr } = read.values
@@ -63,10 +80,28 @@ export function verifyHandshake(input: HandshakeInput): HandshakeResult {
   return checkFreshness(input, timestamp) ?? { ok: true, echostr }
 }
 
+function verifySealedHandshake(input: HandshakeInput): HandshakeResult {
+  const read = readQuery(input.query, ['msg_signature', 'timestamp', 'nonce', 'echostr'])
+  if (!read.ok) return read
+  const { msg_signature: signature, timestamp, nonce } = read.values
+  // Base64 has no space: a proxy or a second decoding has read a `+` as one.
+  const encrypt = read.values.echostr.replaceAll(' ', '+')
+  const token = findToken(input.keys, signature, (token) =>
+    signMessage({ token, timestamp, nonce, encrypt }),
+  )
+  if (!token) return refuse('bad_signature')
+  const stale = checkFreshness(input, timestamp)
+  if (stale) return stale
+  const { account } = input
+  const { receiveId } = KIND_RULES[account.kind].handshake
+  const opened = openSealed(input, encrypt, account[receiveId] ?? '')
+  return opened.ok ? { ok: true, echostr: opened.message } : opened
+}
+
 /**
  * Checks one push: query, mode, signature, freshness, envelope, document, addressee, in this order.
- * The account's mode decides how; nothing in the request can lower it. Bytes that no signature
- * covers are read only to find `Encrypt`.
+ * The account's kind, mode and data format decide how; nothing in the request can lower it. Bytes
+ * that no signature covers are read only to find `Encrypt`.
  */
 export function verifyPush(input: PushInput): PushResult {
   const repeated = findRepeated(input.query)
@@ -76,7 +111,8 @@ export function verifyPush(input: PushInput): PushResult {
     const isPlain = (type === undefined || type === 'raw') && signature === undefined
     return isPlain ? verifyPlain(input) : refuse('unexpected_encryption')
   }
-  const isSealed = type === 'aes' && signature !== undefined
+  const isMarked = type === 'aes' || !KIND_RULES[input.account.kind].marksEncryption
+  const isSealed = isMarked && signature !== undefined
   return isSealed ? verifySealed(input) : refuse('not_encrypted')
 }
 
@@ -91,7 +127,7 @@ function verifyPlain(input: PushInput): PushResult {
   if (stale) return stale
   const text = readBody(input.body)
   if (text === undefined) return refuse('bad_encoding')
-  const message = readDocument(text, 'bad_document')
+  const message = readDocument(input, text, 'bad_document')
   const keyUsed = token === 'previous' ? 'previous' : 'none'
   return message.ok ? acceptPush(input, { ...message, timestamp, keyUsed }) : message
 }
@@ -101,7 +137,7 @@ function verifySealed(input: PushInput): PushResult {
   const read = readQuery(input.query, ['msg_signature', 'timestamp', 'nonce'])
   if (!read.ok) return read
   const { msg_signature: signature, timestamp, nonce } = read.values
-  const found = findEncrypt(input.body)
+  const found = findEncrypt(input)
   if (!found.ok) return found
   const { encrypt } = found
   const token = findToken(input.keys, signature, (token) =>
@@ -110,9 +146,9 @@ function verifySealed(input: PushInput): PushResult {
   if (!token) return refuse('bad_signature')
   const stale = checkFreshness(input, timestamp)
   if (stale) return stale
-  const opened = openSealed(input, encrypt)
+  const opened = openSealed(input, encrypt, receiveIdOf(input))
   if (!opened.ok) return opened
-  const message = readDocument(opened.message, 'bad_message')
+  const message = readDocument(input, opened.message, 'bad_message')
   const keyUsed = token === 'previous' ? 'previous' : opened.keyUsed
   return message.ok ? acceptPush(input, { ...message, timestamp, keyUsed }) : message
 }
@@ -170,20 +206,27 @@ function readBody(body: Buffer): string | undefined {
   return text.startsWith('\uFEFF') ? text.slice(1) : text
 }
 
-function findEncrypt(body: Buffer): { readonly ok: true; readonly encrypt: string } | Refused {
-  const text = readBody(body)
+function findEncrypt(input: PushInput): { readonly ok: true; readonly encrypt: string } | Refused {
+  const text = readBody(input.body)
   if (text === undefined) return refuse('bad_encoding')
-  const outer = readDocument(text, 'bad_document')
+  const outer = readDocument(input, text, 'bad_document')
   if (!outer.ok) return outer
   if (Array.isArray(outer.fields.Encrypt)) return refuse('duplicated_field', 'Encrypt')
   const encrypt = textOf(outer.fields, 'Encrypt')?.trim()
   return encrypt ? { ok: true, encrypt } : refuse('missing_encrypt')
 }
 
-function openSealed({ account, keys }: PushInput, encrypt: string) {
+/** What must stand behind the message: nothing else says for whom the platform has sealed it. */
+function receiveIdOf({ account, tenant }: PushInput): string {
+  if (!tenant) return account.appId
+  return KIND_RULES[account.kind].tenants?.receiveId === 'tenant' ? tenant.appId : account.appId
+}
+
+function openSealed({ account, keys }: HandshakeInput, encrypt: string, receiveId: string) {
   if (!keys.envelope) throw new InvariantError(`account ${account.name} has no envelope keys`)
-  const opened = openEnvelope({ encrypt, keys: keys.envelope, receiveId: account.appId })
-  return opened.ok ? opened : refuse(opened.reason, describeFault(opened, account.appId))
+  const orNone = account.settings.empty_receive_id
+  const opened = openEnvelope({ encrypt, keys: keys.envelope, receiveId, orNone })
+  return opened.ok ? opened : refuse(opened.reason, describeFault(opened, receiveId))
 }
 
 function describeFault(fault: EnvelopeFault, expected: string): string | undefined {
@@ -191,35 +234,76 @@ function describeFault(fault: EnvelopeFault, expected: string): string | undefin
   return `expected ${nameForLog(expected)}, got ${nameForLog(fault.got)}`
 }
 
-function readDocument(text: string, reason: RefusalReason): Document {
-  const read = readXml(text)
+function readDocument({ account }: PushInput, text: string, reason: RefusalReason): Document {
+  const read = account.bodyFormat === 'json' ? readJson(text) : readXml(text)
   if (read.ok) return { ok: true, document: text, fields: read.fields }
   return refuse(read.fault === 'doctype' ? 'doctype' : reason, read.detail)
 }
 
-/** The last check: is it a push at all, and is it meant for this account? */
+/** The last check: is it a push at all, and whose is it? */
 function acceptPush(
-  { account, now }: PushInput,
+  { account: receiver, tenant, now }: PushInput,
   message: Pick<VerifiedPush, 'document' | 'fields' | 'timestamp' | 'keyUsed'>,
 ): PushResult {
   const { document, fields, timestamp, keyUsed } = message
-  const twice = DECISIVE.find((name) => Array.isArray(fields[name]))
-  if (twice) return refuse('duplicated_field', twice)
-  const missing = REQUIRED.find((name) => !textOf(fields, name)?.trim())
-  if (missing) return refuse('missing_field', missing)
-  // the time is part of what makes a repeat a repeat: without it one push could be recorded twice
-  if (!TIMESTAMP.test(textOf(fields, 'CreateTime')?.trim() ?? '')) {
-    return refuse('missing_field', 'CreateTime: not Unix seconds')
-  }
-  const addressee = textOf(fields, 'ToUserName')?.trim() ?? ''
-  if (addressee !== account.originalId) {
-    return refuse(
-      'wrong_to_user_name',
-      `expected ${nameForLog(account.originalId)}, got ${nameForLog(addressee)}`,
-    )
-  }
-  const push = { account, document, fields, timestamp, keyUsed, receivedAt: now }
+  const account = tenant ? tenant.account : receiver
+  if (!account) return refuse('unknown_authorizer', nameForLog(tenant?.appId ?? ''))
+  const rule = ruleFor(receiver, fields, tenant)
+  const fault = findShapeFault(rule, fields) ?? findAddresseeFault(rule, account, fields)
+  if (fault) return fault
+  const source = eventSourceOf(rule, account)
+  const push = { account, source, document, fields, timestamp, keyUsed, receivedAt: now }
   return { ok: true, push }
+}
+
+/** The rule that the documents of this address follow, or of this one among them. */
+function ruleFor(receiver: Account, fields: Fields, tenant: Tenant | undefined): PushRule {
+  const { own, alsoSends, tenants } = KIND_RULES[receiver.kind]
+  if (tenant && tenants) return tenants
+  return alsoSends && !(own.shape.type in fields) && alsoSends.shape.type in fields
+    ? alsoSends
+    : own
+}
+
+function findShapeFault({ shape }: PushRule, fields: Fields): Refused | undefined {
+  const { type, time, required, decisive } = shape
+  const twice = decisive.find((name) => Array.isArray(fields[name]))
+  if (twice) return refuse('duplicated_field', twice)
+  const missing = required.find((name) => isMissing(fields, name))
+  if (missing) return refuse('missing_field', missing)
+  if (isMissing(fields, time)) return refuse('missing_field', time)
+  if (isMissing(fields, type)) return refuse('missing_field', type)
+  // the time is part of what makes a repeat a repeat: without it one push could be recorded twice
+  if (!TIMESTAMP.test(textOf(fields, time)?.trim() ?? '')) {
+    return refuse('missing_field', `${time}: not Unix seconds`)
+  }
+  return undefined
+}
+
+function findAddresseeFault(
+  { addressee }: PushRule,
+  account: Account,
+  fields: Fields,
+): Refused | undefined {
+  if (addressee === null) return undefined
+  const expected = account[addressee] ?? ''
+  const got = textOf(fields, 'ToUserName')?.trim() ?? ''
+  if (got !== expected) {
+    const detail = `expected ${nameForLog(expected)}, got ${nameForLog(got)}`
+    return refuse('wrong_to_user_name', detail)
+  }
+  return KIND_RULES[account.kind].checksAgentId ? findAgentFault(account, fields) : undefined
+}
+
+/** Two applications of a corp may share Token, key and corpid; an event of none names none. */
+function findAgentFault({ agentId }: Account, fields: Fields): Refused | undefined {
+  const got = textOf(fields, 'AgentID')?.trim() ?? ''
+  if (got === '' || got === agentId) return undefined
+  return refuse('wrong_agent_id', `expected ${agentId}, got ${nameForLog(got)}`)
+}
+
+function isMissing(fields: Fields, name: string): boolean {
+  return !textOf(fields, name)?.trim()
 }
 
 /** The first six characters of a name, with nothing in them that could disturb a log line. */

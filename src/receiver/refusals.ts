@@ -83,7 +83,7 @@ export const REFUSALS = {
   bad_document: {
     status: 403,
     level: 'info',
-    hint: 'The body is not one well-formed XML document (-40002). If the platform page offers a data format, choose XML.',
+    hint: "The body is not one well-formed document of the account's data format, XML or JSON (-40002). If the platform page offers a choice, `wcg account set --data-format` must say the same.",
   },
   doctype: {
     status: 403,
@@ -108,17 +108,27 @@ export const REFUSALS = {
   wrong_receive_id: {
     status: 403,
     level: 'warn',
-    hint: 'The push was sealed for another appid (-40005). Check the app id of the account, and whether another account of the platform points at this URL.',
+    hint: 'It was sealed for another appid, corpid or suite id (-40005). Check the ids of the account, and whether another account of the platform points at this URL; the two URLs of a suite are easily exchanged.',
   },
   bad_message: {
     status: 403,
     level: 'warn',
-    hint: 'The decrypted text is not one well-formed XML document in UTF-8 (-40002). If the platform page offers a data format, choose XML.',
+    hint: "The decrypted text is not one well-formed document in UTF-8 of the account's data format, XML or JSON (-40002). If the platform page offers a choice, `wcg account set --data-format` must say the same.",
   },
   wrong_to_user_name: {
     status: 403,
     level: 'warn',
-    hint: 'ToUserName is not the original id of this account. Compare 原始 ID on the platform page with the account, and the callback URL of each account.',
+    hint: 'ToUserName is not the original id (in WeCom the corpid) of this account. Compare 原始 ID on the platform page with the account, and the callback URL of each account.',
+  },
+  wrong_agent_id: {
+    status: 403,
+    level: 'warn',
+    hint: 'The push is of another application of the corp (AgentID). Give every application an account, a callback URL and a Token of its own; a built-in function such as the message archive is one too.',
+  },
+  unknown_authorizer: {
+    status: 403,
+    level: 'warn',
+    hint: 'The platform sent messages of a merchant or corp that has not authorised this component or suite, or no longer does. If it should have, let it authorise again.',
   },
   duplicated_field: {
     status: 403,
@@ -128,7 +138,7 @@ export const REFUSALS = {
   missing_field: {
     status: 403,
     level: 'warn',
-    hint: 'A field that every push has is absent. This is no push of an Official Account; check which product points at this URL.',
+    hint: 'A field that every push to this URL has is absent. Check which product points at it, and that the kind of the account is right.',
   },
 } as const satisfies Record<string, RefusalRule>
 

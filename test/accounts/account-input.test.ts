@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
+  readBodyFormat,
   readMode,
   readNewAccount,
   readRotation,
@@ -27,10 +28,14 @@ describe('readNewAccount', () => {
       kind: 'official_account',
       appId: 'wx1234567890abcdef',
       originalId: 'gh_0123456789ab',
+      agentId: null,
+      providerCorpId: null,
       mode: 'safe',
+      bodyFormat: 'xml',
       token: 'callbackToken1',
       aesKey: 'a'.repeat(43),
       secret: 'topsecret0123456789',
+      moreSecrets: {},
       settings: {},
     })
   })
@@ -52,7 +57,9 @@ describe('readNewAccount', () => {
     ['name', 'a'.repeat(64), 'NAME', '63', '63'],
     ['name', '../acme', 'NAME', 'lower-case', '小写'],
     ['kind', undefined, '--kind', 'is required', '必须填写'],
-    ['kind', 'wecom_app', '--kind', 'official_account', 'official_account'],
+    ['kind', 'wecom_robot', '--kind', 'official_account', 'wecom_kf'],
+    ['kind', 'authorizer', '--kind', 'authorises a component', '自动创建'],
+    ['kind', 'wecom_authorizer', '--kind', 'authorises a wecom_suite', '自动创建'],
     ['appId', undefined, '--app-id', 'is required', '必须填写'],
     ['appId', 'wx1 ', '--app-id', 'white space', '空白'],
     ['appId', 'w'.repeat(65), '--app-id', 'at most 64', '64'],
@@ -103,6 +110,105 @@ describe('readNewAccount', () => {
     })
     expect(reading.ok ? [] : reading.faults).toHaveLength(3)
     expect(JSON.stringify(reading)).not.toContain('hunter2')
+  })
+})
+
+const BASE: NewAccountInput = {
+  name: 'acme',
+  aesKey: 'a'.repeat(43),
+  secret: 'topsecret',
+  token: 'Tok1',
+}
+const KINDS = {
+  mini_program: { ...BASE, appId: 'wx1', originalId: 'gh_1' },
+  component: { ...BASE, appId: 'wx1' },
+  wecom_app: { ...BASE, corpId: 'ww1', agentId: '1000007', token: 'T' },
+  wecom_suite: { ...BASE, suiteId: 'ww1', providerCorpId: 'ww2', token: 'T' },
+  wecom_kf: { ...BASE, corpId: 'ww1', token: 'T' },
+} as const satisfies Record<string, NewAccountInput>
+type OtherKind = keyof typeof KINDS
+
+describe('readNewAccount, by kind', () => {
+  it.each<[OtherKind, object]>([
+    ['mini_program', { appId: 'wx1', originalId: 'gh_1', bodyFormat: 'xml' }],
+    ['component', { appId: 'wx1', originalId: null }],
+    ['wecom_app', { appId: 'ww1', agentId: '1000007' }],
+    ['wecom_suite', { appId: 'ww1', providerCorpId: 'ww2', agentId: null }],
+    ['wecom_kf', { appId: 'ww1', agentId: null, providerCorpId: null }],
+  ])('reads a %s', (kind, expected) => {
+    const account = valueOf(readNewAccount({ ...KINDS[kind], kind }))
+    expect(account).toMatchObject({ kind, mode: 'safe', ...expected })
+  })
+
+  it('reads the choices of a mini program and the secret of a provider', () => {
+    const mini = { ...KINDS.mini_program, kind: 'mini_program', dataFormat: 'json', mode: 'plain' }
+    expect(valueOf(readNewAccount(mini))).toMatchObject({ bodyFormat: 'json', mode: 'plain' })
+    const suite = { ...KINDS.wecom_suite, kind: 'wecom_suite', providerSecret: 'ps' }
+    expect(valueOf(readNewAccount({ ...suite, emptyReceiveId: true }))).toMatchObject({
+      moreSecrets: { provider_secret: 'ps' },
+      settings: { empty_receive_id: true },
+    })
+  })
+
+  const all: NewAccountInput = {
+    ...{ appId: 'wx1', corpId: 'ww1', suiteId: 'ww1', originalId: 'gh_1', agentId: '1' },
+    ...{ providerCorpId: 'ww2', providerSecret: 'ps', dataFormat: 'json', mode: 'plain' },
+    emptyReceiveId: true,
+  }
+  it.each<[OtherKind, string]>([
+    [
+      'mini_program',
+      '--agent-id --corp-id --empty-receive-id --provider-corp-id --provider-secret --suite-id',
+    ],
+    [
+      'component',
+      '--agent-id --corp-id --data-format --empty-receive-id --mode --original-id --provider-corp-id --provider-secret --suite-id',
+    ],
+    [
+      'wecom_app',
+      '--app-id --data-format --empty-receive-id --mode --original-id --provider-corp-id --provider-secret --suite-id',
+    ],
+    ['wecom_suite', '--agent-id --app-id --corp-id --data-format --mode --original-id'],
+    [
+      'wecom_kf',
+      '--agent-id --app-id --data-format --empty-receive-id --mode --original-id --provider-corp-id --provider-secret --suite-id',
+    ],
+  ])('names everything that does not belong to a %s', (kind, fields) => {
+    const reading = readNewAccount({ ...KINDS[kind], ...all, kind })
+    const faults = reading.ok ? [] : reading.faults
+    expect(faults.map((fault) => fault.field).sort()).toEqual(fields.split(' '))
+    for (const fault of faults) expect(fault.rule + fault.ruleZh).toContain(kind)
+  })
+
+  it.each<[OtherKind, string]>([
+    ['mini_program', '--app-id --original-id'],
+    ['component', '--app-id'],
+    ['wecom_app', '--agent-id --corp-id'],
+    ['wecom_suite', '--provider-corp-id --suite-id'],
+    ['wecom_kf', '--corp-id'],
+  ])('names what a %s needs', (kind, fields) => {
+    const reading = readNewAccount({ kind })
+    const faults = reading.ok ? [] : reading.faults
+    expect(faults.map((fault) => fault.field).sort()).toEqual([
+      ...['--aes-key', ...fields.split(' '), '--secret', '--token', 'NAME'].sort(),
+    ])
+  })
+
+  it.each<[OtherKind, NewAccountInput, ...string[]]>([
+    ['wecom_app', { agentId: '1000007x' }, '--agent-id', 'AgentId', 'AgentId'],
+    ['wecom_app', { agentId: ' 1000007' }, '--agent-id', 'white space', '空白'],
+    ['wecom_app', { corpId: 'ww 1' }, '--corp-id', 'white space', '空白'],
+    ['wecom_app', { token: 'a'.repeat(33) }, '--token', '1 to 32', '1 到 32'],
+    ['wecom_app', { token: 'a_b' }, '--token', '1 to 32', '1 到 32'],
+    ['component', { token: 'ab' }, '--token', '3 to 32', '3 到 32'],
+    ['mini_program', { dataFormat: 'yaml' }, '--data-format', 'xml, json', 'xml、json'],
+    ['wecom_suite', { providerSecret: '' }, '--provider-secret', 'required', '必须填写'],
+  ])('refuses a %s with %j', (kind, changes, field, english, chinese) => {
+    const reading = readNewAccount({ ...KINDS[kind], ...changes, kind })
+    const faults = reading.ok ? [] : reading.faults
+    expect(faults.map((fault) => fault.field)).toEqual([field])
+    expect(faults[0]?.rule).toContain(english)
+    expect(faults[0]?.ruleZh).toContain(chinese)
   })
 })
 
@@ -161,6 +267,13 @@ describe('readRotation', () => {
 
   it('may only drop the previous pair', () => {
     expect(readRotation({ dropPrevious: true }).ok).toBe(true)
+  })
+})
+
+describe('readBodyFormat', () => {
+  it('knows XML and JSON and no other', () => {
+    expect(valueOf(readBodyFormat('json'))).toBe('json')
+    expect(readBodyFormat('JSON').ok).toBe(false)
   })
 })
 

@@ -1,6 +1,6 @@
 import { Client, type Notification } from 'pg'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { DEFAULT_SETTINGS } from '../../src/accounts/account.ts'
+import { DEFAULT_SETTINGS, type AccountKind } from '../../src/accounts/account.ts'
 import type { NewAccount } from '../../src/accounts/account-input.ts'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
 import { ConflictError, InvalidInputError, NotFoundError } from '../../src/foundation/errors.ts'
@@ -41,6 +41,17 @@ const newAccount = (changes: Partial<NewAccount> = {}): NewAccount => ({
   ...changes,
 })
 
+const newKind = (kind: AccountKind, changes: Partial<NewAccount> = {}): NewAccount => ({
+  ...newAccount(),
+  ...{ name: kind.replaceAll('_', '-'), kind, originalId: null },
+  ...changes,
+})
+
+const MERCHANT: Partial<NewAccount> = {
+  ...{ name: 'merchant', appId: 'wxmerchant', originalId: 'gh_merchant', serves: 'mini_program' },
+  ...{ token: null, aesKey: null, secret: null, moreSecrets: { refresh_token: 'plainRefresh' } },
+}
+
 beforeEach(async () => {
   for (const table of ['access_token', 'account_secret', 'account'])
     await database().db(table).delete()
@@ -64,7 +75,12 @@ describe('add', () => {
       kind: 'official_account',
       appId: 'wx1234567890abcdef',
       originalId: 'gh_0123456789ab',
+      agentId: null,
+      providerCorpId: null,
+      parentId: null,
+      serves: null,
       mode: 'safe',
+      bodyFormat: 'xml',
       callbackKey: { token: 'plainCallbackToken', aesKey: AES_KEY },
       previousCallbackKey: null,
       settings: { ...DEFAULT_SETTINGS, freshness_seconds: 0 },
@@ -119,6 +135,226 @@ describe('add', () => {
   })
 })
 
+describe('add, by kind', () => {
+  it('stores every kind with what it has, and finds it again', async () => {
+    const store = storeUnder(FIRST)
+    await store.add(
+      newKind('mini_program', { originalId: 'gh_mini', bodyFormat: 'json', mode: 'compatible' }),
+    )
+    const { id: component } = await store.add(newKind('component'))
+    const { id: suite } = await store.add(
+      newKind('wecom_suite', {
+        providerCorpId: 'wwprovider',
+        moreSecrets: { provider_secret: 'plainProviderSecret' },
+      }),
+    )
+    await store.add(newKind('wecom_app', { appId: 'wwcorp', agentId: '1000007' }))
+    await store.add(newKind('wecom_kf', { appId: 'wwcorp' }))
+    await store.add(newKind('authorizer', { ...MERCHANT, parentId: component }))
+    await store.add(
+      newKind('wecom_authorizer', {
+        ...{ appId: 'wwcorp', parentId: suite, agentId: '1000008' },
+        ...{ token: null, aesKey: null, secret: null },
+        moreSecrets: { permanent_code: 'plainPermanentCode' },
+      }),
+    )
+    const loaded = new Map((await store.load()).map((account) => [account.kind, account]))
+    const none = {
+      ...{ originalId: null, agentId: null, providerCorpId: null, parentId: null, serves: null },
+      bodyFormat: 'xml',
+    }
+    const rows: [AccountKind, object][] = [
+      ['mini_program', { ...none, originalId: 'gh_mini', bodyFormat: 'json', mode: 'compatible' }],
+      ['component', none],
+      ['wecom_suite', { ...none, providerCorpId: 'wwprovider' }],
+      ['wecom_app', { ...none, agentId: '1000007' }],
+      ['wecom_kf', none],
+      [
+        'authorizer',
+        {
+          ...{ ...none, originalId: 'gh_merchant', parentId: component, serves: 'mini_program' },
+          callbackKey: null,
+        },
+      ],
+      ['wecom_authorizer', { ...none, parentId: suite, agentId: '1000008', callbackKey: null }],
+    ]
+    for (const [kind, expected] of rows) expect(loaded.get(kind)).toMatchObject(expected)
+    expect(loaded.size).toBe(rows.length)
+    expect(await store.openSecret(suite, 'provider_secret')).toBe('plainProviderSecret')
+    expect(await store.show('merchant')).toMatchObject({
+      parent: 'component',
+      secrets: ['refresh_token'],
+    })
+    const stored = await everythingStored()
+    for (const secret of ['plainProviderSecret', 'plainPermanentCode', 'plainRefresh']) {
+      expect(stored).not.toContain(secret)
+    }
+  })
+
+  it('serves many applications of a corp, each once, and one kf account', async () => {
+    const store = storeUnder(FIRST)
+    const app = (name: string, agentId: string) =>
+      store.add(newKind('wecom_app', { name, appId: 'wwcorp', agentId }))
+    await app('first', '1000007')
+    await app('second', '1000008')
+    await expect(app('third', '1000007')).rejects.toMatchObject({
+      code: 'account_app_id_taken',
+      message: expect.stringMatching(/^--corp-id: account first has this corp id/) as string,
+      details: { field: '--corp-id', name: 'first' },
+    })
+    await store.add(newKind('wecom_kf', { name: 'kf', appId: 'wwcorp' }))
+    await expect(
+      store.add(newKind('wecom_kf', { name: 'kf2', appId: 'wwcorp' })),
+    ).rejects.toMatchObject({ details: { name: 'kf' } })
+  })
+
+  it('serves a merchant under each component that it has authorised, once', async () => {
+    const store = storeUnder(FIRST)
+    const { id: one } = await store.add(newKind('component', { name: 'one', appId: 'wxone' }))
+    const { id: two } = await store.add(newKind('component', { name: 'two', appId: 'wxtwo' }))
+    await store.add(newKind('authorizer', { ...MERCHANT, parentId: one }))
+    await store.add(newKind('authorizer', { ...MERCHANT, name: 'again', parentId: two }))
+    await expect(
+      store.add(newKind('authorizer', { ...MERCHANT, name: 'third', parentId: two })),
+    ).rejects.toMatchObject({ code: 'account_app_id_taken', details: { name: 'again' } })
+  })
+
+  it.each<[string, AccountKind, Partial<NewAccount>]>([
+    ['original_id', 'official_account', { originalId: null }],
+    ['original_id', 'component', { originalId: 'gh_x' }],
+    ['agent_id', 'wecom_app', {}],
+    ['agent_id', 'wecom_kf', { agentId: '1' }],
+    ['provider_corp_id', 'wecom_suite', {}],
+    ['provider_corp_id', 'component', { providerCorpId: 'ww' }],
+    ['parent_id', 'authorizer', { originalId: 'gh_x', serves: 'official_account' }],
+    ['serves', 'component', { serves: 'official_account' }],
+    ['kind_mode', 'component', { mode: 'plain' }],
+    ['kind_mode', 'wecom_app', { mode: 'compatible', agentId: '1' }],
+    ['body_format', 'official_account', { originalId: 'gh_x', bodyFormat: 'json' }],
+  ])('lets the database refuse by %s what no %s has', async (check, kind, changes) => {
+    const added = storeUnder(FIRST).add(newKind(kind, changes))
+    await expect(added).rejects.toMatchObject({ constraint: `account_${check}_check` })
+  })
+
+  it('leaves out an account whose callback pair is gone, and not one that needs none', async () => {
+    const unreadable: string[] = []
+    const store = createAccountStore({
+      db: database().db,
+      box: createSecretBox([FIRST]),
+      onUnreadable: (name) => unreadable.push(name),
+    })
+    const { id } = await store.add(newKind('component'))
+    await store.add(newKind('authorizer', { ...MERCHANT, parentId: id }))
+    await database().db('account_secret').where({ account_id: id }).delete()
+    expect((await store.load()).map((account) => account.name)).toEqual(['merchant'])
+    expect(unreadable).toEqual(['component'])
+  })
+})
+
+describe('what the kind forbids', () => {
+  it('keeps a merchant’s pushes under the pair of its component', async () => {
+    const store = storeUnder(FIRST)
+    const { id } = await store.add(newKind('component'))
+    await store.add(newKind('authorizer', { ...MERCHANT, parentId: id }))
+    const rotated = store.rotate('merchant', { ...KEEP, token: 'newToken', secret: 'x' })
+    await expect(rotated).rejects.toMatchObject({
+      faults: [
+        { field: '--token', code: 'rotate_parent' },
+        { field: '--secret', code: 'not_for_kind' },
+      ],
+    })
+    expect((await store.findByName('merchant'))?.callbackKey).toBeNull()
+  })
+
+  it('holds a rotated Token to the rule of its platform', async () => {
+    const store = storeUnder(FIRST)
+    await store.add(newAccount())
+    await store.add(newKind('wecom_app', { agentId: '1' }))
+    await expect(store.rotate('acme', { ...KEEP, token: 'ab' })).rejects.toMatchObject({
+      faults: [{ field: '--token', code: 'bad_token' }],
+    })
+    await store.rotate('wecom-app', { ...KEEP, token: 'ab' })
+    expect((await store.findByName('wecom-app'))?.callbackKey?.token).toBe('ab')
+    await expect(store.rotate('wecom-app', { ...KEEP, token: 'a-b' })).rejects.toMatchObject({
+      faults: [{ code: 'bad_wecom_token' }],
+    })
+  })
+
+  it('replaces a ProviderSecret of a suite, and of nothing else', async () => {
+    const store = storeUnder(FIRST)
+    const { id } = await store.add(newKind('wecom_suite', { providerCorpId: 'ww1' }))
+    const next = { ...KEEP, providerSecret: 'newProviderSecret' }
+    expect(await store.rotate('wecom-suite', next)).toEqual({
+      callbackKey: false,
+      secret: false,
+      providerSecret: true,
+    })
+    expect(await store.openSecret(id, 'provider_secret')).toBe('newProviderSecret')
+    await store.add(newAccount())
+    await expect(store.rotate('acme', next)).rejects.toThrow('--provider-secret')
+  })
+
+  it('changes mode, data format and receive id only where there is a choice', async () => {
+    const store = storeUnder(FIRST)
+    await store.add(newKind('component'))
+    await store.add(newKind('mini_program', { originalId: 'gh_mini', appId: 'wxmini' }))
+    await store.add(newKind('wecom_suite', { providerCorpId: 'ww1' }))
+    await expect(store.setMode('component', 'plain')).rejects.toThrow('always encrypts')
+    await expect(store.setBodyFormat('component', 'json')).rejects.toThrow('--data-format')
+    await store.setBodyFormat('mini-program', 'json')
+    expect((await store.show('mini-program')).bodyFormat).toBe('json')
+    const empty = { empty_receive_id: true }
+    await expect(store.updateSettings('component', empty)).rejects.toThrow('--empty-receive-id')
+    expect(await store.updateSettings('wecom-suite', empty)).toMatchObject(empty)
+  })
+})
+
+describe('keepTicket', () => {
+  const at = (second: number) => new Date(Date.UTC(2026, 0, 2, 0, 0, second))
+  const ticket = (value: string, second: number) => ({ value, effectiveAt: at(second) })
+
+  it('keeps the two newest by the platform’s time, in whatever order they come', async () => {
+    const store = storeUnder(FIRST)
+    const { id } = await store.add(newKind('component'))
+    expect(await store.openTickets(id)).toEqual([])
+    const answers = []
+    for (const one of [
+      ...[ticket('b', 20), ticket('d', 40), ticket('a', 10), ticket('c', 30), ticket('d', 40)],
+    ]) {
+      answers.push(await store.keepTicket(id, one))
+    }
+    expect(answers).toEqual([true, true, false, false, false])
+    expect(await store.openTickets(id)).toEqual([ticket('d', 40), ticket('c', 30)])
+    expect((await store.show('component')).secrets).toContain('previous_ticket')
+    expect(await everythingStored()).not.toMatch(/"sealed":"[abcd]"/)
+  })
+
+  it('keeps the newest of many that come at once', async () => {
+    const store = storeUnder(FIRST)
+    const { id } = await store.add(newKind('component'))
+    const tickets = Array.from({ length: 8 }, (_, second) => ticket(`t${second}`, second))
+    await Promise.all(tickets.map((one) => store.keepTicket(id, one)))
+    expect(await store.openTickets(id)).toEqual([ticket('t7', 7), ticket('t6', 6)])
+  })
+
+  it('survives a new master key', async () => {
+    const { id } = await storeUnder(FIRST).add(newKind('component'))
+    await storeUnder(FIRST).keepTicket(id, ticket('a', 1))
+    await storeUnder(SECOND, FIRST).resealAll()
+    expect(await storeUnder(SECOND).openTickets(id)).toEqual([ticket('a', 1)])
+  })
+
+  it('is the only way in: a ticket has a time, and nothing else has', async () => {
+    const store = storeUnder(FIRST)
+    const { id } = await store.add(newKind('component'))
+    await expect(store.putSecrets(id, { ticket: 'a' })).rejects.toMatchObject({
+      constraint: 'account_secret_effective_at_check',
+    })
+    await store.putSecrets(id, { refresh_token: 'plainRefresh' })
+    expect(await store.openSecret(id, 'refresh_token')).toBe('plainRefresh')
+  })
+})
+
 describe('list and show', () => {
   it('shows which secrets are stored and opens none, even under another master key', async () => {
     await storeUnder(FIRST).add(
@@ -167,7 +403,7 @@ describe('rotate', () => {
     const store = storeUnder(FIRST)
     await store.add(newAccount())
     const result = await store.rotate('acme', { ...KEEP, token: 'newToken' })
-    expect(result).toEqual({ callbackKey: true, secret: false })
+    expect(result).toEqual({ callbackKey: true, secret: false, providerSecret: false })
     expect(await store.findByName('acme')).toMatchObject({
       callbackKey: { token: 'newToken', aesKey: AES_KEY },
       previousCallbackKey: { token: 'plainCallbackToken', aesKey: AES_KEY },
@@ -290,7 +526,7 @@ describe('resealAll', () => {
 
     const after = storeUnder(SECOND)
     expect(await after.openAppSecret(id)).toBe('plainAppSecret')
-    expect((await after.findByName('acme'))?.callbackKey.aesKey).toBe(AES_KEY)
+    expect((await after.findByName('acme'))?.callbackKey?.aesKey).toBe(AES_KEY)
     const token = await database().db<{ sealed: string }>('access_token').first('sealed')
     expect(createSecretBox([SECOND]).open(token?.sealed ?? '', `access_token/${id}`)).toBe(
       'plainAccessToken',

@@ -133,7 +133,7 @@ describe('wcg account add', () => {
   })
 
   it('lists every fault and exits with 2, as JSON where asked', async () => {
-    const typed = ['account', 'add', 'Bad', '--kind', 'wecom_kf', '--aes-key', 'short', '--json']
+    const typed = ['account', 'add', 'Bad', '--kind', 'wecom_robot', '--aes-key', 'short', '--json']
     const { out, err, code } = await wcg(typed)
     expect([out, code]).toEqual(['', 2])
     const fields = [...err.matchAll(/"field":"([^"]+)"/g)].map((match) => match[1])
@@ -148,6 +148,63 @@ describe('wcg account add', () => {
     const { err, code } = await wcg(addAccount('twice', ...typedSecrets))
     expect(code).toBe(1)
     expect(err).toContain('NAME: there is an account twice already')
+  })
+})
+
+describe('wcg account add, by kind', () => {
+  const secrets = ['--secret', 'plainSecret', '--token', 'Tok1', '--aes-key', AES_KEY]
+  const add = (name: string, kind: string, ...ids: string[]) =>
+    wcg(['account', 'add', name, '--kind', kind, ...ids, ...secrets, '--json'])
+
+  it('adds a component and a suite, with both of their addresses, and finds no ticket yet', async () => {
+    const component = await add('platform', 'component', '--app-id', 'wxplatform')
+    expect([component.err, component.code]).toEqual(['', 0])
+    expect(JSON.parse(component.out)).toMatchObject({
+      ...{ kind: 'component', app_id: 'wxplatform', original_id: null, mode: 'safe' },
+      callback_url: '/callbacks/platform',
+      tenant_callback_url: '/callbacks/platform/$APPID$',
+    })
+    const suite = await add(
+      ...(['isv', 'wecom_suite', '--suite-id', 'wwsuite', '--provider-corp-id', 'wwisv'] as const),
+      ...(['--provider-secret', 'plainProviderSecret', '--empty-receive-id'] as const),
+    )
+    expect(JSON.parse(suite.out)).toMatchObject({
+      ...{ app_id: 'wwsuite', provider_corp_id: 'wwisv', parent: null, serves: null },
+      tenant_callback_url: '/callbacks/isv/$CORPID$',
+      secrets: { provider_secret: 'configured' },
+    })
+    expect(suite.out).not.toContain('plainProviderSecret')
+    expect(suite.err).toContain('--empty-receive-id')
+    const check = await wcg(['account', 'check', 'isv', '--json'])
+    expect(JSON.parse(check.out)).toMatchObject({ secrets_open: true, ticket_at: null })
+    expect(check.err).toContain('no ticket yet')
+    const shown = await wcg(['account', 'show', 'isv', '--lang', 'zh'])
+    for (const word of ['数据回调 URL', '服务商企业 ID', 'wwisv', 'provider_secret']) {
+      expect(shown.out).toContain(word)
+    }
+  })
+
+  it('changes a mini program’s data format, rotates an application, and keeps to the kind', async () => {
+    await add('mini', 'mini_program', '--app-id', 'wxmini', '--original-id', 'gh_mini')
+    const set = await wcg(['account', 'set', 'mini', '--data-format', 'json', '--json'])
+    expect(JSON.parse(set.out)).toMatchObject({ body_format: 'json' })
+    await add('staff', 'wecom_app', '--corp-id', 'wwcorp', '--agent-id', '1000007')
+    expect((await wcg(['account', 'rotate', 'staff', '--token', 'T'])).code).toBe(0)
+    const refused = await wcg(['account', 'set', 'staff', '--mode', 'plain', '--lang', 'zh'])
+    expect([refused.code, refused.err.includes('始终加密')]).toEqual([2, true])
+    const check = await wcg(['account', 'check', 'staff'])
+    expect([check.code, check.err]).toEqual([0, ''])
+    const listed = await wcg(['account', 'list'])
+    expect(listed.out).toMatch(/staff +wecom_app +wwcorp/)
+  })
+
+  it('refuses what the gateway makes itself, and ids of another kind', async () => {
+    const made = await add('merchant', 'authorizer', '--app-id', 'wxm')
+    expect([made.out, made.code]).toEqual(['', 2])
+    expect(made.err).toContain('made by the gateway')
+    const { err } = await add('wrong', 'wecom_kf', '--app-id', 'wxm', '--agent-id', '1')
+    const fields = [...err.matchAll(/"field":"([^"]+)"/g)].map((match) => match[1])
+    expect(fields.sort()).toEqual(['--agent-id', '--app-id', '--corp-id'])
   })
 })
 

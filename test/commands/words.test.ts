@@ -18,7 +18,10 @@ describe('WORDS', () => {
 
 describe('ACCOUNT_RULES', () => {
   it.each(Object.entries(ACCOUNT_RULES))('%s is said in both languages', (_, { en, zh }) => {
-    const values = { mode: 'x', kind: 'x', length: 1, most: 2 }
+    const values = {
+      ...{ mode: 'x', kind: 'x', length: 1, most: 2 },
+      ...{ parent: 'x', modes: 'x', formats: 'x', format: 'x' },
+    }
     expect(en(values)).toMatch(/[a-z]{3}/)
     expect(zh(values)).toMatch(CHINESE)
     expect(`${en(values)}${zh(values)}`).not.toContain('undefined')

@@ -20,6 +20,7 @@ import {
   SUBSCRIBE_DOCUMENT,
   sealedVector,
 } from '../fixtures/vectors.ts'
+import { KIND_ACCOUNTS, plainHandshake, sealedHandshake } from '../support/kind-accounts.ts'
 import {
   changedDocument,
   justAfter,
@@ -74,7 +75,8 @@ async function startRoutes(
   const log = createLog('debug', { write: (line) => void lines.push(JSON.parse(line) as LogLine) })
   const metrics = createMetrics()
   const findAccount = async (name: string) => (name === account.name ? account : undefined)
-  const deps = { findAccount, recordPush, clock, log, metrics, ...changes }
+  const findTenant = async () => undefined
+  const deps = { findAccount, findTenant, recordPush, clock, log, metrics, ...changes }
   const app = express().disable('x-powered-by')
   app.use(createCallbackRoutes(deps))
   const server = createServer(app).listen(0, '127.0.0.1')
@@ -390,6 +392,25 @@ describe('GET /callbacks/{account}', () => {
     const again = { method: 'GET', path: pathOf(query), headers }
     expect(await send(port, again)).toMatchObject({ status: 200, body: echostr })
     expect(await send(port, again)).toMatchObject({ status: 200, body: echostr })
+  })
+
+  it.each([
+    ['warn', KIND_ACCOUNTS.wecom_app],
+    ['info', KIND_ACCOUNTS.component],
+  ])('logs with %s an answer that took 1.5 s', async (level, account) => {
+    let asked = 0
+    const clock: Clock = {
+      now: () => justAfter(f2.timestamp),
+      monotonicMs: () => (asked++ === 0 ? 0 : 1_500),
+    }
+    const { port, lines } = await startRoutes({ account, clock })
+    const shake =
+      account.kind === 'component'
+        ? plainHandshake(account, 'echo')
+        : sealedHandshake(account, 'echo', account.appId)
+    const answer = await send(port, { method: 'GET', path: pathOf(shake, account.name) })
+    expect(answer).toMatchObject({ status: 200, body: 'echo' })
+    expect(lineOf(lines, 'handshake.answered')).toMatchObject({ level, duration_ms: 1_500 })
   })
 
   it('refuses a wrong signature, an echostr given twice and an unknown account alike', async () => {

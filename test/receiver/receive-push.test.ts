@@ -250,12 +250,12 @@ describe('verifyPush', () => {
     ['bad_message', 'a root left open', sealed('</xml>', '<xml>')],
     ['wrong_to_user_name', 'another account', sealed('gh_5c1e8a2b7d90', 'gh_5c1e8a2b7d91')],
     ['wrong_to_user_name', 'another case', sealed('gh_5c1e8a2b7d90', 'GH_5c1e8a2b7d90')],
-    ...['ToUserName', 'FromUserName', 'CreateTime', 'MsgType', 'Event'].map(
+    ...['ToUserName', 'FromUserName', 'CreateTime', 'MsgType', 'Event', 'OpenID'].map(
       (name) =>
         [
           'duplicated_field',
           `${name} twice`,
-          sealed('</xml>', `<${name}>x</${name}></xml>`),
+          sealed('</xml>', `<${name}>x</${name}><${name}>x</${name}></xml>`),
         ] as const,
     ),
     ...['ToUserName', 'FromUserName', 'CreateTime', 'MsgType'].map(
@@ -277,7 +277,9 @@ describe('verifyPush', () => {
       'slow_body',
       'incomplete_body',
     ]
-    const reasons = new Set([...fromHttp, ...broken.map(([reason]) => reason)])
+    // Shown in receive-kinds.test.ts: an Official Account has neither.
+    const ofOtherKinds = ['unknown_authorizer', 'wrong_agent_id']
+    const reasons = new Set([...fromHttp, ...ofOtherKinds, ...broken.map(([reason]) => reason)])
     expect([...reasons].sort()).toEqual(Object.keys(REFUSALS).sort())
   })
 

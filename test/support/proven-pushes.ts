@@ -10,7 +10,12 @@ export function accountOf(id: number, settings: Partial<AccountSettings> = {}): 
     kind: 'official_account',
     appId: 'wx0000000000000000',
     originalId: 'gh_0000000000',
+    agentId: null,
+    providerCorpId: null,
+    parentId: null,
+    serves: null,
     mode: 'safe',
+    bodyFormat: 'xml',
     callbackKey: { token: 'token', aesKey: null },
     previousCallbackKey: null,
     settings: { ...DEFAULT_SETTINGS, ...settings },
@@ -24,7 +29,7 @@ export function pushOf(
 ): ProvenPush {
   const seconds = String(Math.floor((push.at ?? new Date()).getTime() / 1000))
   const fields = {
-    ToUserName: account.originalId,
+    ToUserName: account.originalId ?? account.appId,
     FromUserName: push.from,
     CreateTime: seconds,
     ...push.fields,

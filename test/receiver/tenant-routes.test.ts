@@ -1,0 +1,173 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import express from 'express'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createAccountCache } from '../../src/accounts/account-cache.ts'
+import { createAccountStore } from '../../src/accounts/account-store.ts'
+import type { Account } from '../../src/accounts/account.ts'
+import { createRecorder } from '../../src/consent/record-push.ts'
+import { createLog } from '../../src/foundation/log.ts'
+import { createMetrics } from '../../src/foundation/metrics.ts'
+import {
+  createSecretBox,
+  newMasterKey,
+  parseMasterKey,
+} from '../../src/foundation/sealed-secrets.ts'
+import { createCallbackRoutes } from '../../src/receiver/callback-routes.ts'
+import { COMPONENT, SUITE, WECOM_APP, sealedVector } from '../fixtures/vectors.ts'
+import { useTestDatabase } from '../support/database.ts'
+import {
+  KIND_ACCOUNTS,
+  plainHandshake,
+  vectorFor,
+  vectorHandshake,
+} from '../support/kind-accounts.ts'
+import { justAfter } from '../support/sealed-pushes.ts'
+
+/** All vectors are of these few minutes. */
+const NOW = justAfter('1767312300')
+
+const database = useTestDatabase()
+const lines: Record<string, unknown>[] = []
+const ids = { component: 0, suite: 0, merchant: 0, corp: 0, app: 0 }
+let server: Server
+let port = 0
+
+/** The routes over the real store, cache and recorder, with one family of each platform. */
+beforeAll(async () => {
+  const { db } = database()
+  const key = parseMasterKey(newMasterKey())
+  if (!key) throw new Error('a new master key does not parse')
+  const store = createAccountStore({ db, box: createSecretBox([key]) })
+  const clock = { now: () => NOW, monotonicMs: () => performance.now() }
+  const base = { mode: 'safe', secret: 'appSecret', settings: {} } as const
+  const none = { ...base, token: null, aesKey: null, secret: null } as const
+  const parts = [
+    { ...base, ...COMPONENT, name: 'platform', kind: 'component' },
+    { ...base, ...SUITE, name: 'suite', kind: 'wecom_suite' },
+    { ...base, ...WECOM_APP, name: 'app', kind: 'wecom_app' },
+  ] as const
+  const [component, suite, app] = await Promise.all(parts.map((one) => store.add(one)))
+  ids.component = component?.id ?? 0
+  ids.suite = suite?.id ?? 0
+  ids.app = app?.id ?? 0
+  const { originalId, appId } = KIND_ACCOUNTS.authorizer
+  const merchant = await store.add({
+    ...{ ...none, name: 'merchant', kind: 'authorizer', appId, originalId },
+    ...{ parentId: ids.component, serves: 'official_account' },
+  })
+  const corp = await store.add({
+    ...{ ...none, name: 'corp', kind: 'wecom_authorizer', appId: WECOM_APP.appId },
+    parentId: ids.suite,
+  })
+  ids.merchant = merchant.id
+  ids.corp = corp.id
+  const cache = createAccountCache({ load: () => store.load(), clock })
+  const metrics = createMetrics()
+  const recorder = createRecorder({ db, clock, metrics, settle: async () => undefined })
+  const app_ = express()
+  app_.use(
+    createCallbackRoutes({
+      findAccount: (name) => cache.find(name),
+      findTenant: (parentId, id) => cache.findTenant(parentId, id),
+      recordPush: (push) => recorder.record(push),
+      clock,
+      log: createLog('debug', {
+        write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>),
+      }),
+      metrics,
+    }),
+  )
+  server = createServer(app_).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  port = (server.address() as AddressInfo).port
+})
+
+afterAll(async () => {
+  server.closeAllConnections()
+  server.close()
+  await once(server, 'close')
+})
+
+async function send(path: string, query: Record<string, string>, body?: string) {
+  const url = `http://127.0.0.1:${port}/callbacks/${path}?${new URLSearchParams(query).toString()}`
+  const answer = await fetch(url, body === undefined ? {} : { method: 'POST', body })
+  return { status: answer.status, text: await answer.text() }
+}
+
+function push(path: string, account: Account, name: string) {
+  const { query, body } = vectorFor(account, sealedVector(name))
+  return send(path, query, body)
+}
+
+async function accountsOf(name: string): Promise<number[]> {
+  const rows = await database()
+    .db<{ account_id: number; document: string }>('event')
+    .where({
+      document: sealedVector(name).message ?? '',
+    })
+  return rows.map((row) => row.account_id)
+}
+
+const { component, wecom_suite, wecom_app } = KIND_ACCOUNTS
+const MERCHANT_PATH = `platform/${KIND_ACCOUNTS.authorizer.appId}`
+const CORP_PATH = `suite/${WECOM_APP.appId}`
+
+describe('POST /callbacks/{account}/{tenant}', () => {
+  it.each<[string, string, Account, 'component' | 'suite' | 'merchant' | 'corp' | 'app']>([
+    ['F5', 'platform', component, 'component'],
+    ['F6', MERCHANT_PATH, component, 'merchant'],
+    ['F8', 'app', wecom_app, 'app'],
+    ['F9', 'suite', wecom_suite, 'suite'],
+    ['F13', CORP_PATH, wecom_suite, 'corp'],
+  ])(
+    'records %s, sent to %s, for the account whose event it is',
+    async (name, path, account, id) => {
+      expect(await push(path, account, name)).toEqual({ status: 200, text: 'success' })
+      expect(await push(path, account, name)).toEqual({ status: 200, text: 'success' })
+      expect(await accountsOf(name)).toEqual([ids[id]])
+    },
+  )
+
+  it.each<[string, string, string, Account, string, string]>([
+    ['unknown_authorizer', 'platform/wx0000000000000000', 'F6', component, 'platform', 'warn'],
+    ['unknown_authorizer', 'platform/%00', 'F6', component, 'platform', 'warn'],
+    ['missing_field', 'platform', 'F6', component, 'platform', 'warn'],
+    ['wrong_receive_id', CORP_PATH, 'F9', wecom_suite, 'corp', 'warn'],
+    ['wrong_receive_id', 'suite', 'F13', wecom_suite, 'suite', 'warn'],
+    ['wrong_receive_id', 'suite/ww0000000000000000', 'F13', wecom_suite, 'suite', 'warn'],
+    ['unknown_account', 'merchant', 'F6', component, 'unknown', 'info'],
+    ['unknown_account', 'corp', 'F13', wecom_suite, 'unknown', 'info'],
+    ['unknown_account', `app/${WECOM_APP.appId}`, 'F8', wecom_app, 'unknown', 'info'],
+    ['unknown_account', `nobody/${WECOM_APP.appId}`, 'F13', wecom_suite, 'unknown', 'info'],
+    ['unknown_account', 'platform/%ff', 'F6', component, 'unknown', 'info'],
+    ['bad_signature', MERCHANT_PATH, 'F13', wecom_suite, 'merchant', 'info'],
+  ])('refuses with %s on %s: %s', async (reason, path, name, account, owner, level) => {
+    const signed = vectorFor(account, sealedVector(name))
+    const query = { ...signed.query, encrypt_type: 'aes' }
+    lines.length = 0
+    expect(await send(path, query, signed.body)).toEqual({ status: 403, text: '' })
+    expect(lines).toMatchObject([{ msg: 'push.refused', reason, account: owner, level }])
+  })
+})
+
+describe('GET /callbacks/{account}/{tenant}', () => {
+  it('answers the handshake of every address, whatever stands behind the account', async () => {
+    const f12 = sealedVector('F12')
+    for (const path of ['suite', CORP_PATH, 'suite/$CORPID$', 'suite/anything']) {
+      const answer = await send(path, vectorHandshake(f12))
+      expect(answer).toEqual({ status: 200, text: f12.message })
+    }
+    for (const path of ['platform', MERCHANT_PATH, 'platform/$APPID$']) {
+      const answer = await send(path, plainHandshake(component, 'echo'))
+      expect(answer).toEqual({ status: 200, text: 'echo' })
+    }
+    const f7 = sealedVector('F7')
+    expect(await send('app', vectorHandshake(f7))).toEqual({ status: 200, text: f7.message })
+  })
+
+  it.each(['merchant', 'corp', `app/${WECOM_APP.appId}`])('refuses %s', async (path) => {
+    expect(await send(path, vectorHandshake(sealedVector('F7')))).toEqual({ status: 403, text: '' })
+  })
+})
