@@ -1648,6 +1648,48 @@ AS $function$
     ) as verdict
   $function$;
 
+CREATE OR REPLACE FUNCTION public.keep_ticket(p_account_id integer, p_sealed text, p_key_id text, p_effective_at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+    declare
+      v_newest timestamptz;
+      v_before timestamptz;
+    begin
+      -- the account's lock, so that of two tickets at once the newer one stays
+      perform from account where account.id = p_account_id for no key update;
+      select effective_at into v_newest from account_secret
+      where account_id = p_account_id and name = 'ticket';
+      select effective_at into v_before from account_secret
+      where account_id = p_account_id and name = 'previous_ticket';
+
+      if p_effective_at > v_newest or v_newest is null then
+        insert into account_secret as kept (account_id, name, sealed, key_id, effective_at)
+        select newest.account_id, 'previous_ticket', newest.sealed, newest.key_id, newest.effective_at
+        from account_secret as newest
+        where newest.account_id = p_account_id and newest.name = 'ticket'
+        on conflict (account_id, name) do update
+        set sealed = excluded.sealed, key_id = excluded.key_id,
+          effective_at = excluded.effective_at, updated_at = now();
+
+        insert into account_secret as kept (account_id, name, sealed, key_id, effective_at)
+        values (p_account_id, 'ticket', p_sealed, p_key_id, p_effective_at)
+        on conflict (account_id, name) do update
+        set sealed = excluded.sealed, key_id = excluded.key_id,
+          effective_at = excluded.effective_at, updated_at = now();
+        return true;
+      end if;
+      if p_effective_at < v_newest and (p_effective_at > v_before or v_before is null) then
+        insert into account_secret as kept (account_id, name, sealed, key_id, effective_at)
+        values (p_account_id, 'previous_ticket', p_sealed, p_key_id, p_effective_at)
+        on conflict (account_id, name) do update
+        set sealed = excluded.sealed, key_id = excluded.key_id,
+          effective_at = excluded.effective_at, updated_at = now();
+      end if;
+      return false;
+    end
+    $function$;
+
 CREATE OR REPLACE FUNCTION public.lock_subjects(p_account_ids integer[], p_subjects text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -2184,7 +2226,9 @@ AS $function$
 
     for v_extra in
       select extra.*
-      from json_to_recordset(p_extras) as extra (push integer, kind text, receipts jsonb, erase boolean)
+      from json_to_recordset(p_extras) as extra (
+        push integer, kind text, receipts jsonb, erase boolean, ticket jsonb, job jsonb
+      )
       where is_new[extra.push]
       order by extra.push
     loop
@@ -2199,6 +2243,18 @@ AS $function$
             p_account_ids[v_extra.push], p_subjects[v_extra.push], event_ids[v_extra.push], v_receipt
           );
         end loop;
+      end if;
+      if v_extra.ticket is not null then
+        perform keep_ticket(
+          p_account_ids[v_extra.push], v_extra.ticket ->> 'sealed', v_extra.ticket ->> 'key_id',
+          to_timestamp(p_effective_at[v_extra.push])
+        );
+      end if;
+      if v_extra.job is not null then
+        perform graphile_worker.add_job(
+          v_extra.job ->> 'task',
+          ((v_extra.job -> 'payload') || jsonb_build_object('event_id', event_ids[v_extra.push]))::json
+        );
       end if;
     end loop;
   end
@@ -2268,8 +2324,13 @@ CREATE OR REPLACE FUNCTION public.refuse_account_removal()
  LANGUAGE plpgsql
 AS $function$
   begin
-    raise exception 'an account is never removed: events and consents name it'
-      using errcode = 'WCG02', hint = 'Disable it: update account set disabled_at = now() …';
+    if exists (select from event where event.account_id = old.id)
+      or exists (select from consent where consent.account_id = old.id)
+    then
+      raise exception 'account % has events or consents and cannot be removed', old.name
+        using errcode = 'WCG02', hint = 'Disable it: update account set disabled_at = now() …';
+    end if;
+    return old;
   end
   $function$;
 
@@ -2329,7 +2390,7 @@ CREATE OR REPLACE FUNCTION public.subject_hash(p_account_id integer, p_subject t
  IMMUTABLE
 RETURN sha256(convert_to(((p_account_id || ':'::text) || p_subject), 'UTF8'::name));
 
-CREATE TRIGGER account_is_kept BEFORE DELETE OR TRUNCATE ON public.account FOR EACH STATEMENT EXECUTE FUNCTION refuse_account_removal();
+CREATE TRIGGER account_is_kept BEFORE DELETE ON public.account FOR EACH ROW EXECUTE FUNCTION refuse_account_removal();
 
 CREATE TRIGGER consent_ledger_append_only BEFORE DELETE OR UPDATE ON public.consent_ledger FOR EACH ROW EXECUTE FUNCTION refuse_ledger_change();
 

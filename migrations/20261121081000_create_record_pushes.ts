@@ -31,21 +31,27 @@ export async function down(db: Knex): Promise<void> {
 
 /**
  * A foreign key looks its account up, and locks it, once for every row: a quarter of all the work of
- * recording. It can only break when an account goes away, and none ever does: it is disabled.
+ * recording. The same is kept from the other side: an account of which something is on record cannot
+ * be removed. It never is, it is disabled.
  */
 const WITHOUT_FOREIGN_KEYS = `
   create function refuse_account_removal() returns trigger
   language plpgsql
   as $$
   begin
-    raise exception 'an account is never removed: events and consents name it'
-      using errcode = 'WCG02', hint = 'Disable it: update account set disabled_at = now() …';
+    if exists (select from event where event.account_id = old.id)
+      or exists (select from consent where consent.account_id = old.id)
+    then
+      raise exception 'account % has events or consents and cannot be removed', old.name
+        using errcode = 'WCG02', hint = 'Disable it: update account set disabled_at = now() …';
+    end if;
+    return old;
   end
   $$;
 
   create trigger account_is_kept
-    before delete or truncate on account
-    for each statement execute function refuse_account_removal();
+    before delete on account
+    for each row execute function refuse_account_removal();
 
   alter table event drop constraint event_account_id_fkey;
   alter table consent_ledger drop constraint consent_ledger_account_id_fkey;
@@ -73,8 +79,9 @@ const LEDGER_KEY = `
  * - c_pushes … c_latest: one entry per change; c_pushes is the place of its push, from 1. c_latest:
  *   no other change of the batch to the same consent comes after this one, and its state follows from
  *   the latest change alone ('follow', 'conversation', 'conversation:action', 'template:*').
- * - p_extras: {push, kind, receipts, erase} of the few pushes that carry receipts or oblige us to
- *   erase. A push that erases comes alone.
+ * - p_extras: {push, kind, receipts, erase, ticket, job} of the few pushes that carry receipts or a
+ *   ticket ({sealed, key_id}), oblige us to erase, or cause a job ({task, payload}, to which the
+ *   event's number is added). A push that erases comes alone.
  *
  * Answers, by place of the push: the event it is, whether it is new, and whether a send that it
  * forbids is under way at this moment (null: none is).
@@ -248,7 +255,9 @@ const RECORD = `
 
     for v_extra in
       select extra.*
-      from json_to_recordset(p_extras) as extra (push integer, kind text, receipts jsonb, erase boolean)
+      from json_to_recordset(p_extras) as extra (
+        push integer, kind text, receipts jsonb, erase boolean, ticket jsonb, job jsonb
+      )
       where is_new[extra.push]
       order by extra.push
     loop
@@ -263,6 +272,18 @@ const RECORD = `
             p_account_ids[v_extra.push], p_subjects[v_extra.push], event_ids[v_extra.push], v_receipt
           );
         end loop;
+      end if;
+      if v_extra.ticket is not null then
+        perform keep_ticket(
+          p_account_ids[v_extra.push], v_extra.ticket ->> 'sealed', v_extra.ticket ->> 'key_id',
+          to_timestamp(p_effective_at[v_extra.push])
+        );
+      end if;
+      if v_extra.job is not null then
+        perform graphile_worker.add_job(
+          v_extra.job ->> 'task',
+          ((v_extra.job -> 'payload') || jsonb_build_object('event_id', event_ids[v_extra.push]))::json
+        );
       end if;
     end loop;
   end

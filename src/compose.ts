@@ -140,7 +140,14 @@ async function build(
   undo.push(() => tokens.settle())
 
   const settle = (accountId: number, subject: string) => settleCalls(db, accountId, subject)
-  const recorder = createRecorder({ db, clock, metrics, settle })
+  const recorder = createRecorder({
+    db,
+    clock,
+    metrics,
+    settle,
+    findTenant: (parentId, appId) => cache.findTenant(parentId, appId),
+    seal: (text, place) => ({ sealed: box.seal(text, place), keyId: box.keyId }),
+  })
   undo.push(() => recorder.stop())
   const consents = createConsents({ db, clock, settle })
 

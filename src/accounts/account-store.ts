@@ -260,8 +260,7 @@ export function createAccountStore(parts: {
     putSecrets: (accountId, given) =>
       withTransaction(db, (trx) => secrets.put(trx, accountId, given)),
 
-    keepTicket: (accountId, ticket) =>
-      withTransaction(db, (trx) => keepTicket(trx, parts.box, { accountId, ticket })),
+    keepTicket: (accountId, ticket) => keepTicket(db, parts.box, { accountId, ticket }),
 
     async openCredentials(accountId) {
       const appSecret = await openAppSecret(accountId)

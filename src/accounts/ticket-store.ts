@@ -19,31 +19,26 @@ interface TicketRow {
 }
 
 /**
- * Keeps the two newest tickets by the platform's time, in whatever order they arrive. The one before
- * stays, because the platform goes on taking it until it expires.
+ * Keeps a ticket, unless two newer ones are known; see `keep_ticket` in docs/schema.sql. A ticket that
+ * is pushed is kept by the statement that records its push, in the same way.
  *
  * @returns whether this one is now the newest.
  */
 export async function keepTicket(
-  trx: Knex.Transaction,
+  db: Knex,
   box: SecretBox,
   { accountId, ticket }: { readonly accountId: number; readonly ticket: Ticket },
 ): Promise<boolean> {
-  // The account's lock, so that of two tickets at once the newer one stays.
-  await trx('account').where({ id: accountId }).forUpdate().first('id')
-  const known = await openTickets(trx, box, accountId)
-  if (known.some((one) => timeOf(one) === timeOf(ticket))) return false
-  const kept = [...known, ticket].sort((a, b) => timeOf(b) - timeOf(a)).slice(0, 2)
-  const rows = kept.map(({ value, effectiveAt }, index) => {
-    const name: TicketName = index === 0 ? 'ticket' : 'previous_ticket'
-    const sealed = box.seal(value, placeOfSecret(accountId, name))
-    return {
-      ...{ account_id: accountId, name, sealed, key_id: box.keyId },
-      ...{ effective_at: effectiveAt, updated_at: trx.fn.now() },
-    }
-  })
-  await trx('account_secret').insert(rows).onConflict(['account_id', 'name']).merge()
-  return kept[0] === ticket
+  const { rows } = await db.raw<{ rows: { is_newest: boolean }[] }>(
+    `select keep_ticket(?, ?, ?, ?) as is_newest`,
+    [accountId, ...sealTicket(box, accountId, ticket.value), ticket.effectiveAt],
+  )
+  return rows[0]?.is_newest ?? false
+}
+
+/** A ticket as its row holds it: sealed text and the id of the key. */
+export function sealTicket(box: SecretBox, accountId: number, value: string): [string, string] {
+  return [box.seal(value, placeOfSecret(accountId, 'ticket')), box.keyId]
 }
 
 /** The tickets of an account, the newest first; none before the platform has sent one. */
@@ -57,8 +52,4 @@ export async function openTickets(db: Knex, box: SecretBox, accountId: number): 
     value: box.open(sealed, placeOfSecret(accountId, name)),
     effectiveAt: effective_at,
   }))
-}
-
-function timeOf({ effectiveAt }: Ticket): number {
-  return effectiveAt.getTime()
 }

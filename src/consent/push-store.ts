@@ -20,6 +20,22 @@ export interface PushRow {
   readonly receipts: readonly ReceiptRow[]
   /** Whether the push obliges us to erase the person. */
   readonly erase: boolean
+  /** A ticket the push brought, sealed. */
+  readonly ticket: SealedText | null
+  /** What is to be done because of it, beyond consent. */
+  readonly job: PushJob | null
+}
+
+/** A text that only the place it was sealed for can open, and the key it was sealed with. */
+export interface SealedText {
+  readonly sealed: string
+  readonly keyId: string
+}
+
+/** A job of the push; the number of its event is added to the payload. */
+export interface PushJob {
+  readonly task: string
+  readonly payload: Readonly<Record<string, unknown>>
 }
 
 export interface ReceiptRow {
@@ -163,9 +179,11 @@ function isBefore(one: ConsentChange, other: ConsentChange): boolean {
 }
 
 function toExtras(push: PushRow, place: number) {
-  if (!push.erase && push.receipts.length === 0) return []
+  const { kind, erase, ticket, job } = push
+  if (!erase && push.receipts.length === 0 && ticket === null && job === null) return []
   const receipts = push.receipts.map((receipt) => toReceiptJson(receipt, push.occurredAt))
-  return [{ push: place + 1, kind: push.kind, receipts, erase: push.erase }]
+  const sealed = ticket && { sealed: ticket.sealed, key_id: ticket.keyId }
+  return [{ push: place + 1, kind, receipts, erase, ticket: sealed, job }]
 }
 
 function toReceiptJson(receipt: ReceiptRow, occurredAt: Date) {

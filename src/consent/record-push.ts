@@ -1,21 +1,26 @@
 import type { Knex } from 'knex'
-import type { Account } from '../accounts/account.ts'
+import type { Account, EventSource } from '../accounts/account.ts'
 import { errorCode, isUnavailable } from '../database/availability.ts'
 import { keepAside } from '../events/aside-store.ts'
 import type { Fields } from '../events/document.ts'
 import { readEvent, readReceipt, type EventRecord, type Receipt } from '../events/read-event.ts'
 import { repeatKey } from '../events/repeat-key.ts'
+import { redact } from '../events/secrets.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { UnavailableError } from '../foundation/errors.ts'
 import { createGatherer } from '../foundation/gather.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { consentChanges, erases } from './consent-changes.ts'
+import { isAboutTenant, pushEffects, type Seal } from './push-effects.ts'
 import { recordPushes, type PushRow, type ReceiptRow, type RecordedPush } from './push-store.ts'
 import { scopeFamily } from './consent.ts'
 
 /** A push whose sender has been proven, as the receiver hands it over. */
 export interface ProvenPush {
+  /** The account it came to; for an authorizer's messages the authorizer. */
   readonly account: Account
+  /** Whose list of events it is looked up in. */
+  readonly source: EventSource
   /** The decrypted document, exactly as the platform wrote it. */
   readonly document: string
   readonly fields: Fields
@@ -23,6 +28,9 @@ export interface ProvenPush {
   readonly timestamp: string
   readonly receivedAt: Date
 }
+
+/** The account of a merchant or corp behind a component or suite, once the gateway has made it. */
+export type FindTenant = (parentId: number, appId: string) => Promise<Account | undefined>
 
 export interface RecordOutcome {
   readonly outcome: 'recorded' | 'repeated'
@@ -67,6 +75,8 @@ export function createRecorder(deps: {
   readonly clock: Clock
   readonly metrics: Metrics
   readonly settle: (accountId: number, subject: string) => Promise<void>
+  readonly findTenant: FindTenant
+  readonly seal: Seal
 }): Recorder {
   const { db, clock, metrics } = deps
 
@@ -87,9 +97,8 @@ export function createRecorder(deps: {
 
   return {
     async record(push) {
-      const { fields, timestamp, receivedAt } = push
-      const event = readEvent({ source: 'official_account', fields, timestamp, receivedAt })
-      const row = toPushRow(push, event)
+      const event = readEvent(push)
+      const row = toPushRow(await ownerOf(deps, push, event), { push, event, seal: deps.seal })
       const recorded = await orUnavailable(within(RECORD_TIMEOUT_MS, gatherer.add(row))).catch(
         (error: unknown) => putAside(db, row, error),
       )
@@ -126,20 +135,41 @@ function describeRefusal(error: unknown): string {
   return `${errorCode(error) ?? 'no code'} ${message.slice(message.lastIndexOf(' - ') + 1).trim()}`
 }
 
-function toPushRow(push: ProvenPush, event: EventRecord): PushRow {
-  const { settings } = push.account
+/**
+ * The account an event is about: what a notice to a component or suite says of a person is of the
+ * merchant or corp it names, as far as we know it; that the tenant came or left is the parent's own.
+ */
+async function ownerOf(
+  { findTenant }: { readonly findTenant: FindTenant },
+  { account }: ProvenPush,
+  event: EventRecord,
+): Promise<Account> {
+  if (event.tenant === null || isAboutTenant(event)) return account
+  return (await orUnavailable(findTenant(account.id, event.tenant))) ?? account
+}
+
+function toPushRow(
+  account: Account,
+  {
+    push,
+    event,
+    seal,
+  }: { readonly push: ProvenPush; readonly event: EventRecord; readonly seal: Seal },
+): PushRow {
   return {
-    accountId: push.account.id,
+    accountId: account.id,
+    // of the document as it came: a repeat is a repeat, whatever of it we keep
     repeatKey: repeatKey(push.document),
     kind: event.kind,
     name: event.name,
     subject: event.subject,
     occurredAt: event.occurredAt,
     effectiveAt: event.effectiveAt,
-    document: push.document,
-    changes: consentChanges(event, settings),
+    document: redact(push.document, event),
+    changes: consentChanges(event, account.settings, account.agentId),
     receipts: event.subject === null ? [] : readReceipt(event).map(toReceiptRow),
-    erase: erases(event, settings),
+    erase: erases(event, account.settings),
+    ...pushEffects(event, account, seal),
   }
 }
 

@@ -27,6 +27,8 @@ beforeAll(async () => {
     changes: [],
     receipts: [],
     erase: false,
+    ticket: null,
+    job: null,
   })
   await recordPushes(db, [
     push(acme.id, 1, 'event.subscribe'),

@@ -23,6 +23,8 @@ function pushOf(accountId: number, turn: number): PushRow {
     changes: [],
     receipts: [],
     erase: false,
+    ticket: null,
+    job: null,
   }
 }
 

@@ -21,6 +21,7 @@ import {
   readMessage,
 } from '../support/messages.ts'
 import { accountOf, eventOf, pushOf } from '../support/proven-pushes.ts'
+import { recorderParts } from '../support/recorder-parts.ts'
 import { insertAccount } from '../support/rows.ts'
 
 const database = useTestDatabase()
@@ -30,7 +31,13 @@ const ago = (seconds: number) => new Date(Date.now() - seconds * 1000)
 function startRecorder(on: Knex = db()) {
   const settled: string[] = []
   const settle = async (_accountId: number, subject: string) => void settled.push(subject)
-  const recorder = createRecorder({ db: on, clock: systemClock, metrics: createMetrics(), settle })
+  const recorder = createRecorder({
+    ...recorderParts,
+    db: on,
+    clock: systemClock,
+    metrics: createMetrics(),
+    settle,
+  })
   return { ...recorder, settled }
 }
 

@@ -19,6 +19,7 @@ import {
 } from '../support/messages.ts'
 import { accountOf, eventOf } from '../support/proven-pushes.ts'
 import { insertAccount } from '../support/rows.ts'
+import { recorderParts } from '../support/recorder-parts.ts'
 import { startStubPlatform, type StubCall, type StubPlatform } from '../support/stub-platform.ts'
 
 const database = useTestDatabase()
@@ -324,6 +325,7 @@ describe('P4 no-send-after-opt-out', () => {
     const dispatchers = [startDispatcher(platform), startDispatcher(platform, { db: other })]
     const settle = (accountId: number, subject: string) => settleCalls(other, accountId, subject)
     const recorder = createRecorder({
+      ...recorderParts,
       db: other,
       clock: systemClock,
       metrics: createMetrics(),

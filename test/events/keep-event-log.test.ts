@@ -7,6 +7,7 @@ import { createMetrics } from '../../src/foundation/metrics.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { newPerson, readLedger } from '../support/messages.ts'
 import { accountOf, eventOf } from '../support/proven-pushes.ts'
+import { recorderParts } from '../support/recorder-parts.ts'
 import { insertAccount } from '../support/rows.ts'
 
 const database = useTestDatabase()
@@ -19,7 +20,13 @@ const keep = (now: Date, retentionDays = 0) =>
 
 function startRecorder() {
   const settle = async () => undefined
-  return createRecorder({ db: db(), clock: systemClock, metrics: createMetrics(), settle })
+  return createRecorder({
+    ...recorderParts,
+    db: db(),
+    clock: systemClock,
+    metrics: createMetrics(),
+    settle,
+  })
 }
 
 /** Where the events of an account lie, and how many are there. */

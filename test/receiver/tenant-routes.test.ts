@@ -23,6 +23,7 @@ import {
   vectorFor,
   vectorHandshake,
 } from '../support/kind-accounts.ts'
+import { recorderParts } from '../support/recorder-parts.ts'
 import { justAfter } from '../support/sealed-pushes.ts'
 
 /** All vectors are of these few minutes. */
@@ -65,7 +66,13 @@ beforeAll(async () => {
   ids.corp = corp.id
   const cache = createAccountCache({ load: () => store.load(), clock })
   const metrics = createMetrics()
-  const recorder = createRecorder({ db, clock, metrics, settle: async () => undefined })
+  const recorder = createRecorder({
+    ...recorderParts,
+    db,
+    clock,
+    metrics,
+    settle: async () => undefined,
+  })
   const app_ = express()
   app_.use(
     createCallbackRoutes({

@@ -36,6 +36,7 @@ export function pushOf(
   }
   return {
     account,
+    source: 'official_account',
     document: JSON.stringify(fields),
     fields,
     timestamp: seconds,

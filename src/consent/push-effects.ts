@@ -1,0 +1,49 @@
+import type { Account } from '../accounts/account.ts'
+import { placeOfSecret } from '../accounts/secret-store.ts'
+import { rowOf } from '../events/catalogue.ts'
+import { followUp } from '../events/follow-up.ts'
+import type { EventRecord } from '../events/read-event.ts'
+import { secretsOf } from '../events/secrets.ts'
+import type { PushJob, SealedText } from './push-store.ts'
+
+/** Seals a text for one place; it opens nowhere else. */
+export type Seal = (text: string, place: string) => SealedText
+
+/** Where a credential rests that waits in a job; `name` is the platform's name of its element. */
+export function placeOfJobSecret(accountId: number, name: string): string {
+  return `job/${accountId}/${name}`
+}
+
+/** Whether an event says that a tenant came, left or changed: that is the parent's own affair. */
+export function isAboutTenant({ kind }: EventRecord): boolean {
+  return rowOf(kind).effect.startsWith('tenant_')
+}
+
+/**
+ * What an event causes beside its consent changes, to be committed with them: a ticket to keep, or a
+ * job. The credentials it carries go with it, sealed; nowhere else are they kept.
+ */
+export function pushEffects(
+  event: EventRecord,
+  account: Account,
+  seal: Seal,
+): { readonly ticket: SealedText | null; readonly job: PushJob | null } {
+  const task = followUp(event)
+  if (task === null) return { ticket: null, job: null }
+  if (task === 'keep_ticket') {
+    const [ticket] = secretsOf(event)
+    return {
+      ticket: ticket ? seal(ticket.value.trim(), placeOfSecret(account.id, 'ticket')) : null,
+      job: null,
+    }
+  }
+  const secrets = secretsOf(event).map(({ name, value }) => {
+    return [name, seal(value.trim(), placeOfJobSecret(account.id, name)).sealed] as const
+  })
+  const payload = {
+    account_id: account.id,
+    tenant: event.tenant,
+    secrets: Object.fromEntries(secrets),
+  }
+  return { ticket: null, job: { task, payload } }
+}
