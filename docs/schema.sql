@@ -114,10 +114,8 @@ create table attempt (
   process text not null,
   constraint attempt_pkey PRIMARY KEY (id),
   constraint attempt_message_id_number_key UNIQUE (message_id, number),
-  constraint attempt_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
-  constraint attempt_message_id_fkey FOREIGN KEY (message_id) REFERENCES message(id),
   constraint attempt_outcome_check CHECK ((outcome = ANY (ARRAY['sent'::text, 'refused'::text, 'retry'::text, 'failed'::text, 'unknown'::text])))
-);
+) with (fillfactor=60);
 
 create table broadcast (
   id uuid not null,
@@ -304,7 +302,7 @@ create table message (
   constraint message_broadcast_id_fkey FOREIGN KEY (broadcast_id) REFERENCES broadcast(id),
   constraint message_receipt_status_check CHECK ((receipt_status = ANY (ARRAY['delivered'::text, 'not_delivered'::text]))),
   constraint message_status_check CHECK ((status = ANY (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text, 'sent'::text, 'delivered'::text, 'not_delivered'::text, 'blocked'::text, 'refused'::text, 'failed'::text, 'expired'::text, 'cancelled'::text, 'unknown'::text])))
-);
+) with (fillfactor=50);
 
 create table push_aside (
   id bigint not null generated always as identity,
@@ -888,6 +886,45 @@ AS $function$
   end
   $function$;
 
+CREATE OR REPLACE FUNCTION public.claim_messages(p_process text, p_lease interval, p_limit integer)
+ RETURNS TABLE(id uuid, account_id integer, recipient text, channel text, template_id text, content jsonb, expires_at timestamp with time zone, due_at timestamp with time zone, earlier jsonb)
+ LANGUAGE sql
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+    with due as materialized (
+      select waiting.id
+      from message as waiting
+      where waiting.status in ('scheduled', 'queued')
+        and waiting.due_at <= now()
+        and (waiting.leased_until is null or waiting.leased_until < now())
+        and not exists (
+          select from sending_pause as pause
+          where pause.account_id = waiting.account_id and pause.channel = waiting.channel
+            and pause.until > now()
+        )
+      order by waiting.due_at
+      limit p_limit
+      for update skip locked
+    )
+    update message as claimed set lease_owner = p_process, leased_until = now() + p_lease
+    from due
+    where claimed.id = due.id
+    returning
+      claimed.id, claimed.account_id, claimed.recipient, claimed.channel, claimed.template_id,
+      claimed.content, claimed.expires_at, claimed.due_at,
+      case when claimed.attempt_count > 0 then (
+        select jsonb_agg(
+          jsonb_build_object('started_at', attempt.started_at, 'cause', attempt.cause)
+          order by attempt.number
+        )
+        from attempt where attempt.message_id = claimed.id
+      ) end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.consent_severity(p_change text)
  RETURNS integer
  LANGUAGE sql
@@ -1438,14 +1475,15 @@ AS $function$
         ending.*, tried.number, tried.evidence, coalesce(tried.outcome = 'unknown', false) as was_unknown,
         told.id as message_id, told.account_id, told.recipient, told.channel,
         told.status as status_before, told.receipt_status as receipt_before,
-        told.attempt_count = tried.number as is_newest
+        told.attempt_count = tried.number as is_newest,
+        -- not a condition of the join: it would invite a plan that reads every attempt there is
+        tried.outcome is null or tried.outcome = 'unknown' as is_open
       from json_to_recordset(p_ends) as ending (
         attempt_id bigint, outcome text, cause text, errcode bigint, errmsg text, http_status integer,
         rid text, msgid text, credit text, status text, reason text, due_at timestamptz, changes jsonb
       )
       join attempt as tried on tried.id = ending.attempt_id
       join message as told on told.id = tried.message_id
-      where tried.outcome is null or tried.outcome = 'unknown'
       order by told.id
       for update of told
     ), judged as materialized (
@@ -1473,6 +1511,7 @@ AS $function$
       left join receipt as early
         on ended.outcome = 'sent' and early.account_id = ended.account_id
         and early.msgid = ended.msgid
+      where ended.is_open
     ), closed as (
       update attempt as closing set
         finished_at = v_now, outcome = judged.outcome, cause = judged.cause,

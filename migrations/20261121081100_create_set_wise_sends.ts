@@ -283,14 +283,15 @@ const FINISH = `
         ending.*, tried.number, tried.evidence, coalesce(tried.outcome = 'unknown', false) as was_unknown,
         told.id as message_id, told.account_id, told.recipient, told.channel,
         told.status as status_before, told.receipt_status as receipt_before,
-        told.attempt_count = tried.number as is_newest
+        told.attempt_count = tried.number as is_newest,
+        -- not a condition of the join: it would invite a plan that reads every attempt there is
+        tried.outcome is null or tried.outcome = 'unknown' as is_open
       from json_to_recordset(p_ends) as ending (
         attempt_id bigint, outcome text, cause text, errcode bigint, errmsg text, http_status integer,
         rid text, msgid text, credit text, status text, reason text, due_at timestamptz, changes jsonb
       )
       join attempt as tried on tried.id = ending.attempt_id
       join message as told on told.id = tried.message_id
-      where tried.outcome is null or tried.outcome = 'unknown'
       order by told.id
       for update of told
     ), judged as materialized (
@@ -318,6 +319,7 @@ const FINISH = `
       left join receipt as early
         on ended.outcome = 'sent' and early.account_id = ended.account_id
         and early.msgid = ended.msgid
+      where ended.is_open
     ), closed as (
       update attempt as closing set
         finished_at = v_now, outcome = judged.outcome, cause = judged.cause,

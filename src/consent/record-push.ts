@@ -58,8 +58,8 @@ const MAX_BATCH = 200
  * under way at a time each would wait for the other. A further batch is begun when it is large enough
  * to be worth its fixed cost.
  */
-const MAX_RUNS = 3
-const WORTHWHILE = 16
+const MAX_RUNS = 2
+const WORTHWHILE = 24
 /** About one second of work at the rate of a small machine; more would miss the platform's 5 s. */
 const MAX_WAITING = 5_000
 /** The platform waits 5 s. A commit that takes longer than this is answered 503 and repeated. */

@@ -49,39 +49,13 @@ export async function claimMessages(
   db: Knex,
   claim: { readonly process: string; readonly leaseSeconds: number; readonly limit: number },
 ): Promise<ClaimedMessage[]> {
-  const { rows } = await db.raw<{ rows: ClaimedRow[] }>(
-    `with due as (
-       select message.id
-       from message
-       where message.status in ('scheduled', 'queued')
-         and message.due_at <= now()
-         and (message.leased_until is null or message.leased_until < now())
-         and not exists (
-           select from sending_pause
-           where sending_pause.account_id = message.account_id
-             and sending_pause.channel = message.channel
-             and sending_pause.until > now()
-         )
-       order by message.due_at
-       limit ?
-       for update skip locked
-     )
-     update message set
-       lease_owner = ?, leased_until = now() + make_interval(secs => ?)
-     from due
-     where message.id = due.id
-     returning
-       message.id, message.account_id, message.recipient, message.channel, message.template_id,
-       message.content, message.expires_at, message.due_at,
-       case when message.attempt_count > 0 then (
-         select jsonb_agg(
-           jsonb_build_object('started_at', attempt.started_at, 'cause', attempt.cause)
-           order by attempt.number
-         )
-         from attempt where attempt.message_id = message.id
-       ) end as earlier`,
-    [claim.limit, claim.process, claim.leaseSeconds],
-  )
+  const { rows } = await db
+    .raw<{ rows: ClaimedRow[] }>(
+      `select id, account_id, recipient, channel, template_id, content, expires_at, due_at, earlier
+       from claim_messages(?, make_interval(secs => ?), ?)`,
+      [claim.process, claim.leaseSeconds, claim.limit],
+    )
+    .options({ name: 'claim_messages' })
   return rows.map(toClaimed)
 }
 

@@ -64,7 +64,7 @@ const MAX_BATCH = 100
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { db, clock, log } = options
   const lease = { process: options.process, leaseSeconds: options.leaseSeconds }
-  const places = createPlaces(options.concurrency, clock)
+  const places = createPlaces(options.concurrency)
   const stopping = new AbortController()
   let wakeUp = () => {}
   let woken = false

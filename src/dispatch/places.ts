@@ -1,5 +1,3 @@
-import { sleep, type Clock } from '../foundation/clock.ts'
-
 /** The messages a process has in hand at once, and the waiting for room. */
 export interface Places {
   readonly free: number
@@ -21,10 +19,23 @@ const WORTHWHILE_WAIT_MS = 10
 const FULL_WAIT_MS = 500
 
 /** @param size places in all. */
-export function createPlaces(size: number, clock: Clock): Places {
+export function createPlaces(size: number): Places {
   const held = new Set<Promise<void>>()
-  let oneEnded = () => {}
   const free = () => size - held.size
+  let waiting: { readonly count: number; readonly wake: () => void } | undefined
+
+  /** Waits for so many free places, but no longer. */
+  async function untilFree(count: number, ms: number, signal: AbortSignal): Promise<void> {
+    if (free() >= count || ms <= 0) return
+    const { promise, resolve } = Promise.withResolvers<unknown>()
+    const timer = setTimeout(resolve, ms)
+    signal.addEventListener('abort', resolve)
+    waiting = { count, wake: () => resolve(undefined) }
+    await promise
+    waiting = undefined
+    signal.removeEventListener('abort', resolve)
+    clearTimeout(timer)
+  }
 
   return {
     get free() {
@@ -33,19 +44,14 @@ export function createPlaces(size: number, clock: Clock): Places {
     hold(work) {
       const holding = work.finally(() => {
         held.delete(holding)
-        oneEnded()
+        if (waiting && free() >= waiting.count) waiting.wake()
       })
       held.add(holding)
     },
     async untilWorthwhile(signal) {
-      const enough = Math.ceil(size / WORTHWHILE_SHARE)
-      const untilMs = clock.monotonicMs() + WORTHWHILE_WAIT_MS
-      while (!signal.aborted && free() < enough) {
-        const waitMs = free() > 0 ? untilMs - clock.monotonicMs() : FULL_WAIT_MS
-        if (waitMs <= 0) return
-        const ended = new AbortController()
-        oneEnded = () => ended.abort()
-        await sleep(waitMs, AbortSignal.any([ended.signal, signal]))
+      while (free() === 0 && !signal.aborted) await untilFree(1, FULL_WAIT_MS, signal)
+      if (!signal.aborted) {
+        await untilFree(Math.ceil(size / WORTHWHILE_SHARE), WORTHWHILE_WAIT_MS, signal)
       }
     },
     async untilEmpty() {
