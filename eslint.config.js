@@ -70,6 +70,7 @@ const EDGES = {
   express: { rule: 'Express ends at receiver, api, console, sandbox and the app.' },
   knex: { rule: 'Only *-store.ts, database/ and compose.ts use knex; take a handle.', types: true },
   pg: { rule: 'Only database/ opens connections.', types: true },
+  'graphile-worker': { rule: 'Only database/ runs the job engine; add jobs with addJob.' },
 }
 
 /** Forbids importing the packages of EDGES, except those named. */
@@ -185,6 +186,7 @@ export default defineConfig(
     files: ['src/database/**', 'src/**/*-store.ts'],
     rules: { ...edges('knex', 'pg'), ...withoutEffects('clock', 'environment') },
   },
+  { files: ['src/database/job-engine.ts'], rules: edges('pg', 'graphile-worker') },
   // The embedded server's programs are found on the PATH and started with it; no setting is read.
   { files: ['src/database/postgres-*.ts'], rules: withoutEffects('clock') },
   {

@@ -267,6 +267,54 @@ create table event_other partition of event (
   constraint event_repeat_key_check CHECK ((octet_length(repeat_key) = 32))
 ) DEFAULT;
 
+create table follower_sync (
+  id bigint not null generated always as identity,
+  account_id integer not null,
+  status text not null default 'running'::text,
+  phase text not null default 'list'::text,
+  began_at timestamp with time zone,
+  cursor text not null default ''::text,
+  pages integer not null default 0,
+  total bigint,
+  listed bigint not null default 0,
+  applied bigint not null default 0,
+  at_page integer not null default 1,
+  at_offset integer not null default 0,
+  granted bigint not null default 0,
+  revoked bigint not null default 0,
+  suppressed bigint not null default 0,
+  lifted bigint not null default 0,
+  lease_owner text,
+  leased_until timestamp with time zone,
+  resume_at timestamp with time zone,
+  reason text,
+  started_at timestamp with time zone not null default clock_timestamp(),
+  updated_at timestamp with time zone not null default clock_timestamp(),
+  finished_at timestamp with time zone,
+  constraint follower_sync_pkey PRIMARY KEY (id),
+  constraint follower_sync_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint follower_sync_phase_check CHECK ((phase = ANY (ARRAY['list'::text, 'apply'::text, 'leave'::text, 'block_list'::text, 'block'::text]))),
+  constraint follower_sync_status_check CHECK ((status = ANY (ARRAY['running'::text, 'paused'::text, 'done'::text, 'failed'::text])))
+);
+
+create table follower_sync_page (
+  sync_id bigint not null,
+  kind text not null,
+  number integer not null,
+  subjects text[] not null,
+  constraint follower_sync_page_pkey PRIMARY KEY (sync_id, kind, number),
+  constraint follower_sync_page_sync_id_fkey FOREIGN KEY (sync_id) REFERENCES follower_sync(id) ON DELETE CASCADE,
+  constraint follower_sync_page_kind_check CHECK ((kind = ANY (ARRAY['follower'::text, 'missing'::text, 'blocked'::text])))
+);
+
+create table job_process (
+  worker text not null,
+  process text not null,
+  started_at timestamp with time zone not null default clock_timestamp(),
+  seen_at timestamp with time zone not null default clock_timestamp(),
+  constraint job_process_pkey PRIMARY KEY (worker)
+);
+
 create table message (
   id uuid not null,
   account_id integer not null,
@@ -365,6 +413,10 @@ CREATE INDEX event_other_account_id_subject_id_idx ON public.event_other USING b
 
 CREATE INDEX event_other_id_idx ON public.event_other USING btree (id);
 
+CREATE INDEX follower_sync_account_id_idx ON public.follower_sync USING btree (account_id, id);
+
+CREATE UNIQUE INDEX follower_sync_open_key ON public.follower_sync USING btree (account_id) WHERE (finished_at IS NULL);
+
 CREATE INDEX message_account_id_idx ON public.message USING btree (account_id, id);
 
 CREATE UNIQUE INDEX message_broadcast_line_idx ON public.message USING btree (broadcast_id, broadcast_line) WHERE (broadcast_id IS NOT NULL);
@@ -447,6 +499,54 @@ AS $function$
   end
   $function$;
 
+CREATE OR REPLACE FUNCTION public.apply_blacklist(p_sync_id bigint, p_owner text, p_page integer, p_offset integer, p_size integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+  declare
+    v_sync follower_sync := hold_follower_sync(p_sync_id, p_owner);
+    v_listed text[];
+    v_subjects text[];
+    v_count integer := 0;
+  begin
+    select page.subjects[p_offset + 1 : p_offset + p_size] into v_listed
+    from follower_sync_page as page
+    where page.sync_id = p_sync_id and page.kind = 'blocked' and page.number = p_page;
+    if coalesce(cardinality(v_listed), 0) = 0 then
+      return 0;
+    end if;
+    perform lock_subjects(
+      array_fill(v_sync.account_id, array[cardinality(v_listed)]), v_listed
+    );
+    select array_agg(told.subject) into v_subjects
+    from unnest(v_listed) as told (subject)
+    left join lateral (
+      select known.state, known.effective_at from consent as known
+      where known.account_id = v_sync.account_id
+        and known.subject = told.subject and known.scope = 'everything'
+      limit 1
+    ) as held on true
+    where held.state is null or (held.state = 'granted' and held.effective_at < v_sync.began_at);
+
+    if v_subjects is not null then
+      v_count := write_consents(
+        v_sync.account_id, v_subjects,
+        array_fill('everything'::text, array[cardinality(v_subjects)]),
+        array_fill('suppressed'::text, array[cardinality(v_subjects)]),
+        array_fill(v_sync.began_at, array[cardinality(v_subjects)]),
+        array_fill('sync_blacklisted'::text, array[cardinality(v_subjects)]),
+        array_fill(null::integer, array[cardinality(v_subjects)]), 'sync', null
+      );
+    end if;
+    update follower_sync set
+      suppressed = suppressed + v_count,
+      at_page = p_page, at_offset = p_offset + cardinality(v_listed), updated_at = clock_timestamp()
+    where id = p_sync_id;
+    return cardinality(v_listed);
+  end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.apply_consent_changes(p_changes jsonb)
  RETURNS integer
  LANGUAGE plpgsql
@@ -503,6 +603,115 @@ AS $function$
       perform project_consents(v_account_ids, v_subjects, v_scopes);
     end if;
     return v_written;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.apply_followers(p_sync_id bigint, p_owner text, p_page integer, p_offset integer, p_size integer, p_few integer, p_times json, OUT asked text[], OUT people integer)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+  declare
+    v_sync follower_sync := hold_follower_sync(p_sync_id, p_owner);
+    v_listed text[];
+    v_any_erasure boolean := exists (select from erasure where erasure.account_id = v_sync.account_id);
+    v_unknown text[];
+    v_in_doubt text[];
+    v_subjects text[];
+    v_times timestamptz[];
+    v_granted integer := 0;
+  begin
+    select page.subjects[p_offset + 1 : p_offset + p_size] into v_listed
+    from follower_sync_page as page
+    where page.sync_id = p_sync_id and page.kind = 'follower' and page.number = p_page;
+    asked := array[]::text[];
+    people := coalesce(cardinality(v_listed), 0);
+    if people = 0 then
+      return;
+    end if;
+
+    perform lock_subjects(
+      array_fill(v_sync.account_id, array[cardinality(v_listed)]), v_listed
+    );
+
+    with listed as (
+      select told.subject, held.state, held.effective_at,
+        v_any_erasure and exists (
+          select from erasure
+          where erasure.account_id = v_sync.account_id
+            and erasure.subject_hash = subject_hash(v_sync.account_id, told.subject)
+        ) as erased
+      from unnest(v_listed) as told (subject)
+      left join lateral (
+        select known.state, known.effective_at from consent as known
+        where known.account_id = v_sync.account_id
+          and known.subject = told.subject and known.scope = 'follow'
+        limit 1
+      ) as held on true
+      where held.state is distinct from 'granted'
+    )
+    select
+      array_agg(subject) filter (where not erased and (
+        state is null or (state = 'suppressed' and effective_at < v_sync.began_at)
+      )),
+      array_agg(subject) filter (where erased or state = 'revoked')
+    into v_unknown, v_in_doubt
+    from listed;
+
+    if p_times is null and coalesce(cardinality(v_unknown), 0) <= p_few then
+      v_in_doubt := v_in_doubt || v_unknown;
+      v_unknown := null;
+    end if;
+    if p_times is null then
+      v_subjects := v_unknown;
+      v_times := array_fill(v_sync.began_at, array[coalesce(cardinality(v_unknown), 0)]);
+    else
+      -- a follower whose time the platform does not say follows since the run began at the latest
+      select
+        array_agg(told.subject),
+        array_agg(case held.state
+          when 'suppressed' then v_sync.began_at else coalesce(told.at, v_sync.began_at) end)
+      into v_subjects, v_times
+      from json_to_recordset(p_times) as told (subject text, at timestamptz)
+      left join lateral (
+        select known.state, known.effective_at from consent as known
+        where known.account_id = v_sync.account_id
+          and known.subject = told.subject and known.scope = 'follow'
+        limit 1
+      ) as held on true
+      where told.subject = any (v_listed)
+        and case coalesce(held.state, 'unknown')
+          when 'unknown' then told.at is not null or not (v_any_erasure and exists (
+            select from erasure
+            where erasure.account_id = v_sync.account_id
+              and erasure.subject_hash = subject_hash(v_sync.account_id, told.subject)
+          ))
+          when 'suppressed' then held.effective_at < v_sync.began_at
+          when 'revoked' then held.effective_at < told.at
+          else false
+        end;
+      v_in_doubt := null;
+    end if;
+
+    if v_subjects is not null then
+      v_granted := write_consents(
+        v_sync.account_id, v_subjects,
+        array_fill('follow'::text, array[cardinality(v_subjects)]),
+        array_fill('granted'::text, array[cardinality(v_subjects)]),
+        v_times,
+        array_fill('sync_following'::text, array[cardinality(v_subjects)]),
+        array_fill(null::integer, array[cardinality(v_subjects)]), 'sync', null
+      );
+    end if;
+
+    update follower_sync set
+      granted = granted + v_granted,
+      applied = applied + case when v_in_doubt is null then cardinality(v_listed) else 0 end,
+      at_page = p_page,
+      at_offset = p_offset + case when v_in_doubt is null then cardinality(v_listed) else 0 end,
+      updated_at = clock_timestamp()
+    where id = p_sync_id;
+    asked := coalesce(v_in_doubt, asked);
   end
   $function$;
 
@@ -1608,6 +1817,37 @@ AS $function$
     from waiting where message.id = waiting.id
   $function$;
 
+CREATE OR REPLACE FUNCTION public.hold_follower_sync(p_sync_id bigint, p_owner text)
+ RETURNS follower_sync
+ LANGUAGE plpgsql
+AS $function$
+  declare
+    v_sync follower_sync;
+  begin
+    select * into v_sync from follower_sync
+    where id = p_sync_id and lease_owner = p_owner and finished_at is null
+    for update;
+    if not found then
+      raise exception 'the follower sync is held by another process'
+        using errcode = 'WCG02', hint = 'Nothing was written; the other process goes on with it.';
+    end if;
+    return v_sync;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.import_consents(p_account_id integer, p_subjects text[], p_scopes text[], p_changes text[], p_effective_ats timestamp with time zone[], p_reasons text[], p_credits integer[], p_actor text)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    perform lock_subjects(array_fill(p_account_id, array[cardinality(p_subjects)]), p_subjects);
+    return write_consents(
+      p_account_id, p_subjects, p_scopes, p_changes, p_effective_ats, p_reasons, p_credits, 'import',
+      p_actor
+    );
+  end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.judge_send(p_account_id integer, p_subject text, p_channel text, p_template_id text, p_at timestamp with time zone)
  RETURNS TABLE(allowed boolean, reason text, scope text, evidence bigint[], reserves_at timestamp with time zone)
  LANGUAGE sql
@@ -1728,6 +1968,146 @@ AS $function$
       return false;
     end
     $function$;
+
+CREATE OR REPLACE FUNCTION public.leave_followers(p_sync_id bigint, p_owner text, p_page integer, p_offset integer, p_subjects text[], p_change text, p_also text[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+  declare
+    v_sync follower_sync := hold_follower_sync(p_sync_id, p_owner);
+    v_left text[];
+    v_subjects text[];
+    v_scopes text[];
+    v_count integer := 0;
+  begin
+    perform lock_subjects(
+      array_fill(v_sync.account_id, array[cardinality(p_subjects)]), p_subjects
+    );
+    select array_agg(held.subject) into v_left
+    from unnest(p_subjects) as told (subject)
+    cross join lateral (
+      select known.subject, known.state, known.effective_at from consent as known
+      where known.account_id = v_sync.account_id
+        and known.subject = told.subject and known.scope = 'follow'
+      limit 1
+    ) as held
+    where held.state = 'granted' and held.effective_at < v_sync.began_at;
+
+    if v_left is not null then
+      v_count := cardinality(v_left);
+      select array_agg(gone.subject), array_agg(ended.scope) into v_subjects, v_scopes
+      from unnest(v_left) as gone (subject)
+      cross join unnest(array['follow'] || p_also) as ended (scope);
+      perform write_consents(
+        v_sync.account_id, v_subjects, v_scopes,
+        array_fill(p_change, array[cardinality(v_subjects)]),
+        array_fill(v_sync.began_at, array[cardinality(v_subjects)]),
+        array_fill('sync_not_following'::text, array[cardinality(v_subjects)]),
+        array_fill(null::integer, array[cardinality(v_subjects)]), 'sync', null
+      );
+    end if;
+
+    update follower_sync set
+      revoked = revoked + case p_change when 'revoked' then v_count else 0 end,
+      suppressed = suppressed + case p_change when 'suppressed' then v_count else 0 end,
+      at_page = p_page, at_offset = p_offset, updated_at = clock_timestamp()
+    where id = p_sync_id;
+    return v_count;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.lift_blacklisted(p_sync_id bigint, p_owner text, p_size integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET enable_hashagg TO 'off'
+ SET statement_timeout TO '10min'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+  declare
+    v_sync follower_sync := hold_follower_sync(p_sync_id, p_owner);
+    v_subjects text[];
+    v_count integer := 0;
+  begin
+    select array_agg(free.subject) into v_subjects
+    from (
+      select held.subject collate "C" as subject
+      from consent as held
+      cross join lateral (
+        select entry.evidence, entry.reason from consent_ledger as entry
+        where entry.account_id = held.account_id and entry.id = held.ledger_id
+        limit 1
+      ) as said
+      where held.account_id = v_sync.account_id and held.scope = 'everything'
+        and held.state = 'suppressed' and held.effective_at < v_sync.began_at
+        and said.evidence = 'sync' and said.reason = 'sync_blacklisted'
+      except
+      select unnest(page.subjects) collate "C"
+      from follower_sync_page as page
+      where page.sync_id = p_sync_id and page.kind = 'blocked'
+      limit p_size
+    ) as free;
+    if v_subjects is null then
+      return 0;
+    end if;
+    perform lock_subjects(
+      array_fill(v_sync.account_id, array[cardinality(v_subjects)]), v_subjects
+    );
+    -- a stop that came while we waited for the lock is later, and wins
+    v_count := write_consents(
+      v_sync.account_id, v_subjects,
+      array_fill('everything'::text, array[cardinality(v_subjects)]),
+      array_fill('granted'::text, array[cardinality(v_subjects)]),
+      array_fill(v_sync.began_at, array[cardinality(v_subjects)]),
+      array_fill('sync_not_blacklisted'::text, array[cardinality(v_subjects)]),
+      array_fill(null::integer, array[cardinality(v_subjects)]), 'sync', null
+    );
+    update follower_sync set lifted = lifted + v_count, updated_at = clock_timestamp()
+    where id = p_sync_id;
+    return v_count;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.list_missing_followers(p_sync_id bigint, p_owner text, p_size integer)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET enable_hashagg TO 'off'
+ SET statement_timeout TO '10min'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+  declare
+    v_sync follower_sync := hold_follower_sync(p_sync_id, p_owner);
+    v_missing bigint;
+  begin
+    -- 'except' sorts both sides, whatever their sizes are believed to be, and on disk if need be
+    with missing as (
+      select gone.subject, row_number() over (order by gone.subject) - 1 as place
+      from (
+        select held.subject collate "C" as subject
+        from consent as held
+        where held.account_id = v_sync.account_id and held.scope = 'follow'
+          and held.state = 'granted' and held.effective_at < v_sync.began_at
+        except
+        select unnest(page.subjects) collate "C"
+        from follower_sync_page as page
+        where page.sync_id = p_sync_id and page.kind = 'follower'
+      ) as gone
+    ), made as (
+      insert into follower_sync_page (sync_id, kind, number, subjects)
+      select p_sync_id, 'missing', missing.place / p_size + 1, array_agg(missing.subject order by missing.place)
+      from missing
+      group by missing.place / p_size
+      on conflict (sync_id, kind, number) do update set subjects = excluded.subjects
+      returning cardinality(subjects) as people
+    )
+    select coalesce(sum(people), 0) into v_missing from made;
+    update follower_sync set
+      phase = 'leave', pages = (v_missing + p_size - 1) / p_size, at_page = 1, at_offset = 0,
+      updated_at = clock_timestamp()
+    where id = p_sync_id;
+    return v_missing;
+  end
+  $function$;
 
 CREATE OR REPLACE FUNCTION public.lock_subjects(p_account_ids integer[], p_subjects text[])
  RETURNS void
@@ -2429,6 +2809,122 @@ CREATE OR REPLACE FUNCTION public.subject_hash(p_account_id integer, p_subject t
  IMMUTABLE
 RETURN sha256(convert_to(((p_account_id || ':'::text) || p_subject), 'UTF8'::name));
 
+CREATE OR REPLACE FUNCTION public.unlock_dead_jobs(p_dead_after interval, p_thorough boolean)
+ RETURNS text[]
+ LANGUAGE plpgsql
+AS $function$
+    declare
+      v_dead text[];
+    begin
+      select array_agg(silent.worker) into v_dead
+      from (
+        select known.worker from job_process as known
+        where known.seen_at < clock_timestamp() - p_dead_after
+        union
+        select job.locked_by from graphile_worker.jobs as job
+        where p_thorough
+          and job.locked_at < clock_timestamp() - p_dead_after
+          and not exists (select from job_process as known where known.worker = job.locked_by)
+      ) as silent (worker);
+      if v_dead is null then
+        return array[]::text[];
+      end if;
+      perform graphile_worker.force_unlock_workers(v_dead);
+      delete from job_process as known where known.worker = any (v_dead);
+      return v_dead;
+    end
+    $function$;
+
+CREATE OR REPLACE FUNCTION public.write_consents(p_account_id integer, p_subjects text[], p_scopes text[], p_changes text[], p_effective_ats timestamp with time zone[], p_reasons text[], p_credits integer[], p_evidence text, p_actor text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+  declare
+    v_any_erasure boolean := exists (select from erasure where erasure.account_id = p_account_id);
+    v_subjects text[];
+    v_scopes text[];
+    v_written integer;
+  begin
+    with written as (
+      insert into consent_ledger (
+        account_id, subject, scope, change, effective_at, evidence, actor, reason, credits
+      )
+      select distinct
+        p_account_id, told.subject, told.scope, told.change, told.effective_at, p_evidence, p_actor,
+        told.reason, told.credits
+      from unnest(p_subjects, p_scopes, p_changes, p_effective_ats, p_reasons, p_credits)
+        as told (subject, scope, change, effective_at, reason, credits)
+      where not (v_any_erasure and exists (
+          select from erasure
+          where erasure.account_id = p_account_id
+            and erasure.subject_hash = subject_hash(p_account_id, told.subject)
+            and erasure.effective_at >= told.effective_at
+        ))
+        -- a sync writes news only; a file may be imported again
+        and not (p_evidence = 'import' and exists (
+          select from consent_ledger as entry
+          where entry.account_id = p_account_id
+            and entry.subject = told.subject
+            and entry.scope = told.scope
+            and entry.effective_at = told.effective_at
+            and entry.change = told.change
+            and entry.evidence = p_evidence
+            and entry.reason = told.reason
+          offset 0
+        ))
+      returning id, account_id, subject, scope, change, effective_at, credits
+    ), projected as (
+      -- where the latest word stands, the new words are enough to know it
+      insert into consent as held (account_id, subject, scope, state, effective_at, ledger_id, credits)
+      select distinct on (written.subject, written.scope)
+        written.account_id, written.subject, written.scope, written.change, written.effective_at,
+        written.id, case when written.change = 'granted' then written.credits end
+      from written
+      where written.scope <> 'everything'
+        and (written.scope not like 'template:%' or written.scope = 'template:*')
+      order by
+        written.subject, written.scope,
+        written.effective_at desc, consent_severity(written.change) desc, written.id desc
+      on conflict (account_id, subject, scope) do update
+      set state = excluded.state,
+          effective_at = excluded.effective_at,
+          ledger_id = excluded.ledger_id,
+          credits = excluded.credits,
+          expires_at = null,
+          updated_at = clock_timestamp()
+      where (excluded.effective_at, consent_severity(excluded.state))
+        > (held.effective_at, consent_severity(held.state))
+    ), touched as (
+      -- the others are projected from all their rows
+      select written.subject, written.scope from written
+      where written.scope = 'everything'
+        or (written.scope like 'template:%' and written.scope <> 'template:*')
+      union
+      -- the end of all template rights touches every template the person has
+      select held.subject, held.scope
+      from written
+      cross join lateral (
+        select known.subject, known.scope from consent as known
+        where known.account_id = written.account_id and known.subject = written.subject
+          and known.scope like 'template:%' and known.scope <> 'template:*'
+        offset 0
+      ) as held
+      where written.scope = 'template:*'
+    )
+    select array_agg(touched.subject), array_agg(touched.scope), (select count(*) from written)
+    into v_subjects, v_scopes, v_written
+    from touched;
+
+    if v_subjects is not null then
+      perform project_consents(
+        array_fill(p_account_id, array[cardinality(v_subjects)]), v_subjects, v_scopes
+      );
+    end if;
+    return v_written;
+  end
+  $function$;
+
 CREATE TRIGGER account_is_kept BEFORE DELETE ON public.account FOR EACH ROW EXECUTE FUNCTION refuse_account_removal();
 
 CREATE TRIGGER consent_ledger_append_only BEFORE DELETE OR UPDATE ON public.consent_ledger FOR EACH ROW EXECUTE FUNCTION refuse_ledger_change();
@@ -2438,3 +2934,9 @@ CREATE TRIGGER consent_ledger_no_truncate BEFORE TRUNCATE ON public.consent_ledg
 CREATE TRIGGER erasure_forgets_pushes_aside AFTER INSERT ON public.erasure FOR EACH ROW EXECUTE FUNCTION forget_pushes_aside();
 
 comment on table erasure is 'Tombstones: that a person was erased, when and why; the person only as a digest.';
+
+comment on column follower_sync.began_at is 'A second of the platform''s clock before anything was listed: what the run found held after it.';
+
+comment on table follower_sync_page is 'The lists of a run, until the run has ended.';
+
+comment on column job_process.worker is 'The name under which the engine locks the jobs of this process.';

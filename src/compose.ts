@@ -4,6 +4,7 @@ import type { Express } from 'express'
 import type { Knex } from 'knex'
 import type { DestinationStream } from 'pino'
 import { createAccountCache } from './accounts/account-cache.ts'
+import { hasFollowers } from './accounts/account-kinds.ts'
 import { createAccountStore, type AccountStore } from './accounts/account-store.ts'
 import type { Readiness } from './api/operating.ts'
 import { createApp } from './app.ts'
@@ -11,10 +12,13 @@ import { createApplicationStore, type ApplicationStore } from './applications/ap
 import { ensureMasterKey, type Config } from './config.ts'
 import { decideSend } from './consent/consent-store.ts'
 import { createConsents, type Consents } from './consent/consents.ts'
+import { createFollowerJobs } from './consent/follower-jobs.ts'
 import { createRecorder } from './consent/record-push.ts'
 import { settleCalls } from './consent/settle-calls.ts'
+import { createFollowerSync, type FollowerSync } from './consent/sync-followers.ts'
 import { openDatabase } from './database/connection.ts'
 import { startEmbeddedServer } from './database/embedded-server.ts'
+import { createJobEngine, type JobTasks } from './database/job-engine.ts'
 import { createListener } from './database/listener.ts'
 import { pending } from './database/migrate.ts'
 import { createDispatcher } from './dispatch/dispatcher.ts'
@@ -29,6 +33,7 @@ import { createSecretBox } from './foundation/sealed-secrets.ts'
 import { createBroadcastStore, type BroadcastStore } from './messages/broadcast-store.ts'
 import { createBroadcastFeeder } from './messages/feed-broadcasts.ts'
 import { createMessageStore, type MessageStore } from './messages/message-store.ts'
+import { createFollowerSource } from './wechat/followers.ts'
 import { createPlatformClient } from './wechat/platform-client.ts'
 import { createTokenKeeper, type TokenKeeper } from './wechat/token-keeper.ts'
 import { createTokenStore } from './wechat/token-store.ts'
@@ -59,6 +64,7 @@ export interface Parts {
   readonly applications: ApplicationStore
   readonly consents: Consents
   readonly events: { list(filter: EventFilter): Promise<StoredEvent[]> }
+  readonly followers: FollowerSync
   readonly messages: MessageStore
   readonly broadcasts: BroadcastStore
   readonly tokens: TokenKeeper
@@ -121,9 +127,10 @@ async function build(
     log,
   })
   undo.push(() => client.close())
+  const call: typeof client.call = (asked) => client.call(asked)
   const tokens = createTokenKeeper({
     store: createTokenStore(db, box),
-    call: (call) => client.call(call),
+    call,
     secrets: async (accountId) => {
       const { appId, appSecret } = await accounts.openCredentials(accountId)
       return { appId, secret: appSecret }
@@ -176,6 +183,30 @@ async function build(
     ],
   })
   const feeder = createBroadcastFeeder({ store: broadcasts, clock, log })
+
+  const followers = createFollowerSync({
+    db,
+    clock,
+    log,
+    source: createFollowerSource({ call, tokens, clock, random: Math.random }),
+  })
+  const followerJobs = createFollowerJobs({
+    db,
+    clock,
+    random: Math.random,
+    followers,
+    findAccount: (id) => cache.findById(id),
+    listAccountIds: async () =>
+      (await accounts.list())
+        .filter(({ disabledAt, kind, serves }) => !disabledAt && hasFollowers({ kind, serves }))
+        .map(({ id }) => id),
+    nightlyAt: config.followerSyncAt,
+  })
+  /** Every kind of job there is; a room that brings one adds its tasks here. */
+  const tasks: JobTasks = { ...followerJobs.tasks }
+  const schedule = [...followerJobs.schedule]
+  const jobs = createJobEngine({ url, db, clock, log, metrics, process, tasks, schedule })
+
   const workers = createWorkers({
     start: async () => {
       const listener = createListener({
@@ -196,11 +227,13 @@ async function build(
       dispatcher.start()
       upkeep.start()
       feeder.start()
+      await jobs.start()
       return [
         () => listener.close(),
         () => upkeep.stop(),
         () => dispatcher.stop(),
         () => feeder.stop(),
+        () => jobs.stop(),
       ]
     },
   })
@@ -254,6 +287,7 @@ async function build(
       applications,
       consents,
       events: { list: (filter) => listEvents(db, filter) },
+      followers,
       messages,
       broadcasts,
       tokens,

@@ -27,6 +27,8 @@ export interface Config {
     readonly messageLifetimeHours: number
   }
   readonly events: { readonly retentionDays: number }
+  /** When the followers are compared with the platform's list every night, China time; null: never. */
+  readonly followerSyncAt: `${number}:${number}` | null
   readonly dataDirectory: string
   readonly logLevel: string
 }
@@ -145,6 +147,13 @@ export const SETTINGS = [
       'How long the event log is kept, in days (1–3650); it goes by whole months. `0` keeps everything. The consent ledger always stays.',
     secret: false,
   },
+  {
+    name: 'WCG_FOLLOWER_SYNC_AT',
+    default: '03:40',
+    meaning:
+      "When every account's followers are compared with the platform's list, China time; `off`: never by itself.",
+    secret: false,
+  },
 ] as const satisfies readonly Setting[]
 
 type SettingName = (typeof SETTINGS)[number]['name']
@@ -185,6 +194,7 @@ export function readConfig(env: Environment): Config {
       messageLifetimeHours: reader.integer('WCG_MESSAGE_LIFETIME_HOURS', 1, 720),
     },
     events: { retentionDays: reader.integer('WCG_EVENT_RETENTION_DAYS', 0, 3650) },
+    followerSyncAt: reader.nightTime('WCG_FOLLOWER_SYNC_AT'),
     dataDirectory: reader.text('WCG_DATA_DIRECTORY'),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS),
   }
@@ -208,6 +218,7 @@ export function describeConfig(config: Config): Record<string, string | number |
     lease_seconds: config.dispatch.leaseSeconds,
     message_lifetime_hours: config.dispatch.messageLifetimeHours,
     event_retention_days: config.events.retentionDays,
+    follower_sync_at: config.followerSyncAt,
     data_directory: config.dataDirectory,
     log_level: config.logLevel,
   }
@@ -262,6 +273,21 @@ function createReader(env: Environment) {
         )
       }
       return value
+    },
+
+    nightTime(name: SettingName): `${number}:${number}` | null {
+      const value = text(name)
+      if (value === 'off') return null
+      const [, hours, minutes] = /^([01]\d|2[0-3]):([0-5]\d)$/.exec(value) ?? []
+      if (hours !== undefined && minutes !== undefined) {
+        return `${Number(hours)}:${Number(minutes)}`
+      }
+      fault(
+        name,
+        `must be a time of day as 03:40, or off, not ${JSON.stringify(value)}`,
+        `必须是形如 03:40 的时间，或 off，现在是 ${JSON.stringify(value)}`,
+      )
+      return null
     },
 
     databaseUrl(required: boolean): string | null {

@@ -32,6 +32,7 @@ describe('readConfig', () => {
       },
       dispatch: { concurrency: 64, leaseSeconds: 30, messageLifetimeHours: 24 },
       events: { retentionDays: 0 },
+      followerSyncAt: '3:40',
       dataDirectory: '.data',
       logLevel: 'info',
     })

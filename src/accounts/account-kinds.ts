@@ -226,3 +226,8 @@ export function platformOf({ kind, serves }: Pick<Account, 'kind' | 'serves'>): 
   if (serves !== null) return KIND_RULES[serves].platform
   return KIND_RULES[kind].platform
 }
+
+/** Whether people follow an account of this kind: an Official Account, also behind a third party. */
+export function hasFollowers({ kind, serves }: Pick<Account, 'kind' | 'serves'>): boolean {
+  return kind === 'official_account' || serves === 'official_account'
+}

@@ -1,9 +1,11 @@
 import { readDatabaseTime } from '../accounts/account-state-store.ts'
 import type { Gateway } from '../compose.ts'
 import type { Config } from '../config.ts'
+import { measureJobs } from '../database/job-queue.ts'
 import { pending } from '../database/migrate.ts'
 import { accountWarnings } from './account-options.ts'
 import type { Command, CommandContext } from './command.ts'
+import { countPushesAside } from '../events/aside-store.ts'
 import { explainError } from './explain-error.ts'
 import { textTable } from './text-table.ts'
 import type { Say } from './words.ts'
@@ -49,7 +51,14 @@ async function examine(context: CommandContext): Promise<Check[]> {
     current = say('check_database')
     await context.withGateway(
       async (gateway) => {
-        for (const check of [checkDatabase, checkMigrations, checkSeals, checkAccounts]) {
+        for (const check of [
+          checkDatabase,
+          checkMigrations,
+          checkSeals,
+          checkAccounts,
+          checkJobs,
+          checkPushesAside,
+        ]) {
           const found = await check(gateway, config, say)
           checks.push(...found)
           if (found.some(({ status }) => status === 'failed')) return
@@ -130,6 +139,22 @@ async function checkAccounts({ parts }: Gateway, _: Config, say: Say): Promise<C
     }
     return warnings.map((message) => ({ name, status: 'warning', message }))
   })
+}
+
+/** Jobs that nobody tries any more. */
+async function checkPushesAside({ parts }: Gateway, _: Config, say: Say): Promise<Check[]> {
+  const name = say('check_pushes_aside')
+  const { count, newestReason } = await countPushesAside(parts.db)
+  if (count === 0) return [{ name, status: 'ok', message: say('no_pushes_aside') }]
+  const reason = newestReason ?? ''
+  return [{ name, status: 'warning', message: say('pushes_aside', { count, reason }) }]
+}
+
+async function checkJobs({ parts }: Gateway, _: Config, say: Say): Promise<Check[]> {
+  const name = say('check_jobs')
+  const { waiting, dead } = await measureJobs(parts.db)
+  if (dead.length === 0) return [{ name, status: 'ok', message: say('jobs_ok', { waiting }) }]
+  return dead.map((given) => ({ name, status: 'warning', message: say('jobs_dead', given) }))
 }
 
 function checkPublicUrl(config: Config, say: Say): Check[] {

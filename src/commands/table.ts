@@ -16,10 +16,12 @@ import { broadcastShow } from './broadcast-show.ts'
 import type { Command } from './command.ts'
 import { consentErase } from './consent-erase.ts'
 import { consentExport } from './consent-export.ts'
+import { consentImport } from './consent-import.ts'
 import { consentShow } from './consent-show.ts'
 import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import { eventsTail } from './events-tail.ts'
+import { followersSync } from './followers-sync.ts'
 import { migrateCommand } from './migrate.ts'
 import { sandbox } from './sandbox.ts'
 import { send } from './send.ts'
@@ -44,8 +46,10 @@ export const COMMANDS: readonly Command[] = [
   appList,
   appRevoke,
   consentShow,
+  consentImport,
   consentExport,
   consentErase,
+  followersSync,
   send,
   broadcastCreate,
   broadcastList,

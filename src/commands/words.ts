@@ -160,6 +160,16 @@ export const WORDS = {
   state: { en: 'State', zh: '状态' },
   in_service: { en: 'in service', zh: '启用' },
   disabled: { en: 'disabled', zh: '停用' },
+  check_pushes_aside: { en: 'Pushes kept aside', zh: '另存的推送' },
+  no_pushes_aside: { en: 'none', zh: '没有' },
+  pushes_aside: {
+    en: '{count} could not be recorded; the newest: {reason}; see docs/operations.md',
+    zh: '{count} 条无法入库；最近一条：{reason}；见 docs/operations.md',
+  },
+  no_followers: {
+    en: 'must be an Official Account: only those have followers',
+    zh: '必须是公众号：只有公众号有关注者',
+  },
   live: { en: 'live', zh: '有效' },
   revoked: { en: 'revoked', zh: '已吊销' },
   secrets: { en: 'Secrets', zh: '密钥' },
@@ -307,6 +317,98 @@ export const WORDS = {
   public_url_port: {
     en: '{url} names a port; the platform reaches only 80 and 443',
     zh: '{url} 带有端口；平台只能访问 80 和 443',
+  },
+  check_jobs: { en: 'Jobs', zh: '后台任务' },
+  jobs_ok: { en: '{waiting} waiting, none given up', zh: '等待 {waiting} 个，没有放弃的任务' },
+  jobs_dead: {
+    en: '{count} × {task} given up after its last try; docs/operations.md says how to look and try again',
+    zh: '{task} 有 {count} 个任务多次失败后已放弃；查看与重试方法见 docs/operations.md',
+  },
+  sync_list: { en: 'Reading the list', zh: '读取关注者列表' },
+  sync_apply: { en: 'Comparing', zh: '核对' },
+  sync_leave: { en: 'Asking about those who are missing', zh: '查询列表中没有的人' },
+  sync_block_list: { en: 'Reading the blacklist', zh: '读取黑名单' },
+  sync_block: { en: 'Applying the blacklist', zh: '应用黑名单' },
+  sync_progress: {
+    en: '{phase}: {done} of {of}, {rate}/s, {seconds} s left',
+    zh: '{phase}：{done} / {of}，每秒 {rate}，剩余 {seconds} 秒',
+  },
+  sync_listed: { en: 'Followers listed', zh: '列表中的关注者' },
+  sync_granted: { en: 'Found to follow', zh: '补记为已关注' },
+  sync_revoked: { en: 'Found gone', zh: '补记为已取消关注' },
+  sync_suppressed: {
+    en: 'Suppressed (blacklist, invalid openid)',
+    zh: '已抑制（黑名单、无效 openid）',
+  },
+  sync_lifted: { en: 'Off the blacklist again', zh: '已移出黑名单' },
+  sync_done: { en: 'Done.', zh: '已完成。' },
+  sync_done_but: { en: 'Done, but not all: {reason}.', zh: '已完成，但不完整：{reason}。' },
+  sync_paused: {
+    en: 'The platform’s daily quota is used up. A running gateway goes on at {time}; so does this command, if you call it again.',
+    zh: '平台当日调用额度已用完。运行中的网关会在 {time} 继续；也可以到时再次运行此命令。',
+  },
+  sync_failed: {
+    en: 'The platform refused: {reason}. docs/errors.md explains the code.',
+    zh: '平台拒绝：{reason}。错误码说明见 docs/errors.md。',
+  },
+  sync_stopped: {
+    en: 'Stopped; a running gateway goes on with it within a minute, or call the command again.',
+    zh: '已停止；运行中的网关会在一分钟内继续，也可以再次运行此命令。',
+  },
+  imported: {
+    en: '{written} consents are new; {known} were on record already.',
+    zh: '新写入 {written} 条授权；{known} 条已有记录。',
+  },
+  import_checked: {
+    en: '{consents} consents, no faults. Nothing was written.',
+    zh: '共 {consents} 条授权，没有问题。未写入任何数据。',
+  },
+  import_progress: {
+    en: '{read} of {consents} read, {written} new',
+    zh: '已读 {read} / {consents}，新写入 {written}',
+  },
+  import_stopped: {
+    en: 'Stopped after {read} of {consents} ({written} new). Call it again with the same file: what is written is left out.',
+    zh: '在 {read} / {consents} 处停止（新写入 {written}）。用同一文件再次运行即可，已写入的会跳过。',
+  },
+  import_more_bad: { en: '{count} lines are bad in all', zh: '共有 {count} 行有问题' },
+  import_not_an_object: { en: 'must be one JSON object', zh: '必须是一个 JSON 对象' },
+  import_wrong_columns: {
+    en: 'must have as many columns as the first line',
+    zh: '列数必须与首行相同',
+  },
+  import_unknown_field: {
+    en: 'has a field that is none of subject, scope, state, effective_at, reason, credits',
+    zh: '含有未知字段；可用字段：subject、scope、state、effective_at、reason、credits',
+  },
+  import_bad_subject: {
+    en: 'subject must be an openid: up to 64 letters, digits, _ - @ .',
+    zh: 'subject 必须是 openid：最多 64 个字母、数字或 _ - @ .',
+  },
+  import_bad_scope: {
+    en: 'scope must be follow, template:<id>, everything, or to revoke also template:*, conversation',
+    zh: 'scope 必须是 follow、template:<id>、everything；撤销时还可以是 template:*、conversation',
+  },
+  import_not_grantable: {
+    en: 'this scope cannot be granted by an import; the person opens it',
+    zh: '该 scope 不能通过导入授予，只能由用户本人触发',
+  },
+  import_bad_state: {
+    en: 'state must be granted, revoked or suppressed',
+    zh: 'state 必须是 granted、revoked 或 suppressed',
+  },
+  import_bad_time: {
+    en: 'effective_at must be a time with seconds and zone: 2026-11-21T08:00:00+08:00',
+    zh: 'effective_at 必须是带秒和时区的时间：2026-11-21T08:00:00+08:00',
+  },
+  import_future_time: { en: 'effective_at is in the future', zh: 'effective_at 在未来' },
+  import_bad_reason: {
+    en: 'reason must say where it comes from, in 1 to 500 letters',
+    zh: 'reason 必须说明来源，1 到 500 个字符',
+  },
+  import_bad_credits: {
+    en: 'credits is for granted templates only: 0 to 1000, or standing',
+    zh: 'credits 只用于已授予的模板：0 到 1000，或 standing',
   },
   account_ok: { en: '{mode} mode', zh: '{mode} 模式' },
 } as const satisfies Record<string, Spoken>

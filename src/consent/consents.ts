@@ -22,6 +22,8 @@ import {
   type ConsentChange,
 } from './consent.ts'
 import { exportPerson, type PersonExport } from './export-person.ts'
+import type { ImportedConsent } from './import-line.ts'
+import { importConsents } from './import-store.ts'
 
 /** Who may be sent what, as people and applications ask about it and change it. */
 export interface Consents {
@@ -37,6 +39,12 @@ export interface Consents {
   optOut(act: OperatorAct): Promise<void>
   /** Records a consent given elsewhere, or lifts a stop. `everything` lifts the stop, grants nothing. */
   optIn(act: OperatorAct): Promise<void>
+  /** Records consents that were given elsewhere, a batch at a time; answers how many are new. */
+  import(batch: {
+    accountId: number
+    consents: readonly ImportedConsent[]
+    actor: string
+  }): Promise<number>
   /** Everything we hold about a person on one account. */
   export(accountId: number, subject: string): Promise<PersonExport>
   /** Erases a person on one account; a tombstone stays. No call to them begins afterwards. */
@@ -129,6 +137,7 @@ export function createConsents(deps: {
     decide: (question) => decideSend(db, { ...question, at: clock.now() }),
     optOut: (input) => act(input, 'revoked'),
     optIn: (input) => act(input, 'granted'),
+    import: ({ accountId, ...batch }) => importConsents(db, accountId, batch),
     export: (accountId, subject) => exportPerson(db, accountId, subject),
     async erase(input) {
       const id = await eraseSubject(db, { ...input, effectiveAt: clock.now() })

@@ -37,6 +37,12 @@ export interface Metrics {
   /** Messages waiting, and the age in seconds of the oldest one that is due. */
   readonly queueLength: Gauge<'status'>
   readonly queueAge: Gauge
+  /** Jobs tried by task and outcome (`done`, `failed`, `died`). */
+  readonly jobs: Counter<'task' | 'outcome'>
+  /** Jobs waiting, the age in seconds of the oldest one that is due, and those given up, by task. */
+  readonly jobsWaiting: Gauge
+  readonly jobsAge: Gauge
+  readonly jobsDead: Gauge<'task'>
   /** HTTP answers to applications by route pattern and status. */
   readonly apiAnswers: Counter<'route' | 'status'>
 }
@@ -157,10 +163,43 @@ export function createMetrics(): Metrics {
       aggregator: 'max',
       registers,
     }),
+    ...createJobMetrics(registers),
     apiAnswers: new Counter({
       name: 'wcg_api_answers_total',
       help: 'Answers to applications, by route and status.',
       labelNames: ['route', 'status'],
+      registers,
+    }),
+  }
+}
+
+function createJobMetrics(
+  registers: Registry[],
+): Pick<Metrics, 'jobs' | 'jobsWaiting' | 'jobsAge' | 'jobsDead'> {
+  return {
+    jobs: new Counter({
+      name: 'wcg_jobs_total',
+      help: 'Jobs tried, by task and outcome.',
+      labelNames: ['task', 'outcome'],
+      registers,
+    }),
+    jobsWaiting: new Gauge({
+      name: 'wcg_waiting_jobs',
+      help: 'Jobs that are due, will be due or are being done.',
+      aggregator: 'max',
+      registers,
+    }),
+    jobsAge: new Gauge({
+      name: 'wcg_oldest_job_seconds',
+      help: 'Seconds the oldest due job has been waiting.',
+      aggregator: 'max',
+      registers,
+    }),
+    jobsDead: new Gauge({
+      name: 'wcg_dead_jobs',
+      help: 'Jobs that failed as often as they may and wait for a decision, by task.',
+      labelNames: ['task'],
+      aggregator: 'max',
       registers,
     }),
   }
