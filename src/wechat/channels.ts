@@ -227,7 +227,7 @@ export type ChannelName = keyof typeof CHANNELS
 
 /**
  * The channels that are open to applications, in the order of the table. A channel is opened when
- * `decide_send` knows which consent it needs.
+ * `judge_send` knows which consent it needs.
  */
 export const CHANNEL_NAMES = [
   'template_message',

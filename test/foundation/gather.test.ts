@@ -5,11 +5,14 @@ import { createGatherer } from '../../src/foundation/gather.ts'
 class Away extends Error {}
 
 /** Doubles numbers; refuses negative ones; each run waits until the test lets it go. */
-function startDoubling(limits: { maxBatch?: number; maxWaiting?: number } = {}) {
+function startDoubling(
+  limits: { maxBatch?: number; maxWaiting?: number; maxRuns?: number; worthwhile?: number } = {},
+) {
   const runs: number[][] = []
   const open: (() => void)[] = []
   let gate = Promise.resolve()
   const gatherer = createGatherer<number, number>({
+    ...limits,
     maxBatch: limits.maxBatch ?? 100,
     maxWaiting: limits.maxWaiting ?? 100,
     isCommonFailure: (error) => error instanceof Away,
@@ -50,6 +53,17 @@ describe('createGatherer', () => {
     const { gatherer, runs } = startDoubling({ maxBatch: 2 })
     await Promise.all([1, 2, 3, 4, 5, 6].map((item) => gatherer.add(item)))
     expect(runs).toEqual([[1], [2, 3], [4, 5], [6]])
+  })
+
+  it('begins another run beside the first once enough waits, and no more than it may', async () => {
+    const { gatherer, runs, close, open } = startDoubling({ maxRuns: 2, worthwhile: 3 })
+    close()
+    const work = [1, 2, 3, 4, 5, 6, 7, 8].map((item) => gatherer.add(item))
+    expect(runs).toEqual([[1], [2, 3, 4]])
+    expect(gatherer.waiting).toBe(4)
+    open()
+    expect(await Promise.all(work)).toEqual([2, 4, 6, 8, 10, 12, 14, 16])
+    expect(runs).toEqual([[1], [2, 3, 4], [5, 6, 7, 8]])
   })
 
   it('works again after it was idle', async () => {
