@@ -2134,6 +2134,16 @@ AS $function$
     )::uuid
   $function$;
 
+CREATE OR REPLACE FUNCTION public.notify_token_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+    begin
+      perform pg_notify('token_changed', new.account_id::text);
+      return new;
+    end
+    $function$;
+
 CREATE OR REPLACE FUNCTION public.project_consents(p_account_ids integer[], p_subjects text[], p_scopes text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -2924,6 +2934,8 @@ AS $function$
     return v_written;
   end
   $function$;
+
+CREATE TRIGGER access_token_changed AFTER UPDATE OF version, rejected_version ON public.access_token FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.rejected_version IS DISTINCT FROM new.rejected_version))) EXECUTE FUNCTION notify_token_change();
 
 CREATE TRIGGER account_is_kept BEFORE DELETE ON public.account FOR EACH ROW EXECUTE FUNCTION refuse_account_removal();
 

@@ -216,6 +216,7 @@ async function build(
           message_queued: () => dispatcher.wake(),
           broadcast_changed: () => feeder.wake(),
           account_changed: () => cache.invalidate(),
+          token_changed: (accountId) => tokens.changed(Number(accountId)),
         },
         onReconnect: () => {
           cache.invalidate()

@@ -23,6 +23,8 @@ export interface TokenKeeper {
    * once and in the other processes within seconds.
    */
   ticketArrived(account: TokenAccount): Promise<void>
+  /** Another process has replaced or refused a token of this account: the next question looks anew. */
+  changed(accountId: number): void
   /** Waits until refreshes in the background have ended; for an orderly stop. */
   settle(): Promise<void>
 }
@@ -187,6 +189,10 @@ export function createTokenKeeper(parts: TokenKeeperParts): TokenKeeper {
       } catch (error) {
         log.warn({ account: account.name, error: nameOf(error) }, 'token.row_unreachable')
       }
+    },
+
+    changed(accountId) {
+      desks.get(accountId)?.memory.forget()
     },
 
     async settle() {

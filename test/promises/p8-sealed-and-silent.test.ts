@@ -309,7 +309,12 @@ async function liveThroughSends(
   await sender.ask({ to: newPerson(), channel: 'template_message' })
   await sender.allEnded()
   await road.sandbox.settled()
-  await readToken()
+  // the process that is asked hears of the new token a moment after the one that fetched it
+  const readAgain = async () => {
+    await readToken()
+    return tokens.length
+  }
+  await until(readAgain, (count) => count > 1, 10_000)
 }
 
 function contentOf(channel: string): Record<string, unknown> {
@@ -508,8 +513,8 @@ function wcg(
 async function dumpTables(road: Road): Promise<Said[]> {
   const { db } = road.database
   const { rows: tables } = await db.raw<{ rows: { name: string }[] }>(
-    `select table_name as name from information_schema.tables
-     where table_schema = 'public' and table_type = 'BASE TABLE'`,
+    `select oid::regclass::text as name from pg_class
+     where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition`,
   )
   const dumped: Said[] = []
   for (const { name } of tables) {
