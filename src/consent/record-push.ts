@@ -129,10 +129,11 @@ async function putAside(db: Knex, row: PushRow, cause: unknown): Promise<never> 
   throw new UnavailableError('push_kept_aside', `push_aside ${id}: ${reason}`, { cause })
 }
 
-/** SQLSTATE and message; knex has put the statement, without its values, in front of it. */
+/** SQLSTATE and what of the schema was hurt; never the message, which may show the row. */
 function describeRefusal(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error)
-  return `${errorCode(error) ?? 'no code'} ${message.slice(message.lastIndexOf(' - ') + 1).trim()}`
+  const constraint = error instanceof Error && 'constraint' in error ? error.constraint : undefined
+  const code = errorCode(error) ?? 'no SQLSTATE'
+  return typeof constraint === 'string' ? `${code} ${constraint}` : code
 }
 
 /**

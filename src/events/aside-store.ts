@@ -7,7 +7,7 @@ export interface PushAside {
   readonly subject: string | null
   readonly kind: string
   readonly document: string
-  /** The database's own words: SQLSTATE and message, without values. */
+  /** SQLSTATE, and the constraint where one was hurt; no word that could show the row. */
   readonly reason: string
 }
 
@@ -41,7 +41,7 @@ export async function keepAside(db: Knex, push: PushAside): Promise<string> {
       subject,
       push.kind,
       Buffer.from(push.document),
-      push.reason.replaceAll('\0', ''),
+      push.reason,
     ],
   )
   return rows[0]?.id ?? ''
