@@ -20,6 +20,7 @@ const ROOMS = {
   receiver: ['foundation', 'accounts', 'events'],
   wechat: FLOOR,
   messages: [...FLOOR, 'consent', 'wechat'],
+  'follow-ups': [...FLOOR, 'events', 'consent', 'wechat'],
   dispatch: [...FLOOR, 'consent', 'messages', 'wechat'],
   applications: FLOOR,
   delivery: [...FLOOR, 'events', 'messages', 'applications'],

@@ -315,6 +315,15 @@ create table job_process (
   constraint job_process_pkey PRIMARY KEY (worker)
 );
 
+create table kf_cursor (
+  account_id integer not null,
+  open_kfid text not null,
+  cursor text not null,
+  updated_at timestamp with time zone not null default now(),
+  constraint kf_cursor_pkey PRIMARY KEY (account_id, open_kfid),
+  constraint kf_cursor_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id)
+);
+
 create table message (
   id uuid not null,
   account_id integer not null,
@@ -1292,6 +1301,105 @@ AS $function$
     delete from event_other where event_other.occurred_at < p_before;
   end
   $function$;
+
+CREATE OR REPLACE FUNCTION public.erase_account_people(p_account_id integer, p_effective_at timestamp with time zone, p_reason text, p_limit integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+    declare
+      v_subjects text[];
+    begin
+      select array_agg(person.subject) into v_subjects
+      from (
+        (
+          select distinct held.subject from consent as held
+          where held.account_id = p_account_id
+          limit p_limit
+        )
+        union
+        (
+          select distinct entry.subject from consent_ledger as entry
+          where entry.account_id = p_account_id
+          limit p_limit
+        )
+        union
+        (
+          select distinct event.subject from event
+          where event.account_id = p_account_id and event.subject is not null
+          limit p_limit
+        )
+        union
+        (
+          select distinct message.recipient from message
+          where message.account_id = p_account_id and message.recipient is not null
+          limit p_limit
+        )
+        union
+        (
+          select distinct listed.recipient
+          from broadcast
+          join broadcast_recipient as listed on listed.broadcast_id = broadcast.id
+          where broadcast.account_id = p_account_id and listed.recipient is not null
+          limit p_limit
+        )
+        limit p_limit
+      ) as person;
+      if v_subjects is null then
+        return 0;
+      end if;
+      -- all at once and in the order of the keys, as everybody takes them
+      perform lock_subjects(
+        array_fill(p_account_id, array[cardinality(v_subjects)]), v_subjects
+      );
+      perform erase_subject(p_account_id, person.subject, p_effective_at, 'platform', p_reason)
+      from unnest(v_subjects) as person (subject);
+      return cardinality(v_subjects);
+    end
+    $function$;
+
+CREATE OR REPLACE FUNCTION public.erase_account_rest(p_account_id integer, p_limit integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+    declare
+      v_events integer;
+    begin
+      update broadcast as ended set
+        phase = case when phase = 'completed' then phase else 'cancelled' end,
+        reason = case when phase = 'completed' then reason else 'erased' end,
+        name = null, purpose = null, content = '{}', updated_at = now(),
+        finished_at = coalesce(finished_at, now())
+      where ended.account_id = p_account_id and ended.content <> '{}';
+      delete from broadcast_bad_line as line
+      using broadcast
+      where broadcast.account_id = p_account_id and line.broadcast_id = broadcast.id;
+
+      update message as forgotten set
+        content = null, purpose = null, request_digest = null, idempotency_key = null,
+        status = case when status in ('scheduled', 'queued') then 'cancelled' else status end,
+        reason = case when status in ('scheduled', 'queued') then 'erased' else reason end,
+        finished_at = coalesce(finished_at, case when status <> 'sending' then now() end),
+        updated_at = now()
+      where forgotten.account_id = p_account_id
+        and (forgotten.content is not null or forgotten.purpose is not null);
+
+      delete from receipt where receipt.account_id = p_account_id;
+      delete from push_aside where push_aside.account_id = p_account_id;
+      delete from kf_cursor where kf_cursor.account_id = p_account_id;
+
+      update event set document = '', erased_at = now()
+      from (
+        select told.account_id, told.occurred_at, told.repeat_key
+        from event as told
+        where told.account_id = p_account_id and told.erased_at is null and told.subject is null
+        limit p_limit
+      ) as nobodys
+      where event.account_id = nobodys.account_id and event.occurred_at = nobodys.occurred_at
+        and event.repeat_key = nobodys.repeat_key;
+      get diagnostics v_events = row_count;
+      return v_events;
+    end
+    $function$;
 
 CREATE OR REPLACE FUNCTION public.erase_subject(p_account_id integer, p_subject text, p_effective_at timestamp with time zone, p_actor text, p_reason text)
  RETURNS bigint
@@ -2952,3 +3060,5 @@ comment on column follower_sync.began_at is 'A second of the platform''s clock b
 comment on table follower_sync_page is 'The lists of a run, until the run has ended.';
 
 comment on column job_process.worker is 'The name under which the engine locks the jobs of this process.';
+
+comment on column kf_cursor.cursor is 'Everything before it has been recorded: it moves after the items of its page are committed.';

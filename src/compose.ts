@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Express } from 'express'
 import type { Knex } from 'knex'
 import type { DestinationStream } from 'pino'
+import type { Account } from './accounts/account.ts'
 import { createAccountCache } from './accounts/account-cache.ts'
 import { hasFollowers } from './accounts/account-kinds.ts'
 import { createAccountStore, type AccountStore } from './accounts/account-store.ts'
@@ -26,6 +27,9 @@ import { createUpkeep } from './dispatch/upkeep.ts'
 import { forgetOldPushesAside } from './events/aside-store.ts'
 import { keepEventLog } from './events/keep-event-log.ts'
 import { listEvents, type EventFilter, type StoredEvent } from './events/event-store.ts'
+import { queueReleaseCheck } from './follow-ups/answer-release-check.ts'
+import { exchangeRedirect, makeAuthorizationPage } from './follow-ups/authorization-page.ts'
+import { createFollowUpTasks } from './follow-ups/follow-up-jobs.ts'
 import { systemClock, type Clock } from './foundation/clock.ts'
 import { createLog, type Log } from './foundation/log.ts'
 import { createMetrics, type Metrics } from './foundation/metrics.ts'
@@ -34,6 +38,8 @@ import { createBroadcastStore, type BroadcastStore } from './messages/broadcast-
 import { createBroadcastFeeder } from './messages/feed-broadcasts.ts'
 import { createMessageStore, type MessageStore } from './messages/message-store.ts'
 import { createFollowerSource } from './wechat/followers.ts'
+import { readJson } from './receiver/json.ts'
+import { createAccountApi } from './wechat/account-api.ts'
 import { createPlatformClient } from './wechat/platform-client.ts'
 import { createTokenKeeper, type TokenKeeper } from './wechat/token-keeper.ts'
 import { createTokenStore } from './wechat/token-store.ts'
@@ -68,6 +74,11 @@ export interface Parts {
   readonly messages: MessageStore
   readonly broadcasts: BroadcastStore
   readonly tokens: TokenKeeper
+  /** Addresses of the pages on which merchants and corps authorise an account. */
+  readonly makeAuthorizationPage: (page: {
+    readonly account: Account
+    readonly gatewayUrl: string
+  }) => Promise<string>
   readonly metrics: Metrics
   readonly log: Log
 }
@@ -131,12 +142,9 @@ async function build(
   const tokens = createTokenKeeper({
     store: createTokenStore(db, box),
     call,
-    secrets: async (accountId) => {
-      const { appId, appSecret } = await accounts.openCredentials(accountId)
-      return { appId, secret: appSecret }
-    },
+    secrets: (accountId) => accounts.openCredentials(accountId),
     findAccount: (id) => cache.findById(id),
-    replaceRefreshToken: async () => false, // no account has a refresh token yet
+    replaceRefreshToken: (accountId, change) => accounts.replaceRefreshToken(accountId, change),
     clock,
     random: Math.random,
     log,
@@ -145,6 +153,7 @@ async function build(
   })
 
   undo.push(() => tokens.settle())
+  const api = createAccountApi({ call, tokens })
 
   const settle = (accountId: number, subject: string) => settleCalls(db, accountId, subject)
   const recorder = createRecorder({
@@ -154,6 +163,7 @@ async function build(
     settle,
     findTenant: (parentId, appId) => cache.findTenant(parentId, appId),
     seal: (text, place) => ({ sealed: box.seal(text, place), keyId: box.keyId }),
+    onTicket: (account) => tokens.ticketArrived(account),
   })
   undo.push(() => recorder.stop())
   const consents = createConsents({ db, clock, settle })
@@ -202,8 +212,22 @@ async function build(
         .map(({ id }) => id),
     nightlyAt: config.followerSyncAt,
   })
+  const followUps = createFollowUpTasks({
+    db,
+    box,
+    clock,
+    log,
+    api,
+    call,
+    findAccount: (id) => cache.findById(id),
+    readObject: (text) => {
+      const read = readJson(text)
+      return read.ok ? read.fields : undefined
+    },
+    record: (read) => recorder.recordRead(read),
+  })
   /** Every kind of job there is; a room that brings one adds its tasks here. */
-  const tasks: JobTasks = { ...followerJobs.tasks }
+  const tasks: JobTasks = { ...followerJobs.tasks, ...followUps }
   const schedule = [...followerJobs.schedule]
   const jobs = createJobEngine({ url, db, clock, log, metrics, process, tasks, schedule })
 
@@ -244,6 +268,9 @@ async function build(
     findAccount: (name) => cache.find(name),
     findTenant: (parentId, appId) => cache.findTenant(parentId, appId),
     recordPush: (push) => recorder.record(push),
+    queueReleaseCheck: (check) => queueReleaseCheck({ db, box }, check),
+    exchangeRedirect: (account, redirect) =>
+      exchangeRedirect({ db, box, clock }, account, redirect),
     authenticate: async (key) => {
       const found = await applications.authenticate(key)
       return (
@@ -292,6 +319,7 @@ async function build(
       messages,
       broadcasts,
       tokens,
+      makeAuthorizationPage: (page) => makeAuthorizationPage({ api, box, clock }, page),
       metrics,
       log,
     },

@@ -102,8 +102,20 @@ export interface AccountStore {
   openTickets(accountId: number): Promise<Ticket[]>
   /** The AppSecret, for the token endpoint. @throws NotFoundError `unknown_account` */
   openAppSecret(accountId: number): Promise<string>
-  /** App id and AppSecret together, as the token endpoint asks for them. */
-  openCredentials(accountId: number): Promise<{ appId: string; appSecret: string }>
+  /**
+   * All that a token endpoint may want of an account; what it does not have is null.
+   *
+   * @throws NotFoundError `unknown_account`
+   */
+  openCredentials(accountId: number): Promise<AccountCredentials>
+  /**
+   * Puts an authorizer's next refresh token in the place of the one that was used; false, and
+   * nothing is stored, when that one is not the current one any more.
+   */
+  replaceRefreshToken(
+    accountId: number,
+    change: { readonly used: string; readonly next: string },
+  ): Promise<boolean>
   /**
    * Seals again what an older master key sealed: every secret and every access token.
    * @returns how many of each.
@@ -111,6 +123,18 @@ export interface AccountStore {
   resealAll(): Promise<{ secrets: number; tokens: number }>
   /** Whether this process can open everything that is sealed; nothing is thrown for what it cannot. */
   checkSeals(): Promise<SealReport>
+}
+
+/** An account's id at the platform and its secrets, opened. */
+export interface AccountCredentials {
+  readonly appId: string
+  /** AppSecret, component_appsecret, corpsecret or suite_secret. */
+  readonly secret: string | null
+  /** The newest. */
+  readonly ticket: string | null
+  readonly refreshToken: string | null
+  readonly permanentCode: string | null
+  readonly parentId: number | null
 }
 
 interface AccountRow {
@@ -262,15 +286,43 @@ export function createAccountStore(parts: {
 
     keepTicket: (accountId, ticket) => keepTicket(db, parts.box, { accountId, ticket }),
 
-    async openCredentials(accountId) {
-      const appSecret = await openAppSecret(accountId)
-      const row = await db<AccountRow>('account').where({ id: accountId }).first('app_id')
-      if (!row) throw noSuchId(accountId)
-      return { appId: row.app_id, appSecret }
-    },
+    ...credentialsOf(db, secrets),
 
     checkSeals: () => checkSeals(db, parts.box),
     resealAll: () => withTransaction(db, (trx) => resealAll(trx, parts.box)),
+  }
+}
+
+/** The part of the store that the token endpoints' needs are read from. */
+function credentialsOf(
+  db: Knex,
+  secrets: ReturnType<typeof createSecretStore>,
+): Pick<AccountStore, 'openCredentials' | 'replaceRefreshToken'> {
+  return {
+    async openCredentials(accountId) {
+      const row = await db<AccountRow>('account')
+        .where({ id: accountId })
+        .first('app_id', 'parent_id')
+      if (!row) throw noSuchId(accountId)
+      const stored = (await secrets.list(db, [accountId])).get(accountId) ?? []
+      const opened = (name: SecretName) => secrets.openFrom(accountId, stored, name) ?? null
+      return {
+        appId: row.app_id,
+        parentId: row.parent_id,
+        secret: opened('app_secret'),
+        ticket: opened('ticket'),
+        refreshToken: opened('refresh_token'),
+        permanentCode: opened('permanent_code'),
+      }
+    },
+
+    replaceRefreshToken: (accountId, { used, next }) =>
+      withTransaction(db, async (trx) => {
+        await trx<AccountRow>('account').where({ id: accountId }).forNoKeyUpdate().first('id')
+        if ((await secrets.open(trx, accountId, 'refresh_token')) !== used) return false
+        await secrets.put(trx, accountId, { refresh_token: next })
+        return true
+      }),
   }
 }
 

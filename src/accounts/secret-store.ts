@@ -137,6 +137,7 @@ export function createSecretStore(box: SecretBox) {
   return {
     list,
     open,
+    openFrom,
     openCallbackKeys,
     put,
     rotateCallbackKey,

@@ -1,4 +1,5 @@
 import { accountAdd } from './account-add.ts'
+import { accountAuthorize } from './account-authorize.ts'
 import { accountCheck } from './account-check.ts'
 import { accountList } from './account-list.ts'
 import { accountReseal } from './account-reseal.ts'
@@ -41,6 +42,7 @@ export const COMMANDS: readonly Command[] = [
   accountCheck,
   accountSet,
   accountRotate,
+  accountAuthorize,
   accountReseal,
   appAdd,
   appList,

@@ -410,6 +410,14 @@ export const WORDS = {
     en: 'credits is for granted templates only: 0 to 1000, or standing',
     zh: 'credits 只用于已授予的模板：0 到 1000，或 standing',
   },
+  page_needs_address: {
+    en: 'must be set: the platform’s page sends the browser back to the gateway',
+    zh: '必须设置：授权页会将浏览器跳转回网关',
+  },
+  page_valid: {
+    en: 'It is good for half an hour (a suite’s for 20 minutes). Open it from a page of the domain that is entered on the platform.',
+    zh: '有效期 30 分钟（第三方应用为 20 分钟）。请从平台上登记的域名下的网页打开。',
+  },
   account_ok: { en: '{mode} mode', zh: '{mode} 模式' },
 } as const satisfies Record<string, Spoken>
 

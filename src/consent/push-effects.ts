@@ -1,8 +1,11 @@
 import type { Account } from '../accounts/account.ts'
 import { placeOfSecret } from '../accounts/secret-store.ts'
+import type { FollowUp } from '../events/catalogue-row.ts'
 import { rowOf } from '../events/catalogue.ts'
+import { textOf } from '../events/document.ts'
 import { followUp } from '../events/follow-up.ts'
 import type { EventRecord } from '../events/read-event.ts'
+import { readIdentifier } from '../events/read-values.ts'
 import { secretsOf } from '../events/secrets.ts'
 import type { PushJob, SealedText } from './push-store.ts'
 
@@ -13,6 +16,17 @@ export type Seal = (text: string, place: string) => SealedText
 export function placeOfJobSecret(accountId: number, name: string): string {
   return `job/${accountId}/${name}`
 }
+
+/** What no task does yet: a job that nobody takes would wait for ever, so none is added. */
+type NotBuilt = 'welcome' | 'rekey_member' | 'rekey_external_contacts'
+const NOT_BUILT: ReadonlySet<FollowUp> = new Set<NotBuilt>([
+  'welcome',
+  'rekey_member',
+  'rekey_external_contacts',
+])
+
+/** The follow-ups that are jobs; there is a task for each. */
+export type QueuedFollowUp = Exclude<FollowUp, 'keep_ticket' | NotBuilt>
 
 /** Whether an event says that a tenant came, left or changed: that is the parent's own affair. */
 export function isAboutTenant({ kind }: EventRecord): boolean {
@@ -29,7 +43,7 @@ export function pushEffects(
   seal: Seal,
 ): { readonly ticket: SealedText | null; readonly job: PushJob | null } {
   const task = followUp(event)
-  if (task === null) return { ticket: null, job: null }
+  if (task === null || NOT_BUILT.has(task)) return { ticket: null, job: null }
   if (task === 'keep_ticket') {
     const [ticket] = secretsOf(event)
     return {
@@ -43,6 +57,8 @@ export function pushEffects(
   const payload = {
     account_id: account.id,
     tenant: event.tenant,
+    effective_at: event.effectiveAt.toISOString(),
+    open_kfid: readIdentifier(textOf(event.fields, 'OpenKfId')),
     secrets: Object.fromEntries(secrets),
   }
   return { ticket: null, job: { task, payload } }

@@ -38,6 +38,14 @@ export interface RecordOutcome {
   readonly kind: string
 }
 
+/** An event that was read from an answer of the platform, in the same words as a push. */
+export interface ReadEvent {
+  readonly account: Account
+  readonly event: EventRecord
+  /** The event's own text: its repeat key is made of it. */
+  readonly document: string
+}
+
 export interface Recorder {
   /**
    * Records a push: its event, the consent changes and receipts that follow from it. When this
@@ -47,6 +55,8 @@ export interface Recorder {
    *   (`push_kept_aside`); the platform will repeat it.
    */
   record(push: ProvenPush): Promise<RecordOutcome>
+  /** Records what was fetched instead of pushed, in the same way. */
+  recordRead(read: ReadEvent): Promise<RecordOutcome>
   /** Waits for what was handed over to be committed. */
   stop(): Promise<void>
 }
@@ -77,6 +87,8 @@ export function createRecorder(deps: {
   readonly settle: (accountId: number, subject: string) => Promise<void>
   readonly findTenant: FindTenant
   readonly seal: Seal
+  /** Hears of every ticket that has been stored; it must not throw. */
+  readonly onTicket?: (account: Account) => Promise<void>
 }): Recorder {
   const { db, clock, metrics } = deps
 
@@ -95,23 +107,33 @@ export function createRecorder(deps: {
     },
   })
 
+  async function recordOne({ account, event, document }: ReadEvent): Promise<RecordOutcome> {
+    const row = toPushRow({ account, event, document }, deps.seal)
+    const recorded = await orUnavailable(within(RECORD_TIMEOUT_MS, gatherer.add(row))).catch(
+      (error: unknown) => putAside(db, row, error),
+    )
+    if (!recorded.repeated) {
+      countChanges(metrics, account.name, row)
+      // The platform waits for its answer; whoever waits for a ticket does not mind a moment.
+      if (row.ticket !== null) void deps.onTicket?.(account)
+    }
+    if (recorded.callUnderWay && row.subject !== null) {
+      await orUnavailable(deps.settle(row.accountId, row.subject))
+    }
+    return {
+      outcome: recorded.repeated ? 'repeated' : 'recorded',
+      eventId: recorded.eventId,
+      kind: event.kind,
+    }
+  }
+
   return {
     async record(push) {
       const event = readEvent(push)
-      const row = toPushRow(await ownerOf(deps, push, event), { push, event, seal: deps.seal })
-      const recorded = await orUnavailable(within(RECORD_TIMEOUT_MS, gatherer.add(row))).catch(
-        (error: unknown) => putAside(db, row, error),
-      )
-      if (!recorded.repeated) countChanges(metrics, push.account.name, row)
-      if (recorded.callUnderWay && row.subject !== null) {
-        await orUnavailable(deps.settle(row.accountId, row.subject))
-      }
-      return {
-        outcome: recorded.repeated ? 'repeated' : 'recorded',
-        eventId: recorded.eventId,
-        kind: event.kind,
-      }
+      const account = await ownerOf(deps, push, event)
+      return recordOne({ account, event, document: push.document })
     },
+    recordRead: recordOne,
     stop: () => gatherer.idle(),
   }
 }
@@ -149,24 +171,17 @@ async function ownerOf(
   return (await orUnavailable(findTenant(account.id, event.tenant))) ?? account
 }
 
-function toPushRow(
-  account: Account,
-  {
-    push,
-    event,
-    seal,
-  }: { readonly push: ProvenPush; readonly event: EventRecord; readonly seal: Seal },
-): PushRow {
+function toPushRow({ account, event, document }: ReadEvent, seal: Seal): PushRow {
   return {
     accountId: account.id,
     // of the document as it came: a repeat is a repeat, whatever of it we keep
-    repeatKey: repeatKey(push.document),
+    repeatKey: repeatKey(document),
     kind: event.kind,
     name: event.name,
     subject: event.subject,
     occurredAt: event.occurredAt,
     effectiveAt: event.effectiveAt,
-    document: redact(push.document, event),
+    document: redact(document, event),
     changes: consentChanges(event, account.settings, account.agentId),
     receipts: event.subject === null ? [] : readReceipt(event).map(toReceiptRow),
     erase: erases(event, account.settings),

@@ -12,10 +12,12 @@ import {
   verifyHandshake,
   verifyPush,
   type HandshakeInput,
+  type PushInput,
   type Tenant,
   type VerifiedPush,
 } from './receive-push.ts'
 import { REFUSALS, type Refusal } from './refusals.ts'
+import { checkAnswerTo, isStranger, sealReply, tenantOrChecker } from './release-check.ts'
 
 /** Compatible mode makes a push about three times as large; none is near this. */
 const MAX_BODY_BYTES = 262_144
@@ -39,6 +41,20 @@ export interface CallbackDeps {
   readonly findTenant: (parentId: number, appId: string) => Promise<Account | undefined>
   /** Resolves only when the event and all that follows from it are committed. */
   readonly recordPush: (push: VerifiedPush) => Promise<RecordedPush>
+  /** Has the code of a release check exchanged and answered; see release-check.ts. */
+  readonly queueReleaseCheck: (check: {
+    readonly componentId: number
+    readonly code: string
+    readonly openid: string
+  }) => Promise<void>
+  /**
+   * Has the code exchanged that a browser brought back from the platform's page; false when we did not
+   * send the browser there.
+   */
+  readonly exchangeRedirect: (
+    account: Account,
+    redirect: { readonly code: string; readonly proof: string },
+  ) => Promise<boolean>
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
@@ -50,6 +66,7 @@ type Verdict =
   | { readonly kind: 'refused'; readonly refusal: Refusal; readonly account?: string }
   | { readonly kind: 'handshake'; readonly echostr: string; readonly account: Account }
   | { readonly kind: 'push'; readonly push: VerifiedPush; readonly recorded: RecordedPush }
+  | { readonly kind: 'check'; readonly reply: string; readonly account: string }
   | { readonly kind: 'unavailable'; readonly error: unknown; readonly account?: string }
 
 interface Arrival {
@@ -75,6 +92,7 @@ type CallbackRequest = Request<{ account: string; tenant?: string }>
 export function createCallbackRoutes(deps: CallbackDeps): Router {
   const router = Router()
   const keysOf = rememberKeys()
+  router.get('/callbacks/:account/authorized', (req, res) => receiveRedirect(deps, req, res))
   router.all('/callbacks/:account', (req, res) => receive(deps, keysOf, { req, res }))
   router.all('/callbacks/:account/:tenant', (req, res) => receive(deps, keysOf, { req, res }))
   router.use('/callbacks', answerUnreadableName(deps))
@@ -119,12 +137,54 @@ async function decide(
   const body = await readBody(req, { maxBytes: MAX_BODY_BYTES, timeoutMs })
   if (!body.ok) return refused({ reason: body.reason }, account)
   if (!account) return refused({ reason: 'unknown_account' })
-  const appId = req.params.tenant
+  const sealed = { account, keys: keysOf(account), query, body: body.bytes, now }
+  return take(deps, arrival, { sealed, appId: req.params.tenant })
+}
+
+/** A push that has come whole: checked, recorded, and answered as its kind is. */
+async function take(
+  deps: CallbackDeps,
+  arrival: Arrival,
+  { sealed, appId }: { readonly sealed: PushInput; readonly appId: string | undefined },
+): Promise<Verdict> {
+  const { account, keys, query } = sealed
   const tenant = appId === undefined ? appId : await findTenant(deps, arrival, { account, appId })
-  const keys = keysOf(account)
-  const verified = verifyPush({ account, keys, query, body: body.bytes, now, tenant })
+  const verified = verifyPush({ ...sealed, tenant })
   if (!verified.ok) return refused(verified.refusal, tenant?.account ?? account)
-  return record(deps, arrival, verified.push)
+  const { push } = verified
+  const recorded = isStranger(push, account) ? null : await record(deps, arrival, push)
+  if (recorded && recorded.kind !== 'push') return recorded
+  const checked = await answerCheck(deps, { push, component: account, keys, query, arrival })
+  return checked ?? recorded ?? refused({ reason: 'unknown_authorizer' }, account)
+}
+
+/** The answer to a message of the platform's release check; null for every other push. */
+async function answerCheck(
+  deps: CallbackDeps,
+  check: {
+    readonly push: VerifiedPush
+    readonly component: Account
+    readonly keys: CallbackKeys
+    readonly query: Readonly<Record<string, unknown>>
+    readonly arrival: Arrival
+  },
+): Promise<Verdict | null> {
+  const { push, component, keys, query, arrival } = check
+  const expected = checkAnswerTo(push)
+  if (expected === null) return null
+  const account = component.name
+  if (expected.kind === 'reply') {
+    const { nonce } = query
+    const reply = { text: expected.text, now: arrival.receivedAt, nonce: String(nonce) }
+    return { kind: 'check', reply: sealReply(push, { component, keys }, reply), account }
+  }
+  const { code, openid } = expected
+  await inTime(
+    deps.clock,
+    arrival,
+    deps.queueReleaseCheck({ componentId: component.id, code, openid }),
+  )
+  return { kind: 'check', reply: '', account }
 }
 
 function shakeHands(input: HandshakeInput): Verdict {
@@ -132,6 +192,50 @@ function shakeHands(input: HandshakeInput): Verdict {
   const shake = verifyHandshake(input)
   if (!shake.ok) return refused(shake.refusal, account)
   return { kind: 'handshake', echostr: shake.echostr, account }
+}
+
+/** Longer is none of the platform's codes. */
+const LONGEST_CODE = 1024
+
+/**
+ * `GET /callbacks/{component or suite}/authorized`: a browser that comes back from the platform's page
+ * with a code. Nothing in it is signed by the platform, so it must bring what we sent it there with.
+ */
+async function receiveRedirect(
+  deps: CallbackDeps,
+  req: Request<{ account: string }>,
+  res: Response,
+): Promise<void> {
+  const arrival = note(deps.clock)
+  const verdict = await decideRedirect(deps, req, arrival).catch((error: unknown): Verdict => ({
+    kind: 'unavailable',
+    error,
+  }))
+  if (verdict === null) return sendText(res, 'authorized / 已授权')
+  answer(verdict, req, res)
+  report(deps, arrival, verdict)
+}
+
+async function decideRedirect(
+  deps: CallbackDeps,
+  req: Request<{ account: string }>,
+  arrival: Arrival,
+): Promise<Verdict | null> {
+  const name = req.params.account
+  const account = isPossibleName(name)
+    ? await inTime(deps.clock, arrival, deps.findAccount(name))
+    : undefined
+  if (!account || KIND_RULES[account.kind].tenants === null) {
+    return refused({ reason: 'unknown_account' })
+  }
+  const { auth_code: code, proof } = readQuery(req.url)
+  if (typeof code !== 'string' || code === '' || code.length > LONGEST_CODE) {
+    return refused({ reason: 'missing_parameter', detail: 'auth_code' }, account)
+  }
+  const isOurs =
+    typeof proof === 'string' &&
+    (await inTime(deps.clock, arrival, deps.exchangeRedirect(account, { code, proof })))
+  return isOurs ? null : refused({ reason: 'bad_signature', detail: 'proof' }, account)
 }
 
 /** Whether an account receives anything at an address of this form. */
@@ -148,7 +252,7 @@ async function findTenant(
   const tenant = isPossibleName(appId)
     ? await inTime(deps.clock, arrival, deps.findTenant(account.id, appId))
     : undefined
-  return { appId, account: tenant }
+  return tenantOrChecker(account, { appId, account: tenant })
 }
 
 async function record(deps: CallbackDeps, arrival: Arrival, push: VerifiedPush): Promise<Verdict> {
@@ -196,6 +300,8 @@ function answer(verdict: Verdict, req: Request, res: Response): void {
       return sendText(res, 'success')
     case 'handshake':
       return sendText(res, verdict.echostr)
+    case 'check':
+      return sendText(res, verdict.reply)
     case 'refused':
       return sendRefusal(verdict.refusal, req, res)
     case 'unavailable':
@@ -241,6 +347,11 @@ function report(deps: CallbackDeps, arrival: Arrival, verdict: Verdict): void {
       return reportPush(deps, arrival, verdict)
     case 'handshake':
       return reportHandshake(deps, arrival, verdict.account)
+    case 'check':
+      return deps.log.info(
+        { ...fieldsOf(deps.clock, arrival), account: verdict.account },
+        'release_check.received',
+      )
     case 'refused':
       return reportRefusal(deps, arrival, verdict)
     case 'unavailable':

@@ -34,6 +34,10 @@ export const KF_ENDPOINTS: EndpointTable = [
     { method: 'POST', platform: 'wecom', auth: { by: 'corp', serve: syncMessages } },
   ],
   [
+    '/cgi-bin/kf/account/list',
+    { method: 'POST', platform: 'wecom', auth: { by: 'corp', serve: listKfAccounts } },
+  ],
+  [
     '/cgi-bin/kf/send_msg',
     {
       method: 'POST',
@@ -77,6 +81,14 @@ function syncMessages(call: ApiCall, { corp }: CorpCaller): Answer {
     has_more: lines.length > page.length ? 1 : 0,
     msg_list: page.map(({ fields }) => fields),
   })
+}
+
+/** `POST account/list`: the corp's customer-service accounts, at most a hundred a page. */
+function listKfAccounts(call: ApiCall, { corp }: CorpCaller): Answer {
+  const offset = Number(call.body.offset ?? 0)
+  const limit = Number(call.body.limit ?? 100)
+  const page = [...corp.kf.accounts].slice(offset, offset + limit)
+  return ok({ account_list: page.map((open_kfid) => ({ open_kfid, name: '', avatar: '' })) })
 }
 
 function writeCursor(sequence: number): string {

@@ -90,7 +90,11 @@ describe('add', () => {
     expect(await store.openAppSecret(id)).toBe('plainAppSecret')
     expect(await store.openCredentials(id)).toEqual({
       appId: 'wx1234567890abcdef',
-      appSecret: 'plainAppSecret',
+      parentId: null,
+      secret: 'plainAppSecret',
+      ticket: null,
+      refreshToken: null,
+      permanentCode: null,
     })
     await expect(store.openCredentials(id + 1)).rejects.toThrow(NotFoundError)
   })

@@ -76,7 +76,10 @@ async function startRoutes(
   const metrics = createMetrics()
   const findAccount = async (name: string) => (name === account.name ? account : undefined)
   const findTenant = async () => undefined
-  const deps = { findAccount, findTenant, recordPush, clock, log, metrics, ...changes }
+  const queueReleaseCheck = async () => undefined
+  const exchangeRedirect = async () => false
+  const asked = { queueReleaseCheck, exchangeRedirect }
+  const deps = { findAccount, findTenant, recordPush, ...asked, clock, log, metrics, ...changes }
   const app = express().disable('x-powered-by')
   app.use(createCallbackRoutes(deps))
   const server = createServer(app).listen(0, '127.0.0.1')

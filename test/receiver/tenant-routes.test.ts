@@ -79,6 +79,8 @@ beforeAll(async () => {
       findAccount: (name) => cache.find(name),
       findTenant: (parentId, id) => cache.findTenant(parentId, id),
       recordPush: (push) => recorder.record(push),
+      queueReleaseCheck: async () => undefined,
+      exchangeRedirect: async () => false,
       clock,
       log: createLog('debug', {
         write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>),

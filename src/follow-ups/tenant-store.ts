@@ -1,0 +1,396 @@
+import type { Knex } from 'knex'
+import type { Account, AccountKind } from '../accounts/account.ts'
+import { createSecretStore } from '../accounts/secret-store.ts'
+import { TENANT } from '../consent/consent.ts'
+import { addJob } from '../database/job-queue.ts'
+import { withTransaction } from '../database/unit-of-work.ts'
+import { UnavailableError } from '../foundation/errors.ts'
+import { sha256 } from '../foundation/ids.ts'
+import type { SecretBox } from '../foundation/sealed-secrets.ts'
+
+/** A merchant or corp behind a component or suite. */
+export interface TenantKey {
+  readonly parentId: number
+  /** The merchant's appid, the corp's corpid. */
+  readonly appId: string
+}
+
+/** The right to act for a tenant, and what it consists of. */
+export interface Admission extends TenantKey {
+  readonly parentName: string
+  readonly kind: 'authorizer' | 'wecom_authorizer'
+  readonly originalId: string | null
+  readonly serves: Account['serves']
+  readonly secret: {
+    readonly name: 'refresh_token' | 'permanent_code'
+    readonly value: string
+  }
+  /** Null where the event that brought the code was itself recorded as the grant. */
+  readonly grant: TenantGrant | null
+  /** Whether a job is to read what the tenant allows, once this is committed. */
+  readonly readAfterwards: boolean
+}
+
+export interface TenantGrant {
+  readonly at: Date
+  /** The event that brought the code; null for a redirect of the browser or the platform's list. */
+  readonly eventId: string | null
+  readonly reason: string
+}
+
+/** An account of a tenant as it stands. */
+export interface StoredTenant {
+  readonly id: number
+  readonly name: string
+  readonly kind: AccountKind
+  readonly agentId: string | null
+  readonly isDisabled: boolean
+}
+
+interface TenantRow {
+  readonly id: number
+  readonly name: string
+  readonly kind: AccountKind
+  readonly agent_id: string | null
+  readonly disabled_at: Date | null
+}
+
+interface HeldRow {
+  readonly state: 'granted' | 'revoked' | 'suppressed'
+  readonly effective_at: Date
+}
+
+/**
+ * Keeps a new authorisation: the grant, the account, the sealed credential, all or nothing. A
+ * withdrawal that is later by the platform's clock (or of the same second) wins: then nothing is kept.
+ * An account that had left comes back; one that an operator switched off stays off.
+ */
+export async function admitTenant(
+  db: Knex,
+  box: SecretBox,
+  admission: Admission,
+): Promise<'admitted' | 'withdrawn'> {
+  return withTransaction(db, async (trx) => {
+    await lockTenant(trx, admission)
+    const { grant } = admission
+    const held = await findHeld(trx, admission)
+    if (held?.state !== 'granted' && !(grant && isLater(grant.at, held))) return 'withdrawn'
+    if (grant) await writeTenantChange(trx, admission, { ...grant, change: 'granted' })
+    const secrets = createSecretStore(box)
+    const known = await findTenant(trx, admission, 'locked')
+    const id = known?.id ?? (await insertTenant(trx, admission))
+    if (known) {
+      const stored = await secrets.open(trx, id, admission.secret.name)
+      await updateTenant(trx, admission, { id, comesBack: stored === undefined })
+    }
+    await secrets.put(trx, id, { [admission.secret.name]: admission.secret.value })
+    await restartToken(trx, id)
+    if (admission.readAfterwards) {
+      const payload = { account_id: admission.parentId, tenant: admission.appId }
+      await addJob(trx, { task: 'read_tenant', payload })
+    }
+    await announce(trx, id)
+    return 'admitted'
+  })
+}
+
+/**
+ * Records what the platform's answer says about a tenant, unless that holds already.
+ *
+ * @throws UnavailableError when the ledger knows something of the same second or later: which of the
+ *   two came first cannot be told, so the platform is to be asked again.
+ */
+export async function changeTenant(
+  db: Knex,
+  key: TenantKey,
+  change: { readonly change: 'granted' | 'revoked'; readonly at: Date; readonly reason: string },
+): Promise<void> {
+  await withTransaction(db, async (trx) => {
+    await lockTenant(trx, key)
+    const held = await findHeld(trx, key)
+    if (held?.state === change.change) return
+    if (!isLater(change.at, held)) {
+      throw new UnavailableError('tenant_just_changed', 'the platform is asked again in a moment')
+    }
+    await writeTenantChange(trx, key, { ...change, eventId: null })
+  })
+}
+
+/**
+ * Forgets the credentials of a tenant that left, unless it has authorised again after `leftAt`. Its
+ * account stays known: what arrives late for its people is still recorded.
+ *
+ * @returns whether there was something to forget.
+ */
+export async function forgetTenant(db: Knex, key: TenantKey, leftAt: Date): Promise<boolean> {
+  return withTransaction(db, async (trx) => {
+    await lockTenant(trx, key)
+    const tenant = await findTenant(trx, key, 'locked')
+    if (!tenant || isBackSince(await findHeld(trx, key), leftAt)) return false
+    await forgetCredentials(trx, tenant.id)
+    await announce(trx, tenant.id)
+    return true
+  })
+}
+
+/**
+ * Begins the erasure of a tenant: switches its account off and forgets its credentials, unless it has
+ * authorised again after `leftAt`; then only what was before is to go.
+ *
+ * @returns undefined when there is no such account, or it has been erased for this withdrawal.
+ */
+export async function beginErasure(
+  db: Knex,
+  key: TenantKey,
+  leftAt: Date,
+): Promise<StoredTenant | undefined> {
+  return withTransaction(db, async (trx) => {
+    await lockTenant(trx, key)
+    const tenant = await findTenant(trx, key, 'locked')
+    if (!tenant || (await isErased(trx, { id: tenant.id, appId: key.appId, leftAt })))
+      return undefined
+    await trx('account')
+      .where({ id: tenant.id })
+      .whereNull('disabled_at')
+      .update({ disabled_at: trx.fn.now() })
+    if (!isBackSince(await findHeld(trx, key), leftAt)) await forgetCredentials(trx, tenant.id)
+    await announce(trx, tenant.id)
+    return tenant
+  })
+}
+
+/** Leaves the tombstone of a tenant, and lets it back in if it has authorised again meanwhile. */
+export async function endErasure(
+  db: Knex,
+  key: TenantKey,
+  end: { readonly id: number; readonly leftAt: Date; readonly reason: string },
+): Promise<void> {
+  await withTransaction(db, async (trx) => {
+    await lockTenant(trx, key)
+    await trx.raw(
+      `insert into erasure (
+         account_id, subject_hash, effective_at, actor, reason, ledger_rows, events, messages
+       )
+       values (?, subject_hash(?, ?), ?, 'platform', ?, 0, 0, 0)`,
+      [end.id, end.id, key.appId, end.leftAt, end.reason],
+    )
+    if (isBackSince(await findHeld(trx, key), end.leftAt)) {
+      await trx('account').where({ id: end.id }).update({ disabled_at: null })
+    }
+    await announce(trx, end.id)
+  })
+}
+
+/** Whether a tenant may be acted for, by the ledger. */
+export async function isGranted(db: Knex, key: TenantKey): Promise<boolean> {
+  return (await findHeld(db, key))?.state === 'granted'
+}
+
+/** Erases the next people of an account; answers how many. */
+export async function eraseNextPeople(
+  db: Knex,
+  accountId: number,
+  erasure: { readonly leftAt: Date; readonly reason: string; readonly limit: number },
+): Promise<number> {
+  const { rows } = await db.raw<{ rows: { erased: number }[] }>(
+    `select erase_account_people(?, ?, ?, ?) as erased`,
+    [accountId, erasure.leftAt, erasure.reason, erasure.limit],
+  )
+  return rows[0]?.erased ?? 0
+}
+
+/** Empties what names nobody; answers how many events it found, none at the end. */
+export async function eraseNextRest(db: Knex, accountId: number, limit: number): Promise<number> {
+  const { rows } = await db.raw<{ rows: { emptied: number }[] }>(
+    `select erase_account_rest(?, ?) as emptied`,
+    [accountId, limit],
+  )
+  return rows[0]?.emptied ?? 0
+}
+
+/** Keeps what the platform says a tenant's account is. */
+export async function describeTenant(
+  db: Knex,
+  id: number,
+  known: {
+    readonly agentId?: string
+    readonly originalId?: string
+    readonly serves?: Account['serves']
+  },
+): Promise<void> {
+  await withTransaction(db, async (trx) => {
+    await trx('account')
+      .where({ id })
+      .update({
+        ...(known.agentId !== undefined && { agent_id: known.agentId }),
+        ...(known.originalId !== undefined && { original_id: known.originalId }),
+        ...(known.serves !== undefined && { serves: known.serves }),
+        updated_at: trx.fn.now(),
+      })
+    await announce(trx, id)
+  })
+}
+
+/** The tenant that an event's grant was recorded for; null when it was for none. */
+export async function findAdmitted(
+  db: Knex,
+  parentId: number,
+  eventId: string,
+): Promise<string | null> {
+  const row = await db('consent_ledger')
+    .where({ account_id: parentId, event_id: eventId, scope: TENANT, change: 'granted' })
+    .first<{ subject: string } | undefined>('subject')
+  return row?.subject ?? null
+}
+
+/** The account of a tenant, also one that is switched off. */
+export async function findTenant(
+  db: Knex,
+  { parentId, appId }: TenantKey,
+  how: 'locked' | 'free' = 'free',
+): Promise<StoredTenant | undefined> {
+  const query = db<TenantRow & { app_id: string; parent_id: number }>('account')
+    .where({ parent_id: parentId, app_id: appId })
+    .first('id', 'name', 'kind', 'agent_id', 'disabled_at')
+  const row = await (how === 'locked' ? query.forUpdate() : query)
+  return (
+    row && {
+      id: row.id,
+      name: row.name,
+      kind: row.kind,
+      agentId: row.agent_id,
+      isDisabled: row.disabled_at !== null,
+    }
+  )
+}
+
+/** Everything about one tenant happens one after the other, under the lock of its ledger rows. */
+async function lockTenant(trx: Knex.Transaction, { parentId, appId }: TenantKey): Promise<void> {
+  await trx.raw(`select lock_subjects(array[?::integer], array[?::text])`, [parentId, appId])
+}
+
+async function findHeld(db: Knex, { parentId, appId }: TenantKey): Promise<HeldRow | undefined> {
+  return db<HeldRow & { account_id: number; subject: string; scope: string }>('consent')
+    .where({ account_id: parentId, subject: appId, scope: TENANT })
+    .first('state', 'effective_at')
+}
+
+function isLater(at: Date, held: HeldRow | undefined): boolean {
+  return held === undefined || at.getTime() > held.effective_at.getTime()
+}
+
+function isBackSince(held: HeldRow | undefined, leftAt: Date): boolean {
+  return held?.state === 'granted' && held.effective_at.getTime() > leftAt.getTime()
+}
+
+/** A job that runs twice says nothing new. */
+async function writeTenantChange(
+  trx: Knex.Transaction,
+  { parentId, appId }: TenantKey,
+  change: TenantGrant & { readonly change: 'granted' | 'revoked' },
+): Promise<void> {
+  const { eventId } = change
+  if (eventId !== null && (await findAdmitted(trx, parentId, eventId)) === appId) return
+  const row = {
+    account_id: parentId,
+    subject: appId,
+    scope: TENANT,
+    change: change.change,
+    effective_at: change.at,
+    reason: change.reason,
+    evidence: eventId === null ? 'sync' : 'event',
+    event_id: eventId,
+  }
+  await trx.raw(`select apply_consent_changes(?::jsonb)`, [JSON.stringify([row])])
+}
+
+async function insertTenant(trx: Knex.Transaction, admission: Admission): Promise<number> {
+  const wished = tenantName(admission)
+  const taken = await trx<{ id: number; name: string }>('account')
+    .where({ name: wished })
+    .first('id')
+  const suffix = sha256(admission.appId).toString('hex').slice(0, 6)
+  const rows = await trx<{ id: number }>('account')
+    .insert({
+      name: taken ? `${wished.slice(0, NAME_LENGTH - 7)}-${suffix}` : wished,
+      kind: admission.kind,
+      app_id: admission.appId,
+      original_id: admission.originalId,
+      parent_id: admission.parentId,
+      serves: admission.serves,
+      mode: 'safe',
+    } as object)
+    .returning('id')
+  return rows[0]?.id ?? 0
+}
+
+/** Names are at most so long. */
+const NAME_LENGTH = 63
+
+/** What an account is called that nobody named: the parent's name and the tenant's id. */
+function tenantName({ parentName, appId }: Admission): string {
+  const id = appId.toLowerCase().replace(/[^a-z0-9_-]/g, '-')
+  return `${parentName.slice(0, Math.max(1, NAME_LENGTH - 1 - id.length))}-${id}`.slice(
+    0,
+    NAME_LENGTH,
+  )
+}
+
+async function updateTenant(
+  trx: Knex.Transaction,
+  { originalId, serves }: Admission,
+  { id, comesBack }: { readonly id: number; readonly comesBack: boolean },
+): Promise<void> {
+  await trx('account')
+    .where({ id })
+    .update({
+      original_id: originalId,
+      serves,
+      updated_at: trx.fn.now(),
+      ...(comesBack && { disabled_at: null }),
+    })
+}
+
+async function forgetCredentials(trx: Knex.Transaction, id: number): Promise<void> {
+  await trx('account_secret').where({ account_id: id }).delete()
+  // the row stays with its number, so that no process takes an older token for the newer one
+  await trx.raw(
+    `update access_token
+     set sealed = null, key_id = null, fetched_at = null, expires_at = null,
+       rejected_version = version, lease_owner = null, leased_until = null
+     where account_id = ?`,
+    [id],
+  )
+}
+
+/** New credentials make old refusals worthless; the next use asks afresh. */
+async function restartToken(trx: Knex.Transaction, id: number): Promise<void> {
+  await trx.raw(
+    `update access_token
+     set breaker_until = null, breaker_errcode = null, breaker_reason = null, failures = 0,
+       rejected_version = version
+     where account_id = ?`,
+    [id],
+  )
+}
+
+async function isErased(
+  trx: Knex.Transaction,
+  { id, appId, leftAt }: { readonly id: number; readonly appId: string; readonly leftAt: Date },
+): Promise<boolean> {
+  const { rows } = await trx.raw<{ rows: { erased: boolean }[] }>(
+    `select exists (
+       select from erasure
+       where account_id = ? and subject_hash = subject_hash(?, ?) and effective_at >= ?
+     ) as erased`,
+    [id, id, appId, leftAt],
+  )
+  return rows[0]?.erased ?? false
+}
+
+async function announce(trx: Knex.Transaction, id: number): Promise<void> {
+  await trx.raw(
+    `select pg_notify('account_changed', account.name) from account where account.id = ?`,
+    [id],
+  )
+}

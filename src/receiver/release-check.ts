@@ -1,0 +1,92 @@
+import type { Account } from '../accounts/account.ts'
+import { textOf } from '../events/document.ts'
+import type { CallbackKeys } from './callback-keys.ts'
+import { sealEnvelope } from './message-crypto.ts'
+import type { Tenant, VerifiedPush } from './receive-push.ts'
+import { signMessage } from './signature.ts'
+import { cdata } from './xml.ts'
+
+/*
+ * The platform's check of a third-party platform before its release (全网发布检测). It speaks as one of
+ * two fixed accounts and expects answers that no other push gets: this file knows them all.
+ * https://developers.weixin.qq.com/doc/oplatform/Third-party_Platforms/2.0/operation/thirdparty/releases_instructions.html
+ */
+
+/** The accounts that check, by appid. */
+const CHECKERS: Readonly<Record<string, Pick<Account, 'originalId' | 'serves'>>> = {
+  wx570bc396a51b8ff8: { originalId: 'gh_3c884a361561', serves: 'official_account' },
+  wxd101a85aa106f53e: { originalId: 'gh_8dad206e9538', serves: 'mini_program' },
+}
+
+const TEXT = 'TESTCOMPONENT_MSG_TYPE_TEXT'
+const CODE = 'QUERY_AUTH_CODE:'
+
+/** What a message of the check is to be answered with. */
+export type CheckAnswer =
+  | { readonly kind: 'reply'; readonly text: string }
+  /** Empty at once; then the code is exchanged and `<code>_from_api` is sent to the person. */
+  | { readonly kind: 'code'; readonly code: string; readonly openid: string }
+
+/**
+ * The tenant of a component's push, also where it is a checking account that never authorised: then
+ * one that exists for this push alone.
+ */
+export function tenantOrChecker(component: Account, tenant: Tenant): Tenant {
+  const checker = component.kind === 'component' ? CHECKERS[tenant.appId] : undefined
+  if (tenant.account || !checker) return tenant
+  const { appId } = tenant
+  const account: Account = {
+    ...component,
+    ...checker,
+    ...{ kind: 'authorizer', appId, parentId: component.id, callbackKey: null },
+  }
+  return { appId, account }
+}
+
+/** Whether a push is of an account that exists for the check alone; nothing is recorded for it. */
+export function isStranger({ account }: VerifiedPush, component: Account): boolean {
+  return account.id === component.id && account.appId !== component.appId
+}
+
+/** What the check expects as the answer to a push; null for every other push. */
+export function checkAnswerTo({ account, fields }: VerifiedPush): CheckAnswer | null {
+  if (account.kind !== 'authorizer' || !Object.hasOwn(CHECKERS, account.appId)) return null
+  const event = textOf(fields, 'Event')?.trim()
+  if (event) return { kind: 'reply', text: `${event}from_callback` }
+  const content = textOf(fields, 'Content')?.trim() ?? ''
+  if (content === TEXT) return { kind: 'reply', text: `${TEXT}_callback` }
+  if (!content.startsWith(CODE)) return null
+  const openid = textOf(fields, 'FromUserName')?.trim() ?? ''
+  return { kind: 'code', code: content.slice(CODE.length), openid }
+}
+
+/**
+ * A passive reply, sealed and signed with the pair that the push came under.
+ *
+ * @param reply.nonce that of the request; the platform's own examples send it back.
+ */
+export function sealReply(
+  push: VerifiedPush,
+  parts: { readonly component: Account; readonly keys: CallbackKeys },
+  reply: { readonly text: string; readonly now: Date; readonly nonce: string },
+): string {
+  const { component, keys } = parts
+  const isPrevious = push.keyUsed === 'previous'
+  const token = (isPrevious ? keys.previousToken : null) ?? keys.token
+  const key = (isPrevious ? keys.envelope?.previous : null) ?? keys.envelope?.current
+  if (!key) return ''
+  const timestamp = String(Math.floor(reply.now.getTime() / 1000))
+  const message = [
+    `<xml><ToUserName>${cdata(textOf(push.fields, 'FromUserName') ?? '')}</ToUserName>`,
+    `<FromUserName>${cdata(push.account.originalId ?? '')}</FromUserName>`,
+    `<CreateTime>${timestamp}</CreateTime><MsgType><![CDATA[text]]></MsgType>`,
+    `<Content>${cdata(reply.text)}</Content></xml>`,
+  ].join('')
+  const encrypt = sealEnvelope({ message, receiveId: component.appId, key })
+  const { nonce } = reply
+  return [
+    `<xml><Encrypt>${cdata(encrypt)}</Encrypt>`,
+    `<MsgSignature>${cdata(signMessage({ token, timestamp, nonce, encrypt }))}</MsgSignature>`,
+    `<TimeStamp>${timestamp}</TimeStamp><Nonce>${cdata(nonce)}</Nonce></xml>`,
+  ].join('')
+}

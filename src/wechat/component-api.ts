@@ -1,0 +1,155 @@
+import { z } from 'zod'
+import { UnavailableError } from '../foundation/errors.ts'
+import { bodyOf, type AccountApi, type Looked } from './account-api.ts'
+import type { TokenAccount } from './refresh-token.ts'
+import type { ServedProduct } from './served-account.ts'
+
+/*
+ * What a third-party platform (第三方平台) asks about the merchants that have authorised it.
+ * https://developers.weixin.qq.com/doc/oplatform/openApi/ticket-token/
+ */
+
+/** A component as its calls need it. */
+export type Component = TokenAccount & { readonly appId: string }
+
+/** What a code was exchanged for. */
+export interface Authorization {
+  readonly appId: string
+  readonly refreshToken: string
+  /** Of the merchant's account, good for two hours. */
+  readonly accessToken: string
+  /** When, by the platform's clock; null when it did not say. */
+  readonly at: Date | null
+}
+
+/** What a merchant's account is. */
+export interface AuthorizerInfo {
+  readonly originalId: string
+  readonly serves: ServedProduct
+}
+
+/** 61009 invalid, 61010 expired or used: nothing more comes of this code. */
+const SPENT_CODES: readonly number[] = [61009, 61010]
+/** The account has not authorised this component, or not any more. */
+const NOT_AUTHORIZED: readonly number[] = [61003]
+
+const authorizationSchema = z.object({
+  authorization_info: z.object({
+    authorizer_appid: z.string().min(1),
+    authorizer_access_token: z.string().default(''),
+    authorizer_refresh_token: z.string().min(1),
+  }),
+})
+
+const infoSchema = z.object({
+  authorizer_info: z.object({
+    user_name: z.string().min(1),
+    MiniProgramInfo: z.unknown().optional(),
+  }),
+})
+
+/** The platform's most per page. */
+const PAGE = 500
+/** 100,000 authorizers; a list that goes on and on shall not hold a job for ever. */
+const MOST_PAGES = 200
+
+const pageSchema = z.object({
+  total_count: z.int().min(0),
+  list: z.array(z.object({ authorizer_appid: z.string(), refresh_token: z.string().nullish() })),
+})
+
+/**
+ * Exchanges an authorization code. It can be done once.
+ *
+ * @returns `spent` when the code is over or was exchanged before, `withdrawn` when the merchant has
+ *   taken its right back.
+ */
+export async function queryAuth(
+  api: AccountApi,
+  component: Component,
+  code: string,
+): Promise<Authorization | 'spent' | 'withdrawn'> {
+  const answer = await api(component, {
+    method: 'POST',
+    path: '/cgi-bin/component/api_query_auth',
+    body: { component_appid: component.appId, authorization_code: code },
+  })
+  if (SPENT_CODES.includes(answer.errcode)) return 'spent'
+  if (NOT_AUTHORIZED.includes(answer.errcode)) return 'withdrawn'
+  const { authorization_info: info } = read(
+    authorizationSchema,
+    bodyOf('api_query_auth', answer),
+    'api_query_auth',
+  )
+  return {
+    appId: info.authorizer_appid,
+    refreshToken: info.authorizer_refresh_token,
+    accessToken: info.authorizer_access_token,
+    at: answer.platformTime,
+  }
+}
+
+/** What the merchant's account is, and when that held by the platform's clock. */
+export async function readAuthorizer(
+  api: AccountApi,
+  component: Component,
+  appId: string,
+): Promise<Looked<AuthorizerInfo>> {
+  const answer = await api(component, {
+    method: 'POST',
+    path: '/cgi-bin/component/api_get_authorizer_info',
+    body: { component_appid: component.appId, authorizer_appid: appId },
+  })
+  const at = answer.platformTime
+  if (NOT_AUTHORIZED.includes(answer.errcode)) return { info: null, at }
+  const { authorizer_info: told } = read(
+    infoSchema,
+    bodyOf('api_get_authorizer_info', answer),
+    'api_get_authorizer_info',
+  )
+  // The field is there for a Mini Program alone.
+  const isMini = typeof told.MiniProgramInfo === 'object' && told.MiniProgramInfo !== null
+  const serves = isMini ? 'mini_program' : 'official_account'
+  return { info: { originalId: told.user_name, serves }, at }
+}
+
+/** The refresh token that the platform lists for a merchant; null when it lists none. */
+export async function findRefreshToken(
+  api: AccountApi,
+  component: Component,
+  appId: string,
+): Promise<string | null> {
+  let offset = 0
+  for (let page = 0; page < MOST_PAGES; page += 1) {
+    const answer = await api(component, {
+      method: 'POST',
+      path: '/cgi-bin/component/api_get_authorizer_list',
+      body: { component_appid: component.appId, offset, count: PAGE },
+    })
+    const what = 'api_get_authorizer_list'
+    const { list, total_count: total } = read(pageSchema, bodyOf(what, answer), what)
+    const found = list.find((one) => one.authorizer_appid === appId)
+    if (found) return found.refresh_token || null
+    offset += list.length
+    if (list.length === 0 || offset >= total) return null
+  }
+  return null
+}
+
+/** A code for the page on which a merchant authorises the component; good for half an hour. */
+export async function createPreAuthCode(api: AccountApi, component: Component): Promise<string> {
+  const what = 'api_create_preauthcode'
+  const answer = await api(component, {
+    method: 'POST',
+    path: `/cgi-bin/component/${what}`,
+    body: { component_appid: component.appId },
+  })
+  const schema = z.object({ pre_auth_code: z.string().min(1) })
+  return read(schema, bodyOf(what, answer), what).pre_auth_code
+}
+
+function read<T>(schema: z.ZodType<T>, body: unknown, what: string): T {
+  const result = schema.safeParse(body)
+  if (result.success) return result.data
+  throw new UnavailableError('bad_platform_answer', `${what}: not the answer that was expected`)
+}

@@ -1,0 +1,192 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { createApplicationStore } from '../../src/applications/application-store.ts'
+import { systemClock } from '../../src/foundation/clock.ts'
+import { exchangeRedirect, makeAuthorizationPage } from '../../src/follow-ups/authorization-page.ts'
+import { createSecretBox, parseMasterKey } from '../../src/foundation/sealed-secrets.ts'
+import { TEST_MASTER_KEY } from '../support/gateway-process.ts'
+import { linesNamed } from '../support/log-lines.ts'
+import { until } from '../support/send-road.ts'
+import { CORP, MERCHANT, OTHER_MERCHANT, useTenantRoad } from '../support/tenant-road.ts'
+
+const key = parseMasterKey(TEST_MASTER_KEY)
+if (!key) throw new Error('the master key of the tests is none')
+const box = createSecretBox([key])
+
+describe('authorisations', { timeout: 30_000 }, () => {
+  const road = useTenantRoad({ platform: { refreshToken: 'rotated' } })
+  const codes: string[] = []
+  let apiKey = ''
+  beforeAll(async () => {
+    const tickets = [
+      (await road().component.act('push_ticket')).made.ticket,
+      (await road().suite.act('push_ticket')).made.ticket,
+    ]
+    codes.push(...tickets.map(String))
+  })
+
+  /** Where the platform's page sends the browser; the page itself needs a platform's browser. */
+  async function proofOf(name: string): Promise<string> {
+    const account = await road().store.findByName(name)
+    if (!account) throw new Error(`no account ${name}`)
+    const page = await makeAuthorizationPage(
+      {
+        api: async () => ({
+          ...{ errcode: 0, errmsg: 'ok', httpStatus: 200, platformTime: null, rid: null },
+          body: { pre_auth_code: 'preauthcode@@@x' },
+        }),
+        box,
+        clock: systemClock,
+      },
+      { account, gatewayUrl: 'https://wx.example.com' },
+    )
+    const back = new URL(new URL(page).searchParams.get('redirect_uri') ?? '')
+    expect(back.pathname).toBe(`/callbacks/${name}/authorized`)
+    return back.searchParams.get('proof') ?? ''
+  }
+  async function comeBack(name: string, code: string, proof: string): Promise<number> {
+    const url = new URL(`/callbacks/${name}/authorized`, road().gateway.url)
+    url.search = new URLSearchParams({ proof, auth_code: code, expires_in: '3600' }).toString()
+    return (await fetch(url)).status
+  }
+  const wait = () => road().untilJobsDone()
+
+  it('keep the newest ticket by the platform’s time, in whatever order they come', async () => {
+    const { component, store, ids, sandbox } = road()
+    const [first] = await store.openTickets(ids.component)
+    const at = (first?.effectiveAt.getTime() ?? 0) / 1000
+    const document = (value: string, time: number) =>
+      [
+        `<xml><AppId>${component.appId}</AppId><CreateTime>${time}</CreateTime>`,
+        '<InfoType>component_verify_ticket</InfoType>',
+        `<ComponentVerifyTicket>${value}</ComponentVerifyTicket></xml>`,
+      ].join('')
+    await component.pushDocument(document('older', at - 600))
+    await component.pushDocument(document('oldest', at - 1200))
+    const kept = (await store.openTickets(ids.component)).map(({ value }) => value)
+    expect(kept).toEqual([first?.value, 'older'])
+    sandbox.advance(1)
+    codes.push(String((await component.act('push_ticket')).made.ticket))
+  })
+
+  it('are exchanged once, whether the push or the redirect comes first', async () => {
+    const { component, ids, store } = road()
+    const { made } = await component.act('authorize', { app_id: MERCHANT })
+    const code = String(made.auth_code)
+    codes.push(code)
+    expect(await comeBack('platform', code, await proofOf('platform'))).toBe(200)
+    const merchant = await road().untilTenant(ids.component, MERCHANT)
+    await wait()
+    expect(await store.openSecret(merchant.id, 'refresh_token')).toMatch(/^refreshtoken@@@/)
+
+    const silent = await component.act('authorize', { app_id: OTHER_MERCHANT }, { silent: true })
+    codes.push(String(silent.made.auth_code))
+    const proof = await proofOf('platform')
+    expect(await comeBack('platform', String(silent.made.auth_code), proof)).toBe(200)
+    await road().untilTenant(ids.component, OTHER_MERCHANT)
+    expect(await road().tenantState(ids.component, OTHER_MERCHANT)).toBe('granted')
+    await wait()
+  })
+
+  it('are taken from no browser that we did not send to the page', async () => {
+    const proof = await proofOf('platform')
+    expect(await comeBack('platform', 'queryauthcode@@@x', '')).toBe(403)
+    expect(await comeBack('platform', 'queryauthcode@@@x', `${proof}x`)).toBe(403)
+    expect(await comeBack('suite', 'queryauthcode@@@x', proof)).toBe(403)
+    expect(await comeBack('service', 'queryauthcode@@@x', proof)).toBe(403)
+    expect(await comeBack('nobody', 'queryauthcode@@@x', proof)).toBe(403)
+    expect(await comeBack('platform', '', proof)).toBe(403)
+    const account = await road().store.findByName('platform')
+    const late = { now: () => new Date(Date.now() + 31 * 60_000), monotonicMs: () => 0 }
+    const redirect = { code: 'queryauthcode@@@x', proof }
+    const { db } = road().database
+    expect(account && (await exchangeRedirect({ db, box, clock: late }, account, redirect))).toBe(
+      false,
+    )
+  })
+
+  it('give the merchant a token, and keep the refresh token that comes with it', async () => {
+    const { ids, store, database, gateway } = road()
+    const merchant = await road().untilTenant(ids.component, MERCHANT)
+    const before = await store.openSecret(merchant.id, 'refresh_token')
+    const applications = createApplicationStore({ db: database.db, clock: systemClock })
+    apiKey = (await applications.add({ name: 'shop', accountNames: [merchant.name] })).key
+    const ask = async () => {
+      const answer = await fetch(`${gateway.url}/v1/accounts/${merchant.name}/access-token`, {
+        headers: { authorization: `Bearer ${apiKey}` },
+      })
+      return answer.status
+    }
+    await until(ask, (status) => status === 200, 5_000)
+    expect(await store.openSecret(merchant.id, 'refresh_token')).not.toBe(before)
+  })
+
+  it('that the merchant takes back end every send, and the token with them', async () => {
+    const { component, ids, database, sandbox, gateway, store } = road()
+    const { db } = database
+    const merchant = await road().untilTenant(ids.component, MERCHANT)
+    const people = sandbox.account(MERCHANT)
+    const openid = people.newOpenid()
+    await people.follow(openid)
+    sandbox.advance(1)
+    await component.act('unauthorize', { app_id: MERCHANT })
+    await wait()
+    expect(await store.openSecret(merchant.id, 'refresh_token')).toBeUndefined()
+    const asked = await fetch(`${gateway.url}/v1/messages`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({
+        ...{ account: merchant.name, to: openid, channel: 'template_message' },
+        content: { template_id: 'T1', data: { thing1: { value: 'too late' } } },
+      }),
+    })
+    expect(asked.status).toBe(202)
+    // Blocked by the ledger, or waiting for a token that never comes.
+    await until(
+      () => db('message').where({ account_id: merchant.id }).first('status'),
+      (row: { status: string } | undefined) =>
+        row?.status === 'blocked' || linesNamed(gateway, 'dispatch.waits_for_token').length > 0,
+      10_000,
+    )
+    expect(people.messages(openid)).toEqual([])
+  })
+
+  it('that the platform does not know any more are found out, and what is gone is erased', async () => {
+    const { suite, ids, store, database, sandbox } = road()
+    codes.push(String((await suite.act('create_auth', { corp_id: CORP })).made.auth_code))
+    const corp = await road().untilTenant(ids.suite, CORP)
+    await wait()
+    const doubt = async () => {
+      sandbox.advance(1)
+      const document = [
+        `<xml><SuiteId>${suite.suiteId}</SuiteId><InfoType>del_auth</InfoType>`,
+        `<TimeStamp>${Math.floor(sandbox.now().getTime() / 1000)}</TimeStamp>`,
+        `<AuthCorpId>${CORP}</AuthCorpId></xml>`,
+      ].join('')
+      await suite.pushDocument(document)
+      sandbox.advance(1)
+      await wait()
+    }
+    await doubt()
+    expect(await road().tenantState(ids.suite, CORP)).toBe('granted')
+    await suite.act('cancel_auth', { corp_id: CORP }, { silent: true })
+    await doubt()
+    expect(await road().tenantState(ids.suite, CORP)).toBe('revoked')
+    expect(await store.openSecret(corp.id, 'permanent_code')).toBeUndefined()
+    const reasons = await database.db('erasure').where({ account_id: corp.id }).pluck('reason')
+    expect(reasons).toContain('not_authorized')
+  })
+
+  it('leave no ticket and no code in a log line, an event or a job', async () => {
+    const { db } = road().database
+    const { rows } = await db.raw<{ rows: { text: string }[] }>(
+      `select to_jsonb(event)::text as text from event
+       union all select to_jsonb(secret)::text from account_secret as secret
+       union all select to_jsonb(job)::text from graphile_worker._private_jobs as job
+       union all select to_jsonb(entry)::text from consent_ledger as entry`,
+    )
+    const said = [...rows.map(({ text }) => text), ...road().gateway.lines].join('\n')
+    expect(codes.length).toBeGreaterThan(5)
+    for (const code of codes) expect(said).not.toContain(code)
+    expect(said).not.toMatch(/refreshtoken@@@|queryauthcode@@@|preauthcode@@@/)
+  })
+})
