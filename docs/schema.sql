@@ -351,8 +351,10 @@ create table message (
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
   finished_at timestamp with time zone,
+  consent_scope text,
   broadcast_id uuid,
   broadcast_line bigint,
+  sealed_secret text,
   constraint message_pkey PRIMARY KEY (id),
   constraint message_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
   constraint message_application_id_fkey FOREIGN KEY (application_id) REFERENCES application(id),
@@ -360,6 +362,21 @@ create table message (
   constraint message_receipt_status_check CHECK ((receipt_status = ANY (ARRAY['delivered'::text, 'not_delivered'::text]))),
   constraint message_status_check CHECK ((status = ANY (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text, 'sent'::text, 'delivered'::text, 'not_delivered'::text, 'blocked'::text, 'refused'::text, 'failed'::text, 'expired'::text, 'cancelled'::text, 'unknown'::text])))
 ) with (fillfactor=50);
+
+create table one_time_link (
+  digest bytea not null,
+  account_id integer not null,
+  template_id text not null,
+  scene text not null,
+  subject_hash bytea,
+  actor text not null,
+  return_url text,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  used_at timestamp with time zone,
+  constraint one_time_link_pkey PRIMARY KEY (digest),
+  constraint one_time_link_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id)
+);
 
 create table push_aside (
   id bigint not null generated always as identity,
@@ -441,6 +458,8 @@ CREATE INDEX message_msgid_idx ON public.message USING btree (account_id, msgid)
 CREATE INDEX message_recipient_idx ON public.message USING btree (account_id, recipient) WHERE (recipient IS NOT NULL);
 
 CREATE INDEX message_sending_idx ON public.message USING btree (account_id, recipient) WHERE (status = 'sending'::text);
+
+CREATE INDEX one_time_link_expires_at_idx ON public.one_time_link USING btree (expires_at);
 
 CREATE INDEX push_aside_last_at_idx ON public.push_aside USING btree (last_at);
 
@@ -959,7 +978,8 @@ AS $function$
         answer.reason, answer.scope, answer.evidence, answer.reserves_at
       from wanted
       cross join lateral judge_send(
-        wanted.account_id, wanted.recipient, wanted.channel, wanted.template_id, v_now
+        wanted.account_id, wanted.recipient, wanted.channel, wanted.template_id,
+        wanted.consent_scope, v_now
       ) as answer
     ), placed as materialized (
       -- of several messages to one person the first goes now
@@ -1105,7 +1125,7 @@ AS $function$
   $function$;
 
 CREATE OR REPLACE FUNCTION public.claim_messages(p_process text, p_lease interval, p_limit integer)
- RETURNS TABLE(id uuid, account_id integer, recipient text, channel text, template_id text, content jsonb, expires_at timestamp with time zone, due_at timestamp with time zone, earlier jsonb)
+ RETURNS TABLE(id uuid, account_id integer, recipient text, channel text, template_id text, content jsonb, consent_scope text, sealed_secret text, expires_at timestamp with time zone, due_at timestamp with time zone, earlier jsonb)
  LANGUAGE sql
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -1133,7 +1153,7 @@ AS $function$
     where claimed.id = due.id
     returning
       claimed.id, claimed.account_id, claimed.recipient, claimed.channel, claimed.template_id,
-      claimed.content, claimed.expires_at, claimed.due_at,
+      claimed.content, claimed.consent_scope, claimed.sealed_secret, claimed.expires_at, claimed.due_at,
       case when claimed.attempt_count > 0 then (
         select jsonb_agg(
           jsonb_build_object('started_at', attempt.started_at, 'cause', attempt.cause)
@@ -1897,6 +1917,16 @@ AS $function$
   end
   $function$;
 
+CREATE OR REPLACE FUNCTION public.forget_message_secret()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+    begin
+      new.sealed_secret := null;
+      return new;
+    end
+    $function$;
+
 CREATE OR REPLACE FUNCTION public.forget_pushes_aside()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1956,7 +1986,7 @@ AS $function$
   end
   $function$;
 
-CREATE OR REPLACE FUNCTION public.judge_send(p_account_id integer, p_subject text, p_channel text, p_template_id text, p_at timestamp with time zone)
+CREATE OR REPLACE FUNCTION public.judge_send(p_account_id integer, p_subject text, p_channel text, p_template_id text, p_scope text, p_at timestamp with time zone)
  RETURNS TABLE(allowed boolean, reason text, scope text, evidence bigint[], reserves_at timestamp with time zone)
  LANGUAGE sql
  STABLE
@@ -1965,20 +1995,23 @@ AS $function$
       verdict.reason is null,
       verdict.reason,
       case
-        when stop.state <> 'granted' then 'everything'
+        when verdict.reason like 'tenant%' then 'tenant'
+        when verdict.reason = 'stopped' then 'everything'
         when p_channel = 'template_message' and follow.state = 'granted' and template.refused
           then template.scope
         when p_channel = 'template_message' then 'follow'
         when p_channel = 'subscription_message' then 'template:' || p_template_id
         when p_channel = 'customer_service_message'
           then coalesce(talk.scope, 'conversation')
+        else p_scope
       end,
       case
-        when stop.state <> 'granted' then array[stop.ledger_id]
-        when p_channel = 'template_message'
-          then array_remove(array[follow.ledger_id, template.ledger_id], null)
-        when p_channel = 'subscription_message' then array_remove(array[template.ledger_id], null)
-        else array_remove(array[talk.ledger_id], null)
+        when verdict.reason like 'tenant%' then array_remove(array[tenant.ledger_id], null)
+        when verdict.reason = 'stopped' then array[stop.ledger_id]
+        else array_remove(array[
+          follow.ledger_id, template.ledger_id, talk.ledger_id, named.ledger_id,
+          case when verdict.reason is null then tenant.ledger_id end
+        ], null)
       end,
       case
         when verdict.reason is not null then null
@@ -1986,16 +2019,28 @@ AS $function$
           then template.effective_at
         when p_channel = 'customer_service_message' and talk.credits is not null
           then greatest(p_at, talk.effective_at)
+        when named.credits is not null and named.expires_at is not null
+          then greatest(p_at, named.effective_at)
+        when named.credits is not null then named.effective_at
       end
     from (select) as asked
+    left join account as home on home.id = p_account_id and home.parent_id is not null
+    left join consent as tenant
+      on tenant.account_id = home.parent_id and tenant.subject = home.app_id
+      and tenant.scope = 'tenant'
     left join consent as stop
-      on stop.account_id = p_account_id and stop.subject = p_subject and stop.scope = 'everything'
+      on p_channel <> 'wecom_robot_message'
+      and stop.account_id = p_account_id and stop.subject = p_subject and stop.scope = 'everything'
     left join consent as follow
       on p_channel = 'template_message' and follow.account_id = p_account_id
       and follow.subject = p_subject and follow.scope = 'follow'
     left join consent as template
-      on template.account_id = p_account_id and template.subject = p_subject
+      on p_channel in ('template_message', 'subscription_message')
+      and template.account_id = p_account_id and template.subject = p_subject
       and template.scope = 'template:' || p_template_id
+    left join consent as named
+      on p_channel not in ('template_message', 'subscription_message', 'customer_service_message')
+      and named.account_id = p_account_id and named.subject = p_subject and named.scope = p_scope
     left join lateral (
       -- of the open windows the one that closes first is used first
       select held.*
@@ -2012,6 +2057,8 @@ AS $function$
     ) as talk on true
     cross join lateral (
       select case
+        when home.id is not null and tenant.state is null then 'tenant_unknown'
+        when tenant.state <> 'granted' then 'tenant_' || tenant.state
         when stop.state <> 'granted' then 'stopped'
         when p_channel = 'template_message' then case
           when follow.state is null then 'follow_unknown'
@@ -2029,6 +2076,17 @@ AS $function$
           when talk.state <> 'granted' then 'conversation_' || talk.state
           when talk.expires_at <= p_at then 'conversation_expired'
           when talk.credits = 0 then 'conversation_used_up'
+        end
+        when p_channel = 'wecom_robot_message' then null
+        when split_part(p_scope, ':', 1)
+          in ('template', 'one_time', 'member', 'external_contact', 'kf')
+        then case
+          when named.state is null then split_part(p_scope, ':', 1) || '_unknown'
+          when named.refused then 'template_refused'
+          when named.state <> 'granted' then split_part(p_scope, ':', 1) || '_' || named.state
+          when named.expires_at <= p_at then split_part(p_scope, ':', 1) || '_expired'
+          when named.credits = 0 and p_scope like 'template:%' then 'no_credit_left'
+          when named.credits = 0 then split_part(p_scope, ':', 1) || '_used_up'
         end
         else 'unknown_channel'
       end as reason
@@ -2346,6 +2404,18 @@ AS $function$
       select
         coalesce(bool_or(entry.change = 'granted' and entry.credits is null), false) as standing,
         coalesce(sum(case
+          -- the platform's event and the application's report tell of one popup: the event counts
+          when entry.change = 'granted' and entry.evidence = 'report' and exists (
+            select from consent_ledger as told
+            where told.account_id = entry.account_id and told.subject = entry.subject
+              and told.scope = entry.scope and told.change = 'granted' and told.credits > 0
+              and told.effective_at between entry.effective_at - interval '10 minutes'
+                and entry.effective_at + interval '10 minutes'
+              and (
+                told.evidence = 'event'
+                or (told.evidence = 'report' and (told.effective_at, told.id) < (entry.effective_at, entry.id))
+              )
+          ) then 0
           when entry.change = 'granted' then entry.credits
           when entry.change = 'reserved' then -1
           when entry.change = 'returned' then 1
@@ -3052,6 +3122,8 @@ CREATE TRIGGER consent_ledger_append_only BEFORE DELETE OR UPDATE ON public.cons
 CREATE TRIGGER consent_ledger_no_truncate BEFORE TRUNCATE ON public.consent_ledger FOR EACH STATEMENT EXECUTE FUNCTION refuse_ledger_change();
 
 CREATE TRIGGER erasure_forgets_pushes_aside AFTER INSERT ON public.erasure FOR EACH ROW EXECUTE FUNCTION forget_pushes_aside();
+
+CREATE TRIGGER message_secret_is_forgotten BEFORE UPDATE OF status ON public.message FOR EACH ROW WHEN (((new.sealed_secret IS NOT NULL) AND ((new.recipient IS NULL) OR (new.status <> ALL (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text]))))) EXECUTE FUNCTION forget_message_secret();
 
 comment on table erasure is 'Tombstones: that a person was erased, when and why; the person only as a digest.';
 

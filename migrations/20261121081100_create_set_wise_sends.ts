@@ -8,6 +8,7 @@ import type { Knex } from 'knex'
 export async function up(db: Knex): Promise<void> {
   await db.raw(`set local lock_timeout = '5s'; set local statement_timeout = '60s'`)
   await db.raw(INDEXES)
+  await db.raw(SCOPE)
   await db.raw(DECIDE)
   await db.raw(BEGIN)
   await db.raw(FINISH)
@@ -18,7 +19,8 @@ export async function down(db: Knex): Promise<void> {
   await db.raw(`
     drop function finish_sends(json);
     drop function begin_sends(text, interval, uuid[]);
-    drop function judge_send(integer, text, text, text, timestamptz);
+    drop function judge_send(integer, text, text, text, text, timestamptz);
+    alter table message drop column consent_scope;
     drop index message_idempotency_key_idx;
     alter table message add constraint message_application_id_idempotency_key_key
       unique (application_id, idempotency_key);
@@ -38,16 +40,26 @@ const INDEXES = `
   drop index message_awaiting_receipt_idx;
 `
 
+/** The consent a message relies on; null where its channel alone says it, and for a group. */
+const SCOPE = `alter table message add column consent_scope text`
+
 /**
  * May this be sent now, and what says so? The one place of the decision: the dispatcher's gate and
  * `messages:check` both ask here. What is not known is not allowed. It is one statement of SQL, so
- * that it becomes part of the statement that asks. `reserves_at` is the time of the reservation where the send draws on a credit: a template's
- * credit belongs to the acceptance it draws on and ends with it, whatever our clock says; an answer
+ * that it becomes part of the statement that asks.
+ *
+ * Three channels have rules of their own. Every other one relies on the scope that the message names:
+ * granted, not expired, a credit left where it counts credits. A group robot writes to nobody's
+ * account and needs no consent. Nothing is sent for an account whose owner has not let us act for it.
+ *
+ * `reserves_at` is the time of the reservation where the send draws on a credit: that of a template or
+ * a scene belongs to the acceptance it draws on and ends with it, whatever our clock says; an answer
  * in a conversation counts in the window that is open when it is sent.
  */
 const DECIDE = `
   create function judge_send(
-    p_account_id integer, p_subject text, p_channel text, p_template_id text, p_at timestamptz
+    p_account_id integer, p_subject text, p_channel text, p_template_id text, p_scope text,
+    p_at timestamptz
   ) returns table (
     allowed boolean, reason text, scope text, evidence bigint[], reserves_at timestamptz
   )
@@ -57,20 +69,23 @@ const DECIDE = `
       verdict.reason is null,
       verdict.reason,
       case
-        when stop.state <> 'granted' then 'everything'
+        when verdict.reason like 'tenant%' then 'tenant'
+        when verdict.reason = 'stopped' then 'everything'
         when p_channel = 'template_message' and follow.state = 'granted' and template.refused
           then template.scope
         when p_channel = 'template_message' then 'follow'
         when p_channel = 'subscription_message' then 'template:' || p_template_id
         when p_channel = 'customer_service_message'
           then coalesce(talk.scope, 'conversation')
+        else p_scope
       end,
       case
-        when stop.state <> 'granted' then array[stop.ledger_id]
-        when p_channel = 'template_message'
-          then array_remove(array[follow.ledger_id, template.ledger_id], null)
-        when p_channel = 'subscription_message' then array_remove(array[template.ledger_id], null)
-        else array_remove(array[talk.ledger_id], null)
+        when verdict.reason like 'tenant%' then array_remove(array[tenant.ledger_id], null)
+        when verdict.reason = 'stopped' then array[stop.ledger_id]
+        else array_remove(array[
+          follow.ledger_id, template.ledger_id, talk.ledger_id, named.ledger_id,
+          case when verdict.reason is null then tenant.ledger_id end
+        ], null)
       end,
       case
         when verdict.reason is not null then null
@@ -78,16 +93,28 @@ const DECIDE = `
           then template.effective_at
         when p_channel = 'customer_service_message' and talk.credits is not null
           then greatest(p_at, talk.effective_at)
+        when named.credits is not null and named.expires_at is not null
+          then greatest(p_at, named.effective_at)
+        when named.credits is not null then named.effective_at
       end
     from (select) as asked
+    left join account as home on home.id = p_account_id and home.parent_id is not null
+    left join consent as tenant
+      on tenant.account_id = home.parent_id and tenant.subject = home.app_id
+      and tenant.scope = 'tenant'
     left join consent as stop
-      on stop.account_id = p_account_id and stop.subject = p_subject and stop.scope = 'everything'
+      on p_channel <> 'wecom_robot_message'
+      and stop.account_id = p_account_id and stop.subject = p_subject and stop.scope = 'everything'
     left join consent as follow
       on p_channel = 'template_message' and follow.account_id = p_account_id
       and follow.subject = p_subject and follow.scope = 'follow'
     left join consent as template
-      on template.account_id = p_account_id and template.subject = p_subject
+      on p_channel in ('template_message', 'subscription_message')
+      and template.account_id = p_account_id and template.subject = p_subject
       and template.scope = 'template:' || p_template_id
+    left join consent as named
+      on p_channel not in ('template_message', 'subscription_message', 'customer_service_message')
+      and named.account_id = p_account_id and named.subject = p_subject and named.scope = p_scope
     left join lateral (
       -- of the open windows the one that closes first is used first
       select held.*
@@ -104,6 +131,8 @@ const DECIDE = `
     ) as talk on true
     cross join lateral (
       select case
+        when home.id is not null and tenant.state is null then 'tenant_unknown'
+        when tenant.state <> 'granted' then 'tenant_' || tenant.state
         when stop.state <> 'granted' then 'stopped'
         when p_channel = 'template_message' then case
           when follow.state is null then 'follow_unknown'
@@ -121,6 +150,17 @@ const DECIDE = `
           when talk.state <> 'granted' then 'conversation_' || talk.state
           when talk.expires_at <= p_at then 'conversation_expired'
           when talk.credits = 0 then 'conversation_used_up'
+        end
+        when p_channel = 'wecom_robot_message' then null
+        when split_part(p_scope, ':', 1)
+          in ('template', 'one_time', 'member', 'external_contact', 'kf')
+        then case
+          when named.state is null then split_part(p_scope, ':', 1) || '_unknown'
+          when named.refused then 'template_refused'
+          when named.state <> 'granted' then split_part(p_scope, ':', 1) || '_' || named.state
+          when named.expires_at <= p_at then split_part(p_scope, ':', 1) || '_expired'
+          when named.credits = 0 and p_scope like 'template:%' then 'no_credit_left'
+          when named.credits = 0 then split_part(p_scope, ':', 1) || '_used_up'
         end
         else 'unknown_channel'
       end as reason
@@ -180,7 +220,8 @@ const BEGIN = `
         answer.reason, answer.scope, answer.evidence, answer.reserves_at
       from wanted
       cross join lateral judge_send(
-        wanted.account_id, wanted.recipient, wanted.channel, wanted.template_id, v_now
+        wanted.account_id, wanted.recipient, wanted.channel, wanted.template_id,
+        wanted.consent_scope, v_now
       ) as answer
     ), placed as materialized (
       -- of several messages to one person the first goes now

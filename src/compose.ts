@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { Express } from 'express'
 import type { Knex } from 'knex'
@@ -14,6 +14,8 @@ import { ensureMasterKey, type Config } from './config.ts'
 import { decideSend } from './consent/consent-store.ts'
 import { createConsents, type Consents } from './consent/consents.ts'
 import { createFollowerJobs } from './consent/follower-jobs.ts'
+import { forgetOldLinks } from './consent/one-time-link-store.ts'
+import { createOneTimeLinks } from './consent/one-time-links.ts'
 import { createRecorder } from './consent/record-push.ts'
 import { settleCalls } from './consent/settle-calls.ts'
 import { createFollowerSync, type FollowerSync } from './consent/sync-followers.ts'
@@ -36,6 +38,7 @@ import { createMetrics, type Metrics } from './foundation/metrics.ts'
 import { createSecretBox } from './foundation/sealed-secrets.ts'
 import { createBroadcastStore, type BroadcastStore } from './messages/broadcast-store.ts'
 import { createBroadcastFeeder } from './messages/feed-broadcasts.ts'
+import type { Seal } from './messages/message-secret.ts'
 import { createMessageStore, type MessageStore } from './messages/message-store.ts'
 import { createFollowerSource } from './wechat/followers.ts'
 import { readJson } from './receiver/json.ts'
@@ -72,6 +75,8 @@ export interface Parts {
   readonly events: { list(filter: EventFilter): Promise<StoredEvent[]> }
   readonly followers: FollowerSync
   readonly messages: MessageStore
+  /** Seals the credential of a message for its place. */
+  readonly seal: Seal
   readonly broadcasts: BroadcastStore
   readonly tokens: TokenKeeper
   /** Addresses of the pages on which merchants and corps authorise an account. */
@@ -167,12 +172,19 @@ async function build(
   })
   undo.push(() => recorder.stop())
   const consents = createConsents({ db, clock, settle })
+  const oneTimeLinks = createOneTimeLinks({
+    db,
+    clock,
+    randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+    publicBaseUrl: config.http.publicBaseUrl,
+  })
 
   const dispatcher = createDispatcher({
     db,
     client,
     tokens,
     findAccount: (id) => cache.findById(id),
+    openSealed: (sealed, place) => box.open(sealed, place),
     clock,
     random: Math.random,
     log,
@@ -190,6 +202,7 @@ async function build(
     hourly: [
       () => keepEventLog({ db, clock, log, retentionDays: config.events.retentionDays }),
       () => forgetOldPushesAside(db),
+      () => forgetOldLinks(db),
     ],
   })
   const feeder = createBroadcastFeeder({ store: broadcasts, clock, log })
@@ -287,6 +300,12 @@ async function build(
     messages,
     broadcasts,
     decide: (question) => decideSend(db, question),
+    findSender: (id) => cache.findById(id),
+    createLink: (wish) => oneTimeLinks.create(wish),
+    answerLink: (answer) => oneTimeLinks.answer(answer),
+    findLinked: (id) => cache.findById(id),
+    longTermTemplates: async (id) => (await cache.findById(id))?.settings.long_term_templates ?? [],
+    seal: (text, place) => box.seal(text, place),
     consents,
     listEvents: (filter) => listEvents(db, filter),
     readToken: async (account) => {
@@ -317,6 +336,7 @@ async function build(
       events: { list: (filter) => listEvents(db, filter) },
       followers,
       messages,
+      seal: (text, place) => box.seal(text, place),
       broadcasts,
       tokens,
       makeAuthorizationPage: (page) => makeAuthorizationPage({ api, box, clock }, page),

@@ -88,7 +88,7 @@ export const SETTINGS = [
     name: 'PUBLIC_BASE_URL',
     default: null,
     meaning:
-      'How the platform reaches the gateway, e.g. `https://wechat.example.com`; used to print callback addresses.',
+      'How the platform reaches the gateway, e.g. `https://wechat.example.com`; used to print callback addresses and in one-time links.',
     secret: false,
   },
   {

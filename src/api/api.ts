@@ -10,6 +10,7 @@ import { broadcastRoutes, type BroadcastRouteDeps } from './broadcast-routes.ts'
 import { consentRoutes, type ConsentRouteDeps } from './consent-routes.ts'
 import { eventRoutes, type EventRouteDeps } from './event-routes.ts'
 import { messageRoutes, type MessageRouteDeps } from './message-routes.ts'
+import { oneTimeRoutes, type OneTimeRouteDeps } from './one-time-routes.ts'
 import { OPENAPI_ROUTE, openApiDocument } from './openapi.ts'
 import { readJsonBody } from './read-json-body.ts'
 import { readLines } from './read-lines.ts'
@@ -18,7 +19,13 @@ import { expressPath, type Answer, type Route } from './route.ts'
 import { tokenRoutes, type TokenRouteDeps } from './token-routes.ts'
 
 export interface ApiDeps
-  extends MessageRouteDeps, BroadcastRouteDeps, ConsentRouteDeps, EventRouteDeps, TokenRouteDeps {
+  extends
+    MessageRouteDeps,
+    BroadcastRouteDeps,
+    ConsentRouteDeps,
+    OneTimeRouteDeps,
+    EventRouteDeps,
+    TokenRouteDeps {
   readonly authenticate: Authenticate
   readonly metrics: Metrics
   readonly clock: Clock
@@ -50,6 +57,7 @@ function apiRoutes(deps: ApiDeps): readonly Route[] {
     ...messageRoutes(deps),
     ...broadcastRoutes(deps),
     ...consentRoutes(deps),
+    ...oneTimeRoutes(deps),
     ...eventRoutes(deps),
     ...tokenRoutes(deps),
   ]

@@ -1,5 +1,6 @@
 import type { Clock } from '../foundation/clock.ts'
 import { isId } from '../foundation/ids.ts'
+import type { FindSender } from '../messages/account-fit.ts'
 import { reportCsv, reportPages } from '../messages/broadcast-report.ts'
 import type { BroadcastStore } from '../messages/broadcast-store.ts'
 import type { Broadcast, BroadcastProgress } from '../messages/broadcast.ts'
@@ -25,6 +26,7 @@ import { parseStrictJson } from './strict-json.ts'
 
 export interface BroadcastRouteDeps {
   readonly broadcasts: BroadcastStore
+  readonly findSender: FindSender
   readonly clock: Clock
   /** How long a broadcast without `expires_at` may go on after it became due. */
   readonly lifetimeHours: number
@@ -117,8 +119,8 @@ function changeRoute(
 }
 
 async function postBroadcast(deps: BroadcastRouteDeps, call: Call): Promise<Answer> {
-  const { clock, lifetimeHours } = deps
-  const parts = { store: deps.broadcasts, clock, lifetimeHours, log: call.log }
+  const { clock, findSender, lifetimeHours } = deps
+  const parts = { store: deps.broadcasts, clock, findSender, lifetimeHours, log: call.log }
   const asked = {
     caller: call.application,
     idempotencyKey: readIdempotencyKey(call.idempotencyKey),

@@ -1,4 +1,5 @@
 import type { Consents } from '../consent/consents.ts'
+import { refuseOtherChannels, type FindSender } from '../messages/account-fit.ts'
 import { accountOf } from '../messages/caller.ts'
 import { readInput } from '../messages/input-faults.ts'
 import type { AccountRef } from '../messages/message.ts'
@@ -7,7 +8,10 @@ import { SCHEMAS, subjectSchema } from './schemas.ts'
 import { z } from 'zod'
 
 export interface ConsentRouteDeps {
-  readonly consents: Pick<Consents, 'show' | 'optOut' | 'optIn'>
+  readonly consents: Pick<Consents, 'show' | 'optOut' | 'optIn' | 'report'>
+  readonly findSender: FindSender
+  /** The templates of an account whose acceptance is a standing right. */
+  readonly longTermTemplates: (accountId: number) => Promise<readonly string[]>
 }
 
 const PATH = '/v1/accounts/{account}/consents/{subject}'
@@ -44,6 +48,16 @@ export function consentRoutes(deps: ConsentRouteDeps): readonly Route[] {
       problems: [400, 404, 413, 415, 503],
       handle: (call) => postOptIn(deps, call),
     },
+    {
+      method: 'post',
+      path: `${PATH}/reports`,
+      operationId: 'reportPopup',
+      summary: 'Report what wx.requestSubscribeMessage told the front end',
+      body: 'PopupReport',
+      answer: { status: 200, schema: 'ConsentView' },
+      problems: [400, 404, 413, 415, 503],
+      handle: (call) => postReport(deps, call),
+    },
   ]
 }
 
@@ -58,6 +72,22 @@ async function postOptIn(deps: ConsentRouteDeps, call: Call): Promise<Answer> {
   const person = personOf(call)
   const { scope, reason } = readInput(SCHEMAS.OptIn, call.body, 'invalid_request')
   await deps.consents.optIn({ ...actOf(call, person), scope, reason })
+  return answerView(deps, person)
+}
+
+async function postReport(deps: ConsentRouteDeps, call: Call): Promise<Answer> {
+  const person = personOf(call)
+  const { results, requested_at } = readInput(SCHEMAS.PopupReport, call.body, 'invalid_request')
+  const accountId = person.account.id
+  refuseOtherChannels('subscription_message', await deps.findSender(accountId))
+  await deps.consents.report({
+    accountId,
+    subject: person.subject,
+    results,
+    requestedAt: requested_at,
+    longTerm: await deps.longTermTemplates(accountId),
+    actor: call.application.name,
+  })
   return answerView(deps, person)
 }
 

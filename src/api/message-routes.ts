@@ -1,11 +1,13 @@
 import type { Clock } from '../foundation/clock.ts'
 import { isId } from '../foundation/ids.ts'
 import type { Metrics } from '../foundation/metrics.ts'
+import type { FindSender } from '../messages/account-fit.ts'
 import { accountIdsOf, accountOf } from '../messages/caller.ts'
 import { cancelMessage } from '../messages/cancel-message.ts'
 import { checkSend, type DecideSend } from '../messages/check-send.ts'
 import { findMessage } from '../messages/find-message.ts'
 import { readInput } from '../messages/input-faults.ts'
+import type { Seal } from '../messages/message-secret.ts'
 import type { MessageStore } from '../messages/message-store.ts'
 import type { Attempt, Message } from '../messages/message.ts'
 import { sendMessage, type Acceptance } from '../messages/send-message.ts'
@@ -17,6 +19,8 @@ import { messageQuery } from './schemas.ts'
 export interface MessageRouteDeps {
   readonly messages: MessageStore
   readonly decide: DecideSend
+  readonly findSender: FindSender
+  readonly seal: Seal
   readonly metrics: Metrics
   readonly clock: Clock
   /** How long a message without `expires_at` may wait after it became due. */

@@ -42,6 +42,8 @@ const REQUESTS: ReadonlySet<string> = new Set<SchemaName>([
   'AudienceBroadcast',
   'BroadcastHead',
   'BroadcastLine',
+  'PopupReport',
+  'OneTimeLinkRequest',
   'OptOut',
   'OptIn',
 ])

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { POPUP_RESULTS } from '../consent/answer-changes.ts'
 import {
   audienceBroadcastSchema,
   broadcastHeadSchema,
@@ -7,7 +8,9 @@ import {
 import { BROADCAST_STATUSES } from '../messages/broadcast.ts'
 import { MESSAGE_STATUSES } from '../messages/message.ts'
 import { sendRequestSchema } from '../messages/send-request.ts'
+import { scene } from '../wechat/channel-content.ts'
 import { CHANNEL_NAMES } from '../wechat/channels.ts'
+import { templateId } from '../wechat/content-parts.ts'
 
 /** Every shape that goes in or out, by its name in the OpenAPI document. */
 
@@ -198,6 +201,35 @@ export const SCHEMAS = {
     history: z.array(ledgerEntry).describe('newest first'),
   }),
   OptOut: z.strictObject({ scope: scope.default('everything'), reason }, { error: unknownField }),
+  PopupReport: z.strictObject(
+    {
+      results: z
+        .record(
+          z.string().regex(/^[^\s*]{1,128}$/, 'must be a template id'),
+          z.enum(POPUP_RESULTS, `must be one of ${POPUP_RESULTS.join(', ')}`),
+        )
+        .refine((results) => Object.keys(results).length > 0, 'must name at least one template')
+        .refine((results) => Object.keys(results).length <= 20, 'must name at most 20 templates'),
+      requested_at: z.iso
+        .datetime({ offset: true, error: 'must be an ISO 8601 time with an offset' })
+        .transform((text) => new Date(text)),
+    },
+    { error: unknownField },
+  ),
+  OneTimeLinkRequest: z.strictObject(
+    {
+      template_id: templateId,
+      scene,
+      to: subjectSchema.optional().describe('the only person who may answer'),
+      return_url: z
+        .url({ protocol: /^https$/, error: 'must be an https address' })
+        .max(1000, 'must be at most 1000 characters')
+        .optional()
+        .describe('where the browser goes afterwards, with `action` added'),
+    },
+    { error: unknownField },
+  ),
+  OneTimeLink: z.strictObject({ url: z.string(), expires_at: instant }),
   OptIn: z.strictObject({ scope, reason }, { error: unknownField }),
   EventList: z.strictObject({ events: z.array(event), next_cursor: nextCursor }),
   AccessToken: z.strictObject({ access_token: z.string(), expires_at: instant }),

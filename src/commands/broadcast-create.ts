@@ -29,6 +29,7 @@ export const broadcastCreate: Command = {
       const { broadcast, badLines } = await createListedBroadcast(
         {
           store: parts.broadcasts,
+          findSender: (id) => parts.accounts.findById(id),
           clock: systemClock,
           log: parts.log,
           lifetimeHours: config.dispatch.messageLifetimeHours,

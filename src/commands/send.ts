@@ -73,6 +73,8 @@ export const send: Command = {
       const accepted = await sendMessage(
         {
           store: parts.messages,
+          findSender: (id) => parts.accounts.findById(id),
+          seal: parts.seal,
           clock: systemClock,
           log: parts.log,
           lifetimeHours: config.dispatch.messageLifetimeHours,

@@ -1,5 +1,12 @@
 import type { EventRecord } from '../events/read-event.ts'
-import { archiveScope, isScopeName, oneTimeScope, TENANT, type ConsentChange } from './consent.ts'
+import {
+  archiveScope,
+  isScopeName,
+  oneTimeScope,
+  TENANT,
+  templateScope,
+  type ConsentChange,
+} from './consent.ts'
 import { because, granted } from './make-change.ts'
 
 // What no push says by itself: the platform's answer to a call, or a redirect of the browser.
@@ -31,6 +38,49 @@ export function oneTimeChanges(answer: {
       expiresAt: null,
     },
   ]
+}
+
+/** What `wx.requestSubscribeMessage` tells the front end about one template. */
+export const POPUP_RESULTS = ['accept', 'acceptWithAudio', 'reject', 'ban', 'filter'] as const
+export type PopupResult = (typeof POPUP_RESULTS)[number]
+
+/**
+ * What a front end reports of a popup. It is the application's word, not the platform's: the event of
+ * the same popup counts in its place, see `project_consents`. `ban` and `filter` are nobody's answer.
+ *
+ * @param report.at when the popup was answered.
+ * @param report.longTerm templates whose acceptance is a standing right.
+ * @see https://developers.weixin.qq.com/miniprogram/dev/api/open-api/subscribe-message/wx.requestSubscribeMessage.html
+ */
+export function reportedChanges(report: {
+  readonly results: Readonly<Record<string, PopupResult>>
+  readonly at: Date
+  readonly longTerm: readonly string[]
+}): ConsentChange[] {
+  return Object.entries(report.results).flatMap(([templateId, result]): ConsentChange[] => {
+    const change = {
+      scope: templateScope(templateId),
+      effectiveAt: report.at,
+      reason: `popup_report:${result}`,
+      expiresAt: null,
+    }
+    switch (result) {
+      case 'accept':
+      case 'acceptWithAudio':
+        return [
+          {
+            ...change,
+            change: 'granted',
+            credits: report.longTerm.includes(templateId) ? null : 1,
+          },
+        ]
+      case 'reject':
+        return [{ ...change, change: 'revoked', credits: null }]
+      case 'ban':
+      case 'filter':
+        return []
+    }
+  })
 }
 
 /**

@@ -130,12 +130,15 @@ export async function decideSend(
     readonly subject: string
     readonly channel: string
     readonly templateId: string | null
+    /** The consent the message relies on, where its channel alone does not say it. */
+    readonly consentScope?: string | null
     readonly at: Date
   },
 ): Promise<SendDecision> {
+  const { accountId, subject, channel, templateId, consentScope = null, at } = question
   const { rows } = await db.raw<{ rows: SendDecision[] }>(
-    `select allowed, reason, scope, evidence from judge_send(?, ?, ?, ?, ?)`,
-    [question.accountId, question.subject, question.channel, question.templateId, question.at],
+    `select allowed, reason, scope, evidence from judge_send(?, ?, ?, ?, ?, ?)`,
+    [accountId, subject, channel, templateId, consentScope, at],
   )
   return rows[0] ?? { allowed: false, reason: 'unknown_channel', scope: null, evidence: [] }
 }

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import type { Clock } from '../foundation/clock.ts'
 import { InvalidInputError } from '../foundation/errors.ts'
+import { reportedChanges, type PopupResult } from './answer-changes.ts'
 import {
   changeConsents,
   changeRow,
@@ -45,6 +46,8 @@ export interface Consents {
     consents: readonly ImportedConsent[]
     actor: string
   }): Promise<number>
+  /** Records what a front end says a popup was answered; the event of that popup counts before it. */
+  report(report: PopupReport): Promise<void>
   /** Everything we hold about a person on one account. */
   export(accountId: number, subject: string): Promise<PersonExport>
   /** Erases a person on one account; a tombstone stays. No call to them begins afterwards. */
@@ -65,6 +68,18 @@ export interface OperatorAct {
   readonly by: Extract<Evidence, { actor: string }>
   /** On a granted template: how many sends it allows; null is a standing right. One when absent. */
   readonly credits?: number | null
+}
+
+export interface PopupReport {
+  readonly accountId: number
+  readonly subject: string
+  readonly results: Readonly<Record<string, PopupResult>>
+  /** When the popup was answered, by the application's clock. */
+  readonly requestedAt: Date
+  /** Templates whose acceptance is a standing right. */
+  readonly longTerm: readonly string[]
+  /** The application that says so. */
+  readonly actor: string
 }
 
 /** A consent as it is answered; the names are part of the public contract. */
@@ -102,12 +117,14 @@ export interface ConsentView {
 /** Rows of a person's history in one answer; the export holds all of them. */
 const HISTORY_LIMIT = 500
 
-/** @param deps.settle waits for forbidden calls under way; see settle-calls.ts. */
-export function createConsents(deps: {
+interface ConsentsDeps {
   readonly db: Knex
   readonly clock: Clock
+  /** Waits for forbidden calls under way; see settle-calls.ts. */
   readonly settle: (accountId: number, subject: string) => Promise<void>
-}): Consents {
+}
+
+export function createConsents(deps: ConsentsDeps): Consents {
   const { db, clock } = deps
 
   async function act(input: OperatorAct, change: 'granted' | 'revoked'): Promise<void> {
@@ -138,6 +155,7 @@ export function createConsents(deps: {
     optOut: (input) => act(input, 'revoked'),
     optIn: (input) => act(input, 'granted'),
     import: ({ accountId, ...batch }) => importConsents(db, accountId, batch),
+    report: (input) => recordReport(deps, input),
     export: (accountId, subject) => exportPerson(db, accountId, subject),
     async erase(input) {
       const id = await eraseSubject(db, { ...input, effectiveAt: clock.now() })
@@ -145,6 +163,31 @@ export function createConsents(deps: {
       return { erasure_id: id }
     },
   }
+}
+
+/** Older than this it would be told apart from its event by nothing. */
+const OLDEST_REPORT_MS = 3_600_000
+/** Clocks of two servers differ; beyond it the time is a mistake. */
+const MOST_AHEAD_MS = 60_000
+
+/** @throws InvalidInputError `invalid_request` */
+async function recordReport(deps: ConsentsDeps, report: PopupReport): Promise<void> {
+  const { accountId, subject, results, longTerm, actor } = report
+  const now = deps.clock.now()
+  const ageMs = now.getTime() - report.requestedAt.getTime()
+  if (ageMs > OLDEST_REPORT_MS || ageMs < -MOST_AHEAD_MS) {
+    const rule = 'must be the time of the popup: within the last hour, by the clock of this gateway'
+    throw new InvalidInputError('invalid_request', [{ field: 'requested_at', rule }])
+  }
+  const at = ageMs < 0 ? now : report.requestedAt
+  const changes = reportedChanges({ results, at, longTerm })
+  if (changes.length === 0) return
+  const evidence = { kind: 'report', actor } as const
+  await changeConsents(
+    deps.db,
+    changes.map((change) => changeRow({ accountId, subject, change, evidence })),
+  )
+  if (changes.some(({ change }) => change === 'revoked')) await deps.settle(accountId, subject)
 }
 
 /**

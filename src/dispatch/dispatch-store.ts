@@ -11,6 +11,10 @@ export interface ClaimedMessage {
   readonly channel: Channel
   readonly templateId: string | null
   readonly content: Content
+  /** The consent it relies on, where the channel alone does not say it. */
+  readonly consentScope: string | null
+  /** The credential it brought with it, sealed. */
+  readonly sealedSecret: string | null
   readonly expiresAt: Date
   readonly dueAt: Date
   /** Earlier attempts, oldest first. */
@@ -51,7 +55,8 @@ export async function claimMessages(
 ): Promise<ClaimedMessage[]> {
   const { rows } = await db
     .raw<{ rows: ClaimedRow[] }>(
-      `select id, account_id, recipient, channel, template_id, content, expires_at, due_at, earlier
+      `select id, account_id, recipient, channel, template_id, content, consent_scope,
+         sealed_secret, expires_at, due_at, earlier
        from claim_messages(?, make_interval(secs => ?), ?)`,
       [claim.process, claim.leaseSeconds, claim.limit],
     )
@@ -239,6 +244,8 @@ interface ClaimedRow {
   readonly channel: Channel
   readonly template_id: string | null
   readonly content: Content
+  readonly consent_scope: string | null
+  readonly sealed_secret: string | null
   readonly expires_at: Date
   readonly due_at: Date
   readonly earlier: { started_at: string; cause: string | null }[] | null
@@ -262,6 +269,8 @@ function toClaimed(row: ClaimedRow): ClaimedMessage {
     channel: row.channel,
     templateId: row.template_id,
     content: row.content,
+    consentScope: row.consent_scope,
+    sealedSecret: row.sealed_secret,
     expiresAt: row.expires_at,
     dueAt: row.due_at,
     earlier: (row.earlier ?? []).map((one) => ({

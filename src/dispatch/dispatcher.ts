@@ -19,7 +19,7 @@ import {
 } from './dispatch-store.ts'
 import type { AttemptEnd } from './outcome.ts'
 import { createPlaces } from './places.ts'
-import type { FindAccountById, Tokens } from './ports.ts'
+import type { FindAccountById, OpenSealed, Tokens } from './ports.ts'
 import { sendClaimed, type SendParts } from './send-claimed.ts'
 
 export interface DispatcherOptions {
@@ -27,6 +27,7 @@ export interface DispatcherOptions {
   readonly client: Pick<PlatformClient, 'call'>
   readonly tokens: Tokens
   readonly findAccount: FindAccountById
+  readonly openSealed: OpenSealed
   readonly clock: Clock
   readonly random: () => number
   readonly log: Log

@@ -3,13 +3,20 @@ import { assertNever } from '../foundation/errors.ts'
 import { CHANNELS, msgidOf, type Channel } from '../wechat/channels.ts'
 import { lookUpErrorCode, type ErrorClass } from '../wechat/error-codes.ts'
 import type { CallOutcome } from '../wechat/platform-client.ts'
-import { refusalChanges } from './refusal-changes.ts'
+import { recipientOutcomes } from '../wechat/recipient-outcomes.ts'
+import type { CodeSpace } from '../wechat/served-account.ts'
+import { refusalChanges, undeliverable } from './refusal-changes.ts'
 import { nextTry, type RetryCause } from './retry-schedule.ts'
 
 /** What is known when a platform call for a message is over. */
 export interface FinishedCall {
   readonly channel: Channel
   readonly templateId: string | null
+  /** The consent the message relies on, where the channel alone does not say it. */
+  readonly consentScope: string | null
+  readonly recipient: string
+  /** Whose error codes the account's answers have. */
+  readonly space: CodeSpace
   readonly call: CallOutcome
   readonly startedAt: Date
   readonly now: Date
@@ -80,12 +87,11 @@ export function repeatableUntil(channel: Channel, firstAttemptAt: Date): Date | 
 type Answer = Extract<CallOutcome, { kind: 'answer' }>
 
 function answered(finished: FinishedCall, answer: Answer): AttemptEnd {
-  const meaning = lookUpErrorCode('oa', answer.errcode)
+  const meaning = lookUpErrorCode(finished.space, answer.errcode)
   const errorClass: ErrorClass = meaning.class
   const facts = factsOf(answer, errorClass)
   const changes = refusalChanges({
-    channel: finished.channel,
-    templateId: finished.templateId,
+    ...finished,
     errcode: answer.errcode,
     errmsg: wordsOf(answer),
     at: momentOf(answer, finished),
@@ -93,7 +99,7 @@ function answered(finished: FinishedCall, answer: Answer): AttemptEnd {
   })
   switch (errorClass) {
     case 'ok':
-      return sent({ ...facts, msgid: msgidOf(answer.body) })
+      return accepted(finished, answer, { ...facts, msgid: msgidOf(answer.body) })
     case 'duplicate':
       return sent({ ...facts, msgid: msgidOf(answer.body), reason: 'duplicate' })
     case 'opt_out':
@@ -102,7 +108,10 @@ function answered(finished: FinishedCall, answer: Answer): AttemptEnd {
     case 'invalid_recipient':
       return { ...failed(facts, errorClass), changes }
     case 'token':
-      return { ...retried(finished, 'token', facts), tokenRejected: true }
+      // the key of a group robot is no token of ours that could be renewed
+      return usesToken(finished.channel)
+        ? { ...retried(finished, 'token', facts), tokenRejected: true }
+        : failed(facts, 'config')
     case 'transient':
       return retried(finished, 'transient', facts)
     case 'rate_minute':
@@ -113,7 +122,8 @@ function answered(finished: FinishedCall, answer: Answer): AttemptEnd {
       const until = new Date(finished.now.getTime() + BLOCKED_ACCOUNT_PAUSE_MS)
       return {
         ...failed(facts, 'blocked_account'),
-        pause: { until, reason: 'blocked_account', every: true },
+        // a robot that is switched off says nothing about the application beside it
+        pause: { until, reason: 'blocked_account', every: usesToken(finished.channel) },
       }
     }
     case 'template':
@@ -129,16 +139,47 @@ function answered(finished: FinishedCall, answer: Answer): AttemptEnd {
 }
 
 /**
- * 45011 is about the account's calls and rests the channel; 43117 and its kin are about one person
- * and delay one message.
+ * WeCom answers 0 also when it reaches nobody. A name it does not know is suppressed like one it
+ * refuses with a code; a missing licence is ours to mend and says nothing about the member.
+ */
+function accepted(finished: FinishedCall, answer: Answer, facts: Facts): AttemptEnd {
+  const { recipient, space } = finished
+  const outcome =
+    space === 'wecom' ? recipientOutcomes(answer.body, [recipient]).get(recipient) : 'accepted'
+  switch (outcome) {
+    case 'invalid': {
+      const changes = undeliverable(finished, {
+        errcode: answer.errcode,
+        errmsg: 'the answer names the recipient as invalid',
+        at: momentOf(answer, finished),
+      })
+      return { ...failed(facts, 'invalid_recipient'), changes, cause: 'invalid_recipient' }
+    }
+    case 'unlicensed':
+      return { ...failed(facts, 'unlicensed_recipient'), cause: 'permission' }
+    case 'accepted':
+    case undefined:
+      return sent(facts)
+  }
+}
+
+function usesToken(channel: Channel): boolean {
+  return CHANNELS[channel].credential === 'access_token'
+}
+
+/**
+ * 45011, in WeCom 45009, is about the account's calls and rests the channel; 43117 and its kin are
+ * about one person and delay one message.
  */
 function rateLimited(finished: FinishedCall, facts: Facts, errcode: number): AttemptEnd {
-  return errcode === ACCOUNT_MINUTE_LIMIT
+  const limit = finished.space === 'wecom' ? WECOM_MINUTE_LIMIT : ACCOUNT_MINUTE_LIMIT
+  return errcode === limit
     ? paused(finished, 'rate_minute', facts)
     : retried(finished, 'rate_minute', facts)
 }
 
 const ACCOUNT_MINUTE_LIMIT = 45011
+const WECOM_MINUTE_LIMIT = 45009
 
 /**
  * The call may have arrived. Where the platform drops repeats it is made again while it remembers;

@@ -11,5 +11,8 @@ export interface Tokens {
   reportRejected(account: Account, version: string): Promise<void>
 }
 
+/** Opens what was sealed for one place. */
+export type OpenSealed = (sealed: string, place: string) => string
+
 /** Finds the account of a claimed message; undefined when it has been disabled or removed. */
 export type FindAccountById = (id: number) => Promise<Account | undefined>

@@ -1,11 +1,13 @@
 import { DECISION_VALID_MS } from '../consent/settle-calls.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { describeError } from '../foundation/errors.ts'
-import { buildRequest } from '../wechat/channels.ts'
+import { placeOfMessageSecret } from '../messages/message-secret.ts'
+import { buildRequest, CHANNELS, contentSchemaOf, type Content } from '../wechat/channels.ts'
 import { BEGUN_TOO_LATE, type CallOutcome, type PlatformClient } from '../wechat/platform-client.ts'
+import { codeSpaceOf } from '../wechat/served-account.ts'
 import type { BeginDecision, ClaimedMessage, EndedAttempt } from './dispatch-store.ts'
 import { endOfCall, type AttemptEnd, type FinishedCall } from './outcome.ts'
-import type { FindAccountById, Tokens } from './ports.ts'
+import type { FindAccountById, OpenSealed, TokenAnswer, Tokens } from './ports.ts'
 import {
   fieldsOf,
   reportAttempt,
@@ -19,6 +21,7 @@ import { nextTry, type RetryCause } from './retry-schedule.ts'
 export interface SendParts extends ReportParts {
   readonly findAccount: FindAccountById
   readonly tokens: Tokens
+  readonly openSealed: OpenSealed
   readonly client: Pick<PlatformClient, 'call'>
   readonly begin: (messageId: string) => Promise<BeginDecision>
   /** Answers what the message has become: an early receipt may have said more than the call. */
@@ -40,13 +43,14 @@ const BUSY_WAIT_MS = 50
  */
 export async function sendClaimed(parts: SendParts, message: ClaimedMessage): Promise<void> {
   const account = await parts.findAccount(message.accountId)
-  if (!account) return parts.release(message.id, later(parts.clock, LONGEST_TOKEN_WAIT_MS))
+  // accepted while the account was disabled, so that nobody could look what it may send
+  const isPossible = account && contentSchemaOf(message.channel, account) !== null
+  if (!isPossible) return parts.release(message.id, later(parts.clock, LONGEST_TOKEN_WAIT_MS))
 
   const send: Send = { message, account }
-  // after a refusal this process may still remember the token that another one has replaced
-  const reread = message.earlier.at(-1)?.cause === 'token'
-  const token = await parts.tokens.getToken(account, { reread })
+  const token = await credentialFor(parts, send)
   if (token.kind === 'unavailable') return waitForToken(parts, send, token)
+  const content = contentOf(parts, message)
 
   const askedMs = parts.clock.monotonicMs()
   const decision = await parts.begin(message.id)
@@ -54,10 +58,8 @@ export async function sendClaimed(parts: SendParts, message: ClaimedMessage): Pr
   if (decision.kind !== 'begun') return reportNotBegun(parts, send, decision)
 
   const startedAt = parts.clock.now()
-  const call = await callInTime(parts, send, { askedMs, accessToken: token.token })
-  const end = call
-    ? endOfCall(finishedCall(parts, message, { call, startedAt }))
-    : lateDecision(parts)
+  const call = await callInTime(parts, send, { askedMs, accessToken: token.token, content })
+  const end = call ? endOfCall(finishedCall(parts, send, { call, startedAt })) : lateDecision(parts)
   await tellTheAccount(parts, send, { end, tokenVersion: token.version })
   const status = await parts.finish({
     attemptId: decision.attemptId,
@@ -70,6 +72,30 @@ export async function sendClaimed(parts: SendParts, message: ClaimedMessage): Pr
   reportAttempt(parts, send, { id, number, end, status: status ?? end.status, startedAt })
 }
 
+/** What the call is made with: the account's token, or the key that a group robot's message brought. */
+async function credentialFor(parts: SendParts, { message, account }: Send): Promise<TokenAnswer> {
+  if (CHANNELS[message.channel].credential === 'key') {
+    const key = secretOf(parts, message)
+    return key === null
+      ? { kind: 'unavailable', reason: 'no_robot_key', until: message.expiresAt }
+      : { kind: 'token', token: key, version: '0' }
+  }
+  // after a refusal this process may still remember the token that another one has replaced
+  const reread = message.earlier.at(-1)?.cause === 'token'
+  return parts.tokens.getToken(account, { reread })
+}
+
+function secretOf({ openSealed }: SendParts, message: ClaimedMessage): string | null {
+  const { id, sealedSecret } = message
+  return sealedSecret === null ? null : openSealed(sealedSecret, placeOfMessageSecret(id))
+}
+
+/** The content as it is sent: a welcome code is in it only here. */
+function contentOf(parts: SendParts, message: ClaimedMessage): Content {
+  if (message.channel !== 'wecom_welcome_message') return message.content
+  return { ...message.content, welcome_code: secretOf(parts, message) }
+}
+
 /**
  * Makes the call, unless the decision has grown too old: an opt-out that came after it waits only
  * for calls that began within the decision's validity (promise P4).
@@ -77,7 +103,7 @@ export async function sendClaimed(parts: SendParts, message: ClaimedMessage): Pr
 async function callInTime(
   parts: SendParts,
   { message, account }: Send,
-  begun: { readonly askedMs: number; readonly accessToken: string },
+  begun: { readonly askedMs: number; readonly accessToken: string; readonly content: Content },
 ): Promise<CallOutcome | null> {
   const { clock, metrics } = parts
   const startedMs = clock.monotonicMs()
@@ -86,7 +112,7 @@ async function callInTime(
     channel: message.channel,
     account,
     to: message.recipient,
-    content: message.content,
+    content: begun.content,
     clientMsgId: message.id,
   })
   const outcome = await parts.client.call({
@@ -120,12 +146,15 @@ async function tellTheAccount(
 
 function finishedCall(
   { clock, random }: SendParts,
-  message: ClaimedMessage,
+  { message, account }: Send,
   { call, startedAt }: { readonly call: CallOutcome; readonly startedAt: Date },
 ): FinishedCall {
   return {
     channel: message.channel,
     templateId: message.templateId,
+    consentScope: message.consentScope,
+    recipient: message.recipient,
+    space: codeSpaceOf(account),
     call,
     startedAt,
     now: clock.now(),

@@ -1,6 +1,12 @@
 import { z } from 'zod'
 import { sha256 } from '../foundation/ids.ts'
-import { CHANNELS, CHANNEL_NAMES, templateIdOf, type Channel } from '../wechat/channels.ts'
+import {
+  BROADCAST_CHANNELS,
+  CHANNELS,
+  templateIdOf,
+  type BroadcastChannel,
+  type Channel,
+} from '../wechat/channels.ts'
 import { canonicalJson } from './canonical-json.ts'
 import { readInput } from './input-faults.ts'
 import { SEND_FIELDS, type SendRequest } from './send-request.ts'
@@ -30,7 +36,7 @@ const audience = z.strictObject(
 
 /** One schema per channel, with these fields on top. */
 function throughEachChannel<More extends z.ZodRawShape>(more: More, unknownField: string) {
-  const through = (channel: Channel) =>
+  const through = (channel: BroadcastChannel) =>
     z.strictObject(
       {
         ...HEAD_FIELDS,
@@ -40,11 +46,11 @@ function throughEachChannel<More extends z.ZodRawShape>(more: More, unknownField
       },
       { error: (issue) => (issue.code === 'unrecognized_keys' ? unknownField : undefined) },
     )
-  const [first, ...others] = CHANNEL_NAMES
+  const [first, ...others] = BROADCAST_CHANNELS
   return z.discriminatedUnion('channel', [through(first), ...others.map(through)], {
     error: (issue) =>
       issue.code === 'invalid_union'
-        ? `must be one of ${CHANNEL_NAMES.join(', ')}`
+        ? `must be one of ${BROADCAST_CHANNELS.join(', ')}; a broadcast has no other channels`
         : 'must be a JSON object',
   })
 }

@@ -1,7 +1,9 @@
 import type { Clock } from '../foundation/clock.ts'
 import { InvalidInputError } from '../foundation/errors.ts'
 import type { Channel } from '../wechat/channels.ts'
+import { refuseMisfit, type FindSender } from './account-fit.ts'
 import { accountOf, type Caller } from './caller.ts'
+import { consentScopeOf } from './consent-scope.ts'
 import { planSchedule, readSendRequest } from './send-request.ts'
 
 /** Whether a send is allowed, why not, and what says so. */
@@ -21,11 +23,14 @@ export type DecideSend = (question: {
   readonly subject: string
   readonly channel: Channel
   readonly templateId: string | null
+  /** The consent it relies on, where the channel alone does not say it. */
+  readonly consentScope: string | null
   readonly at: Date
 }) => Promise<SendDecision>
 
 export interface CheckDeps {
   readonly decide: DecideSend
+  readonly findSender: FindSender
   readonly clock: Clock
   readonly lifetimeHours: number
 }
@@ -34,7 +39,7 @@ export interface CheckDeps {
  * Whether this send would be allowed when it is due, as far as is known now. Nothing is stored and
  * no credit is reserved, so the answer can change before a real send.
  *
- * @throws InvalidInputError `invalid_request`; NotFoundError `account_not_found`
+ * @throws InvalidInputError `invalid_request`, `channel_not_available`; NotFoundError `account_not_found`
  */
 export async function checkSend(
   deps: CheckDeps,
@@ -42,6 +47,8 @@ export async function checkSend(
 ): Promise<SendDecision> {
   const request = readSendRequest(question.body)
   const account = accountOf(question.caller, request.account)
+  refuseMisfit(request, await deps.findSender(account.id))
+  const consentScope = consentScopeOf(request)
   const now = deps.clock.now()
   const schedule = planSchedule(request, { now, lifetimeHours: deps.lifetimeHours })
   if (schedule.kind === 'impossible') {
@@ -52,6 +59,7 @@ export async function checkSend(
     subject: request.to,
     channel: request.channel,
     templateId: request.templateId,
+    consentScope,
     at: schedule.sendAt,
   })
 }

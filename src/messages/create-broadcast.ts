@@ -14,6 +14,7 @@ import {
 } from './broadcast-request.ts'
 import type { BroadcastStore, LineBatch, StoredBroadcast } from './broadcast-store.ts'
 import type { BadLine } from './broadcast.ts'
+import { refuseMisfit, type FindSender } from './account-fit.ts'
 import { accountIdsOf, accountOf, type Caller } from './caller.ts'
 import { planSchedule } from './send-request.ts'
 
@@ -25,6 +26,7 @@ export interface CreateBroadcastDeps {
     BroadcastStore,
     'insert' | 'findByKey' | 'find' | 'addLines' | 'badLines' | 'cancel'
   >
+  readonly findSender: FindSender
   readonly clock: Clock
   readonly log: Log
   /** How long a broadcast without `expires_at` may go on after it became due. */
@@ -118,6 +120,7 @@ async function begin(
   head: BroadcastHead,
 ): Promise<{ broadcast: StoredBroadcast; isNew: boolean }> {
   const account = accountOf(asked.caller, head.account)
+  refuseMisfit(head, await deps.findSender(account.id))
   const headDigest = digestOfHead(head)
   const now = deps.clock.now()
   const schedule = planSchedule(head, { now, lifetimeHours: deps.lifetimeHours })

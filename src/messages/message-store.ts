@@ -69,9 +69,10 @@ async function insertMessage(db: Knex, message: NewMessage): Promise<boolean> {
   const result: { rows: unknown[] } = await db.raw(
     `with stored as (
        insert into message (
-         id, account_id, application_id, recipient, channel, template_id, content, purpose,
-         idempotency_key, request_digest, status, send_at, expires_at, due_at, created_at, updated_at
-       ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         id, account_id, application_id, recipient, channel, template_id, content, consent_scope,
+         sealed_secret, purpose, idempotency_key, request_digest, status, send_at, expires_at, due_at,
+         created_at, updated_at
+       ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        on conflict (application_id, idempotency_key) where idempotency_key is not null
          do nothing
        returning id
@@ -85,6 +86,8 @@ async function insertMessage(db: Knex, message: NewMessage): Promise<boolean> {
       message.channel,
       message.templateId,
       JSON.stringify(message.content),
+      message.consentScope,
+      message.sealedSecret,
       message.purpose,
       message.idempotencyKey,
       message.requestDigest,

@@ -41,6 +41,10 @@ export interface NewMessage {
   readonly channel: Channel
   readonly templateId: string | null
   readonly content: Content
+  /** The consent it relies on, where the channel alone does not say it. */
+  readonly consentScope: string | null
+  /** The credential it brings with it, sealed. */
+  readonly sealedSecret: string | null
   readonly purpose: string | null
   readonly idempotencyKey: string | null
   /** SHA-256 of the request, to tell a repeat from another request under the same key. */

@@ -2,7 +2,10 @@ import type { Clock } from '../foundation/clock.ts'
 import { ConflictError, InvalidInputError, UnavailableError } from '../foundation/errors.ts'
 import { newId, personMark } from '../foundation/ids.ts'
 import type { Log } from '../foundation/log.ts'
+import { refuseMisfit, type FindSender } from './account-fit.ts'
 import { accountOf, type Caller } from './caller.ts'
+import { consentScopeOf } from './consent-scope.ts'
+import { placeOfMessageSecret, takeSecret, type Seal } from './message-secret.ts'
 import type { MessageStore } from './message-store.ts'
 import { firstStatus, type Message, type NewMessage } from './message.ts'
 import { digestOf, planSchedule, readSendRequest, type SendRequest } from './send-request.ts'
@@ -11,6 +14,8 @@ export interface SendDeps {
   readonly store: Pick<MessageStore, 'insert' | 'findByKey'>
   readonly clock: Clock
   readonly log: Log
+  readonly findSender: FindSender
+  readonly seal: Seal
   /** How long a message without `expires_at` may wait after it became due. */
   readonly lifetimeHours: number
 }
@@ -35,7 +40,7 @@ export interface Acceptance {
  * @param send.body what the JSON parser returned.
  * @param send.idempotencyKey names this request among the application's own; the same key with the
  *   same request gives the first answer again, however often and wherever it arrives.
- * @throws InvalidInputError `invalid_request`; NotFoundError `account_not_found`; ConflictError
+ * @throws InvalidInputError `invalid_request`, `channel_not_available`; NotFoundError `account_not_found`; ConflictError
  *   `idempotency_key_reused`
  */
 export async function sendMessage(
@@ -48,6 +53,7 @@ export async function sendMessage(
 ): Promise<Acceptance> {
   const request = readSendRequest(send.body)
   const account = accountOf(send.caller, request.account)
+  refuseMisfit(request, await deps.findSender(account.id))
   const requestDigest = digestOf(request)
   const earlier = () => findEarlier(deps, { ...send, requestDigest })
 
@@ -60,9 +66,10 @@ export async function sendMessage(
     throw new InvalidInputError('invalid_request', schedule.faults)
   }
 
+  const id = newId(now)
   const message: NewMessage = {
-    ...whatToSend(request),
-    id: newId(now),
+    ...whatToSend(deps, id, request),
+    id,
     account,
     applicationId: send.caller.id,
     idempotencyKey: send.idempotencyKey,
@@ -108,9 +115,12 @@ async function findEarlier(
   return acceptanceOf(earlier.message, true)
 }
 
-function whatToSend(request: SendRequest) {
-  const { to, channel, templateId, content, purpose } = request
-  return { to, channel, templateId, content, purpose }
+function whatToSend({ seal }: SendDeps, id: string, request: SendRequest) {
+  const { to, channel, templateId, purpose } = request
+  const { content, secret } = takeSecret(request)
+  const sealedSecret = secret === null ? null : seal(secret, placeOfMessageSecret(id))
+  const consentScope = consentScopeOf(request)
+  return { to, channel, templateId, content, consentScope, sealedSecret, purpose }
 }
 
 /** The first answer follows from what never changes, so a repeat gets it to the letter. */

@@ -18,7 +18,7 @@ const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
 
 const UNKNOWN_FIELD =
-  'is not a field of a send; the fields are account, to, channel, content, purpose, send_at, expires_at'
+  'is not a field of a send; the fields are account, to, channel, content, purpose, send_at, expires_at, for a wecom_welcome_message sender, for a wecom_robot_message robot_key'
 
 /** An instant with its offset, as a Date. Without an offset nobody could say which instant it is. */
 const instant = z.iso
@@ -46,22 +46,44 @@ export const SEND_FIELDS = {
   expires_at: instant.optional(),
 }
 
-/** The body of a send through one channel. */
-function sendThrough<Name extends Channel>(channel: Name) {
-  return z.strictObject(
-    { ...SEND_FIELDS, channel: z.literal(channel), content: CHANNELS[channel].content },
-    { error: (issue) => (issue.code === 'unrecognized_keys' ? UNKNOWN_FIELD : undefined) },
-  )
+/** What a channel wants beside the platform's own body. */
+const OWN_FIELDS = {
+  wecom_welcome_message: {
+    sender: z
+      .string('must be the userid of the employee: `UserID` of the event with the welcome code')
+      .regex(/^\S{1,128}$/, 'must be a userid'),
+  },
+  wecom_robot_message: {
+    robot_key: z
+      .string("must be the key of the robot: what stands behind `key=` in its webhook's address")
+      .regex(/^[\w-]{1,128}$/, 'must be the key alone, without the address'),
+  },
+} as const
+
+type Shape = typeof SEND_FIELDS & {
+  readonly channel: z.ZodLiteral<Channel>
+  readonly content: z.ZodType<Content>
+  readonly sender: z.ZodOptional<z.ZodString>
+  readonly robot_key: z.ZodOptional<z.ZodString>
 }
+
+/** The body of a send through one channel. */
+function sendThrough(channel: Channel) {
+  const own = channel in OWN_FIELDS ? OWN_FIELDS[channel as keyof typeof OWN_FIELDS] : {}
+  const content: z.ZodType<Content> = CHANNELS[channel].content
+  const shape = { ...SEND_FIELDS, channel: z.literal(channel), content, ...own }
+  // a field that a channel does not have is optional to whoever reads any of them
+  return z.strictObject(shape as unknown as Shape, {
+    error: (issue) => (issue.code === 'unrecognized_keys' ? UNKNOWN_FIELD : undefined),
+  })
+}
+
+const [first, ...others] = CHANNEL_NAMES
 
 /** The body of `POST /v1/messages` and of `POST /v1/messages:check`. */
 export const sendRequestSchema = z.discriminatedUnion(
   'channel',
-  [
-    sendThrough('template_message'),
-    sendThrough('subscription_message'),
-    sendThrough('customer_service_message'),
-  ],
+  [sendThrough(first), ...others.map(sendThrough)],
   { error: notASend },
 )
 
@@ -78,6 +100,10 @@ export interface SendRequest {
   readonly channel: Channel
   readonly content: Content
   readonly templateId: string | null
+  /** Of a welcome message: the employee whose contact the customer is. */
+  readonly sender?: string
+  /** Of a group robot: its key, which is a credential. */
+  readonly robotKey?: string
   readonly purpose: string | null
   readonly sendAt: Date | null
   readonly expiresAt: Date | null
@@ -97,6 +123,8 @@ export function readSendRequest(body: unknown): SendRequest {
     channel: read.channel,
     content: read.content,
     templateId: templateIdOf(read.content),
+    ...(read.sender !== undefined && { sender: read.sender }),
+    ...(read.robot_key !== undefined && { robotKey: read.robot_key }),
     purpose: read.purpose ?? null,
     sendAt: read.send_at ?? null,
     expiresAt: read.expires_at ?? null,
@@ -121,14 +149,20 @@ export type Schedule =
  * wait for `lifetimeHours` after it became due.
  */
 export function planSchedule(
-  request: Pick<SendRequest, 'sendAt' | 'expiresAt'>,
+  request: Pick<SendRequest, 'sendAt' | 'expiresAt' | 'channel'>,
   limits: { readonly now: Date; readonly lifetimeHours: number },
 ): Schedule {
   const { now, lifetimeHours } = limits
   const sendAt = request.sendAt !== null && request.sendAt > now ? request.sendAt : now
-  const expiresAt = request.expiresAt ?? new Date(sendAt.getTime() + lifetimeHours * HOUR_MS)
+  const { validForMs } = CHANNELS[request.channel]
+  const lifetimeMs = Math.min(validForMs ?? Infinity, lifetimeHours * HOUR_MS)
+  const expiresAt = request.expiresAt ?? new Date(sendAt.getTime() + lifetimeMs)
 
   const faults: Fault[] = []
+  if (validForMs !== null && expiresAt.getTime() - now.getTime() > validForMs) {
+    const rule = `a ${request.channel} is sent within ${validForMs / 1000} seconds or not at all`
+    faults.push({ field: request.expiresAt === null ? 'send_at' : 'expires_at', rule })
+  }
   if (sendAt.getTime() - now.getTime() > MAX_DAYS_AHEAD * DAY_MS) {
     faults.push({ field: 'send_at', rule: `must be at most ${MAX_DAYS_AHEAD} days ahead` })
   }

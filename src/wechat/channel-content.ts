@@ -57,7 +57,10 @@ export const deviceMessageContent = contentOf({
 })
 
 /** The scene that the person confirmed, as text, 0 to 10000 (40129). */
-const scene = text.regex(/^(?:[1-9]?\d{1,3}|10000)$/, 'scene is a number from 0 to 10000, as text')
+export const scene = text.regex(
+  /^(?:[1-9]?\d{1,3}|10000)$/,
+  'scene is a number from 0 to 10000, as text',
+)
 
 const colour = text.regex(/^#[0-9A-Fa-f]{6}$/, 'a colour is written #RRGGBB')
 

@@ -225,17 +225,19 @@ export const CHANNELS = {
 /** Every channel that the platforms have and we can speak. */
 export type ChannelName = keyof typeof CHANNELS
 
-/**
- * The channels that are open to applications, in the order of the table. A channel is opened when
- * `judge_send` knows which consent it needs.
- */
-export const CHANNEL_NAMES = [
+/** The channels that broadcasts may use: those whose consent follows from the channel alone. */
+export const BROADCAST_CHANNELS = [
   'template_message',
   'subscription_message',
   'customer_service_message',
 ] as const satisfies readonly ChannelName[]
 
-export type Channel = (typeof CHANNEL_NAMES)[number]
+export type BroadcastChannel = (typeof BROADCAST_CHANNELS)[number]
+
+/** The channels that are open to applications, in the order of the table. */
+export const CHANNEL_NAMES = Object.keys(CHANNELS) as [ChannelName, ...ChannelName[]]
+
+export type Channel = ChannelName
 
 /** A content that its channel's schema has accepted. */
 export type Content = Readonly<Record<string, unknown>>
@@ -254,10 +256,8 @@ export function channelsOf(
   kind: ServedKind,
   serves: ServedAccount['serves'] = null,
 ): readonly ChannelName[] {
-  return ALL.filter((channel) => wayOf(channel, { kind, serves }) !== null)
+  return CHANNEL_NAMES.filter((channel) => wayOf(channel, { kind, serves }) !== null)
 }
-
-const ALL = Object.keys(CHANNELS) as ChannelName[]
 
 /** What an account may put into the content of a channel; null where it may not use the channel. */
 export function contentSchemaOf(

@@ -12,6 +12,7 @@ import { createLog } from '../../src/foundation/log.ts'
 import { createMetrics, type Metrics } from '../../src/foundation/metrics.ts'
 import { createBroadcastStore } from '../../src/messages/broadcast-store.ts'
 import { createMessageStore } from '../../src/messages/message-store.ts'
+import type { ServedKind } from '../../src/wechat/served-account.ts'
 
 /** The API on a real database, as compose builds it, with its log lines and a clock to move. */
 export interface ServedApi {
@@ -50,6 +51,14 @@ export function serveApi(db: Knex): ServedApi {
       },
       messages: createMessageStore(db),
       broadcasts: createBroadcastStore(db),
+      findSender: async (id) => {
+        const row = await db('account').where({ id }).first<{ kind: ServedKind }>('kind')
+        return row && { ...row, agentId: '1000007' }
+      },
+      createLink: () => Promise.reject(new Error('the links have their own test')),
+      findLinked: () => Promise.resolve(undefined),
+      longTermTemplates: () => Promise.resolve(['LONG']),
+      seal: (text, place) => `sealed ${place} ${text.length}`,
       decide: (question) => decideSend(db, question),
       consents: createConsents({ db, clock, settle: () => Promise.resolve() }),
       listEvents: (filter) => listEvents(db, filter),

@@ -51,6 +51,7 @@ function startDispatcher(platform: StubPlatform, options: Partial<DispatcherOpti
       reportRejected: async (_account, version) => void rejected.push(version),
     },
     findAccount: (id) => Promise.resolve(accountOf(id)),
+    openSealed: (sealed) => sealed,
     clock: systemClock,
     random: Math.random,
     log,

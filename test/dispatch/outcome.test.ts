@@ -36,6 +36,9 @@ function ended(
   return endOfCall({
     channel: 'template_message',
     templateId: 'T',
+    consentScope: null,
+    recipient: 'oPerson',
+    space: 'oa',
     call,
     startedAt: STARTED,
     now: NOW,
@@ -353,6 +356,64 @@ describe('endOfCall', () => {
     expect(end.errmsg).toMatch(/^require\uFFFD subscribe \uFFFDx+$/)
     expect(end.errmsg).toHaveLength(500)
     expect(end.changes[0]?.reason).toBe(`43004 ${end.errmsg}`)
+  })
+})
+
+describe('an answer of WeCom with errcode 0', () => {
+  const app = {
+    channel: 'wecom_app_message',
+    templateId: null,
+    consentScope: 'member',
+    recipient: 'LiXiaoMing',
+    space: 'wecom',
+  } as const
+
+  it.each([
+    ['names somebody else', { invaliduser: 'wangfang' }, 'sent', null, []],
+    [
+      'names the recipient as invalid',
+      { invaliduser: 'lixiaoming' },
+      'failed',
+      'invalid_recipient',
+      ['member suppressed'],
+    ],
+    [
+      'names the recipient without a licence',
+      { unlicenseduser: 'lixiaoming' },
+      'failed',
+      'unlicensed_recipient',
+      [],
+    ],
+  ] as const)('that %s', (_what, body, status, reason, changes) => {
+    const end = ended(answer(0, { body: { msgid: 'm', ...body } }), app)
+    expect(end).toMatchObject({ status, reason, credit: status === 'sent' ? 'spent' : 'returned' })
+    expect(end.changes.map(({ scope, change }) => `${scope} ${change}`)).toEqual(changes)
+  })
+
+  it('says the same of a customer in the fail_list of a group message', () => {
+    const group = {
+      ...app,
+      channel: 'wecom_group_message',
+      consentScope: 'external_contact:Li',
+    } as const
+    const end = ended(answer(0, { body: { fail_list: ['wmA'] } }), { ...group, recipient: 'wmA' })
+    expect(end).toMatchObject({ status: 'failed', reason: 'invalid_recipient' })
+    expect(end.changes.map(({ scope }) => scope)).toEqual(['external_contact:Li'])
+  })
+
+  it('rests the robot alone when it is switched off, and never asks for a new token', () => {
+    const robot = { ...app, channel: 'wecom_robot_message', consentScope: null } as const
+    expect(ended(answer(93004), robot).pause).toMatchObject({ every: false })
+    expect(ended(answer(40014), robot)).toMatchObject({ status: 'failed', tokenRejected: false })
+    expect(ended(answer(40014), app)).toMatchObject({ status: 'queued', tokenRejected: true })
+    expect(ended(answer(40001), app)).toMatchObject({ status: 'failed', tokenRejected: false })
+  })
+
+  it('rests the channel at 45009, which is a limit of the minute here', () => {
+    expect(ended(answer(45009), app)).toMatchObject({
+      reason: 'rate_minute',
+      pause: { every: false },
+    })
   })
 })
 

@@ -1,24 +1,42 @@
 import { describe, expect, it } from 'vitest'
 import { refusalChanges } from '../../src/dispatch/refusal-changes.ts'
 import { CHANNEL_NAMES, type Channel } from '../../src/wechat/channels.ts'
+import type { CodeSpace } from '../../src/wechat/served-account.ts'
+import { ROAD_CHANNELS } from '../support/send-road.ts'
 import { ERROR_CODES } from '../../src/wechat/error-code-table.ts'
 import { ERROR_CLASSES, lookUpErrorCode } from '../../src/wechat/error-codes.ts'
 
 const AT = new Date('2026-03-01T00:00:00Z')
 
-function changesOf(channel: Channel, errcode: number, templateId: string | null = 'T') {
+/** The consent that each of the other channels names. */
+const NAMED: Partial<Record<Channel, string>> = {
+  one_time_subscription: 'one_time:7',
+  device_message: 'template:T',
+  wecom_app_message: 'member',
+  wecom_welcome_message: 'external_contact:LiXiaoMing',
+  wecom_group_message: 'external_contact:LiXiaoMing',
+  wecom_kf_message: 'kf:wk1',
+}
+
+function changesOf(
+  channel: Channel,
+  errcode: number,
+  templateId: string | null = 'T',
+  space: CodeSpace = 'oa',
+) {
   return refusalChanges({
     channel,
     templateId: channel === 'customer_service_message' ? null : templateId,
+    consentScope: NAMED[channel] ?? null,
     errcode,
     errmsg: 'the words rid: 1',
     at: AT,
-    meaning: lookUpErrorCode('oa', errcode),
+    meaning: lookUpErrorCode(space, errcode),
   })
 }
 
-function linesOf(channel: Channel, errcode: number): string[] {
-  return changesOf(channel, errcode).map(({ scope, change }) => `${scope} ${change}`)
+function linesOf(channel: Channel, errcode: number, space: CodeSpace = 'oa'): string[] {
+  return changesOf(channel, errcode, 'T', space).map(({ scope, change }) => `${scope} ${change}`)
 }
 
 /** What each kind of code means on each channel. */
@@ -71,20 +89,55 @@ describe('refusalChanges', () => {
 
   it.each(
     [...EXPECTED].flatMap(([code, byChannel]) =>
-      CHANNEL_NAMES.map((channel) => [code, channel, byChannel[channel]] as const),
+      ROAD_CHANNELS.map((channel) => [code, channel, byChannel[channel]] as const),
     ),
   )('knows what %i on a %s says', (code, channel, expected) => {
     expect(linesOf(channel, code)).toEqual(expected)
   })
 
   it.each([43004, 40132])('marks the person as opted out at %i on every channel', (code) => {
-    for (const channel of CHANNEL_NAMES) {
+    for (const channel of ROAD_CHANNELS) {
       expect(linesOf(channel, code)).toContain('follow revoked')
     }
   })
 
+  it.each<readonly [Channel, number, CodeSpace, string[]]>([
+    ['one_time_subscription', 43101, 'oa', ['one_time:7 revoked']],
+    ['one_time_subscription', 40003, 'oa', ['one_time:7 suppressed']],
+    ['one_time_subscription', 43004, 'oa', [...FOLLOWER, 'one_time:7 revoked']],
+    ['device_message', 43101, 'mini', ['template:T revoked']],
+    ['device_message', 40003, 'mini', ['template:T suppressed']],
+    ['wecom_app_message', 81013, 'wecom', ['member suppressed']],
+    ['wecom_app_message', 43004, 'wecom', ['member suppressed']],
+    ['wecom_app_message', 40132, 'wecom', []],
+    ['wecom_app_message', 48002, 'wecom', []],
+    ['wecom_app_message', 40001, 'wecom', []],
+    ['wecom_app_message', 42052, 'wecom', []],
+    ['wecom_group_message', 84061, 'wecom', ['external_contact:LiXiaoMing suppressed']],
+    ['wecom_welcome_message', 41050, 'wecom', []],
+    ['wecom_welcome_message', 84061, 'wecom', ['external_contact:LiXiaoMing suppressed']],
+    ['wecom_kf_message', 95001, 'wecom', ['kf:wk1 suppressed']],
+    ['wecom_kf_message', 95018, 'wecom', ['kf:wk1 suppressed']],
+    ['wecom_kf_message', 40003, 'wecom', ['kf:wk1 suppressed']],
+    ['wecom_robot_message', 40003, 'wecom', []],
+    ['wecom_robot_message', 93000, 'wecom', []],
+  ])('knows what a %s says at %i of the space %s', (channel, code, space, expected) => {
+    expect(linesOf(channel, code, space)).toEqual(expected)
+  })
+
+  it('finds no opt-out in any code of WeCom', () => {
+    const codes = ERROR_CODES.filter(({ platform }) => platform === 'wecom').map(({ code }) => code)
+    const lines = codes.flatMap((code) =>
+      CHANNEL_NAMES.filter((channel) => channel.startsWith('wecom')).flatMap((channel) =>
+        linesOf(channel, code, 'wecom'),
+      ),
+    )
+    expect(lines.length).toBeGreaterThan(0)
+    expect(lines.filter((line) => line.endsWith('revoked'))).toEqual([])
+  })
+
   it('says nothing about following when one template was refused', () => {
-    for (const channel of CHANNEL_NAMES) {
+    for (const channel of ROAD_CHANNELS) {
       expect(linesOf(channel, 43101).join()).not.toContain('follow')
     }
   })

@@ -118,7 +118,38 @@ const receipt = (
   told: Omit<Parameters<typeof insertReceipt>[1], 'accountId' | 'subject'>,
 ) => insertReceipt(db(), { ...person, ...told })
 
-describe('decide_send', () => {
+const inAnHour = () => new Date(Date.now() + 60 * MINUTE)
+
+/** The cases that every consent which a message names has in common. */
+function namedCases(
+  channel: Channel,
+  scope: string,
+  more: Partial<Change>,
+): [Channel, string, Change[], string | null, string | null][] {
+  const [family = ''] = scope.split(':')
+  const granted = { scope, ...more }
+  const ended = (change: 'revoked' | 'suppressed') => ({ scope, change, at: ago(SECOND) })
+  const stop: Change = { scope: 'everything', change: 'revoked', at: ago(SECOND) }
+  return [
+    [channel, 'nothing known', [], `${family}_unknown`, scope],
+    [channel, 'granted', [granted], null, scope],
+    [channel, 'revoked', [granted, ended('revoked')], `${family}_revoked`, scope],
+    [channel, 'suppressed', [granted, ended('suppressed')], `${family}_suppressed`, scope],
+    [channel, 'a stop', [granted, stop], 'stopped', 'everything'],
+  ]
+}
+
+/** What a message of the table names. */
+const NAMED: Partial<Record<Channel, string>> = {
+  one_time_subscription: 'one_time:7',
+  device_message: TEMPLATE,
+  wecom_app_message: 'member',
+  wecom_group_message: 'external_contact:Li',
+  wecom_welcome_message: 'external_contact:Li',
+  wecom_kf_message: 'kf:wk1',
+}
+
+describe('judge_send', () => {
   const revoked = { change: 'revoked', at: ago(SECOND) } as const
   const suppressed = { change: 'suppressed', at: ago(SECOND) } as const
   const follow = { scope: 'follow' }
@@ -260,12 +291,46 @@ describe('decide_send', () => {
       'conversation',
     ],
     ['customer_service_message', 'stopped', [openWindow(), stop], 'stopped', 'everything'],
+    ...namedCases('one_time_subscription', 'one_time:7', { credits: 1 }),
+    [
+      'one_time_subscription',
+      'used',
+      [{ scope: 'one_time:7', credits: 0 }],
+      'one_time_used_up',
+      'one_time:7',
+    ],
+    ...namedCases('wecom_app_message', 'member', {}),
+    ...namedCases('wecom_group_message', 'external_contact:Li', {}),
+    ...namedCases('wecom_welcome_message', 'external_contact:Li', {}),
+    ...namedCases('wecom_kf_message', 'kf:wk1', { credits: 5, expiresAt: inAnHour() }),
+    ['wecom_kf_message', 'closed', [{ ...closed, scope: 'kf:wk1' }], 'kf_expired', 'kf:wk1'],
+    [
+      'wecom_kf_message',
+      'five sent',
+      [{ scope: 'kf:wk1', credits: 0, expiresAt: inAnHour() }],
+      'kf_used_up',
+      'kf:wk1',
+    ],
+    ['device_message', 'nothing known', [], 'template_unknown', TEMPLATE],
+    ['device_message', 'accepted', [credit], null, TEMPLATE],
+    ['device_message', 'a standing right', [{ ...credit, credits: null }], null, TEMPLATE],
+    [
+      'device_message',
+      'refused',
+      [credit, { ...credit, ...revoked }],
+      'template_refused',
+      TEMPLATE,
+    ],
+    ['device_message', 'used', [{ ...credit, credits: 0 }], 'no_credit_left', TEMPLATE],
+    ['wecom_robot_message', 'nothing known', [], null, null],
+    ['wecom_robot_message', 'a stop of somebody', [stop], null, null],
   ]
 
   it.each(TABLE)('%s, %s', async (channel, _case, changes, reason, scope) => {
     const { accountId, subject } = await aPerson(...changes)
-    const templateId = channel === 'customer_service_message' ? null : 'T'
-    const question = { accountId, subject, channel, templateId, at: new Date() }
+    const templateId = /^(template|subscription)_/.test(channel) ? 'T' : null
+    const consentScope = NAMED[channel] ?? null
+    const question = { accountId, subject, channel, templateId, consentScope, at: new Date() }
     const decision = await decideSend(db(), question)
     const held = await findConsents(db(), accountId, subject)
     expect(decision).toMatchObject({ allowed: reason === null, reason, scope })
@@ -280,6 +345,7 @@ describe('decide_send', () => {
       return [...(reasons ?? '').matchAll(/`([a-z_]+)`/g)].map(([, reason]) => reason)
     })
     const given = TABLE.flatMap(([, , , reason]) => (reason === null ? [] : [reason]))
+    given.push('tenant_unknown', 'tenant_revoked', 'tenant_suppressed')
     expect([...new Set(listed)].sort()).toEqual([...new Set(given)].sort())
   })
 
@@ -293,6 +359,45 @@ describe('decide_send', () => {
     const question = { accountId, subject, channel: 'customer_service_message', templateId: null }
     const decision = await decideSend(db(), { ...question, at: new Date() })
     expect(decision.scope).toBe('conversation:action')
+  })
+
+  it('becomes a part of the statement that asks, and reads by keys alone', async () => {
+    const { accountId, subject } = await aPerson({ scope: 'follow' })
+    await insertMessage(db(), { accountId, recipient: subject, channel: 'template_message' })
+    const plan = await db().transaction(async (trx) => {
+      await trx.raw('set local enable_seqscan = off; set local enable_bitmapscan = off')
+      const { rows } = await trx.raw<{ rows: { 'QUERY PLAN': string }[] }>(
+        `explain (costs off)
+         select answer.* from message
+         cross join lateral judge_send(
+           message.account_id, message.recipient, message.channel, message.template_id,
+           message.consent_scope, now()
+         ) as answer
+         where message.account_id = ? and message.recipient = ?`,
+        [accountId, subject],
+      )
+      return rows.map((row) => row['QUERY PLAN'])
+    })
+    const scans = plan.flatMap(
+      (line) => /(\w+) Scan(?: using (\w+))? on (\w+)/.exec(line)?.[0] ?? [],
+    )
+    expect(scans.filter((scan) => scan.includes(' on consent')).length).toBeGreaterThanOrEqual(6)
+    expect(scans.every((scan) => scan.startsWith('Index Scan using '))).toBe(true)
+    expect(plan.join('\n')).not.toContain('Function Scan')
+    expect(
+      new Set(scans.flatMap((scan) => /using (\w+) on consent/.exec(scan)?.[1] ?? [])),
+    ).toEqual(new Set(['consent_pkey']))
+  })
+
+  it('does not know a scope that allows no message, whatever asks for it', async () => {
+    const person = await aPerson({ scope: 'msgaudit' }, { scope: 'tenant' })
+    for (const consentScope of ['msgaudit', 'tenant', 'everything', null]) {
+      const question = { ...person, channel: 'wecom_app_message', templateId: null, consentScope }
+      expect(await decideSend(db(), { ...question, at: new Date() })).toMatchObject({
+        allowed: false,
+        reason: 'unknown_channel',
+      })
+    }
   })
 
   it('does not know a channel that is none', async () => {

@@ -35,7 +35,13 @@ function create(
 ) {
   const { key = null, store = createBroadcastStore(db()) } = options
   return createListedBroadcast(
-    { store, clock: systemClock, log, lifetimeHours: 24 },
+    {
+      store,
+      findSender: () => Promise.resolve({ kind: 'official_account' as const }),
+      clock: systemClock,
+      log,
+      lifetimeHours: 24,
+    },
     { caller, chunks, parse: parseStrictJson, idempotencyKey: key },
   )
 }

@@ -27,6 +27,8 @@ function newMessage(changes: Partial<NewMessage> = {}): NewMessage {
     channel: 'template_message',
     templateId: 'T1',
     content: { template_id: 'T1', data: {} },
+    consentScope: null,
+    sealedSecret: null,
     purpose: null,
     idempotencyKey: null,
     requestDigest: sha256('request'),

@@ -122,6 +122,7 @@ describe('planSchedule', () => {
   const plan = (sendAt: string | null, expiresAt: string | null) =>
     planSchedule(
       {
+        channel: 'template_message',
         sendAt: sendAt ? new Date(sendAt) : null,
         expiresAt: expiresAt ? new Date(expiresAt) : null,
       },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { sleep } from '../../src/foundation/clock.ts'
-import { CHANNEL_NAMES, deduplicates, type Channel } from '../../src/wechat/channels.ts'
+import { deduplicates } from '../../src/wechat/channels.ts'
 import { useRoad, type Road } from '../support/road.ts'
 import {
   agree,
@@ -10,6 +10,8 @@ import {
   senderOf,
   until,
   type AskedMessage,
+  ROAD_CHANNELS,
+  type RoadChannel,
 } from '../support/send-road.ts'
 
 /** Of each channel; enough that both processes have calls under way whenever one of them dies. */
@@ -93,8 +95,8 @@ describe('the death of a dispatcher', () => {
 const FINAL = new Set(['sent', 'delivered', 'unknown'])
 
 /** One person for each message, so that nothing but the death holds any of them up. */
-async function makeFriends(road: Road): Promise<{ to: string; channel: Channel }[]> {
-  const people = CHANNEL_NAMES.flatMap((channel) =>
+async function makeFriends(road: Road): Promise<{ to: string; channel: RoadChannel }[]> {
+  const people = ROAD_CHANNELS.flatMap((channel) =>
     Array.from({ length: OF_EACH_CHANNEL }, () => ({ to: road.people.newOpenid(), channel })),
   )
   const shuffled = people.toSorted(() => Math.random() - 0.5)
@@ -112,7 +114,7 @@ async function killInTheMiddle(road: Road, kill: () => Promise<unknown>): Promis
 function expectTruth(road: Road, message: AskedMessage): void {
   const received = road.people.messages(message.to ?? '').length
   if (message.status !== 'unknown') expect(received, JSON.stringify(message)).toBe(1)
-  else expect(deduplicates(message.channel as Channel), JSON.stringify(message)).toBe(false)
+  else expect(deduplicates(message.channel as RoadChannel), JSON.stringify(message)).toBe(false)
 }
 
 /** How many messages the survivors have taken up. */

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
 import { sleep } from '../../src/foundation/clock.ts'
-import { CHANNEL_NAMES, type Channel } from '../../src/wechat/channels.ts'
 import { useRoad, type Road } from '../support/road.ts'
 import {
   crowd,
@@ -12,6 +11,8 @@ import {
   senderOf,
   SUBSCRIPTION,
   type Ask,
+  ROAD_CHANNELS,
+  type RoadChannel,
 } from '../support/send-road.ts'
 
 /** The plan of a run follows from it; a failure names it. `P4_SEED=… vitest run …` repeats a plan. */
@@ -23,16 +24,16 @@ const SPAN_MS = 5_000
 
 /** The ways to say no, and the channels that each of them closes. */
 const OPT_OUTS = {
-  unfollow: CHANNEL_NAMES,
+  unfollow: ROAD_CHANNELS,
   switch_off: ['subscription_message'],
   refuse_notice: ['template_message'],
-  keyword: CHANNEL_NAMES,
-  revoke_authorization: CHANNEL_NAMES,
-  api_everything: CHANNEL_NAMES,
+  keyword: ROAD_CHANNELS,
+  revoke_authorization: ROAD_CHANNELS,
+  api_everything: ROAD_CHANNELS,
   api_follow: ['template_message'],
   api_template: ['subscription_message'],
   api_conversation: ['customer_service_message'],
-} as const satisfies Record<string, readonly Channel[]>
+} as const satisfies Record<string, readonly RoadChannel[]>
 type OptOut = keyof typeof OPT_OUTS
 const WAYS = Object.keys(OPT_OUTS) as OptOut[]
 
@@ -43,7 +44,7 @@ interface Plan {
   readonly optOutAtMs: number
   /** Whether they come back a second or two later; what is sent then is right again. */
   readonly returns: boolean
-  readonly sends: readonly { readonly channel: Channel; readonly atMs: number }[]
+  readonly sends: readonly { readonly channel: RoadChannel; readonly atMs: number }[]
 }
 
 describe(`P4 no-send-after-opt-out (seed ${SEED})`, () => {
@@ -133,9 +134,9 @@ describe(`P4 no-send-after-opt-out (seed ${SEED})`, () => {
   })
 
   test.for([
-    { errcode: 43004, channel: 'template_message', scope: 'follow', closes: CHANNEL_NAMES },
-    { errcode: 40132, channel: 'template_message', scope: 'follow', closes: CHANNEL_NAMES },
-    { errcode: 48002, channel: 'customer_service_message', scope: 'follow', closes: CHANNEL_NAMES },
+    { errcode: 43004, channel: 'template_message', scope: 'follow', closes: ROAD_CHANNELS },
+    { errcode: 40132, channel: 'template_message', scope: 'follow', closes: ROAD_CHANNELS },
+    { errcode: 48002, channel: 'customer_service_message', scope: 'follow', closes: ROAD_CHANNELS },
     {
       errcode: 43101,
       channel: 'template_message',
@@ -173,7 +174,7 @@ describe(`P4 no-send-after-opt-out (seed ${SEED})`, () => {
       expect(after).toEqual([])
 
       const calls = callsFor(road(), person).length
-      const closed: readonly Channel[] = closes.filter(
+      const closed: readonly RoadChannel[] = closes.filter(
         // whether a refusal of the account's messages ends template rights too is not ours to say
         (one) => scope !== 'follow' || one !== 'subscription_message',
       )
@@ -210,7 +211,7 @@ function planOf(person: string, random: () => number): Plan {
     optOutAtMs,
     returns: random() < 0.2,
     sends: Array.from({ length: SENDS_EACH }, () => ({
-      channel: pick(CHANNEL_NAMES) ?? 'template_message',
+      channel: pick(ROAD_CHANNELS) ?? 'template_message',
       // half of them close to the moment that matters
       atMs: random() < 0.5 ? SPAN_MS * random() : optOutAtMs + 200 * (random() - 0.7),
     })),

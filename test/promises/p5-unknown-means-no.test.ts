@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { CHANNEL_NAMES, type Channel } from '../../src/wechat/channels.ts'
 import { useRoad } from '../support/road.ts'
 import {
   agree,
@@ -9,6 +8,8 @@ import {
   senderOf,
   SUBSCRIPTION,
   type Ask,
+  ROAD_CHANNELS,
+  type RoadChannel,
 } from '../support/send-road.ts'
 
 const road = useRoad()
@@ -17,7 +18,7 @@ const sender = () => senderOf(road())
 
 /** How a person comes to have no live consent for a channel, and what the gateway says then. */
 interface Case {
-  readonly channel: Channel
+  readonly channel: RoadChannel
   readonly situation: string
   readonly prepare: (person: string) => Promise<unknown>
   readonly reason: string
@@ -246,7 +247,7 @@ describe('P5 unknown-means-no', () => {
 
   test('blocks all channels for somebody who follows, when the gateway has never heard of it', async () => {
     const [person = ''] = people().addFollowers(1)
-    for (const channel of CHANNEL_NAMES) {
+    for (const channel of ROAD_CHANNELS) {
       const ended = await sender().ended(await sender().ask({ to: person, channel }))
       expect(ended.status).toBe('blocked')
     }
@@ -263,7 +264,7 @@ async function arrives(ask: Ask): Promise<void> {
 }
 
 /** A person who had agreed, until the platform answered a send with this code. */
-async function refusedBy(person: string, channel: Channel, errcode: number): Promise<void> {
+async function refusedBy(person: string, channel: RoadChannel, errcode: number): Promise<void> {
   await agree(people(), person, channel)
   road().sandbox.addFault({ openid: person, path: PATHS[channel], errcode, times: 1 })
   const ended = await sender().ended(await sender().ask({ to: person, channel }))

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sleep } from '../../src/foundation/clock.ts'
-import { CHANNEL_NAMES, type Channel } from '../../src/wechat/channels.ts'
 import { nextChinaDay } from '../../src/wechat/token-rules.ts'
 import type { GatewayProcess } from '../support/gateway-process.ts'
 import { useRoad, type Road } from '../support/road.ts'
@@ -16,6 +15,8 @@ import {
   SUBSCRIPTION,
   until,
   type AskedMessage,
+  ROAD_CHANNELS,
+  type RoadChannel,
 } from '../support/send-road.ts'
 
 /** Long enough for a call whose answer is lost to be recorded before its receipt comes. */
@@ -242,7 +243,7 @@ describe('P6 one-request-one-message, without a way to the platform', () => {
     await relay.cut()
 
     const asked = new Map<string, string>()
-    for (const channel of CHANNEL_NAMES) {
+    for (const channel of ROAD_CHANNELS) {
       const person = await friend(road(), channel)
       asked.set(await sender.ask({ to: person, channel }), person)
     }
@@ -263,7 +264,7 @@ describe('P6 one-request-one-message, without a way to the platform', () => {
 })
 
 /** Other messages of the channel wait, whichever process takes them; the other channels go on. */
-async function expectResting(road: Road, channel: Channel): Promise<void> {
+async function expectResting(road: Road, channel: RoadChannel): Promise<void> {
   const sender = senderOf(road)
   const others = await Promise.all(Array.from({ length: 6 }, () => friend(road, channel)))
   const waiting = await Promise.all(
@@ -281,7 +282,7 @@ async function expectResting(road: Road, channel: Channel): Promise<void> {
 }
 
 /** Somebody who has agreed to a channel. */
-async function friend(road: Road, channel: Channel): Promise<string> {
+async function friend(road: Road, channel: RoadChannel): Promise<string> {
   const person = road.people.newOpenid()
   await agree(road.people, person, channel)
   return person

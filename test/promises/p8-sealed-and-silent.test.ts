@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { CHANNEL_NAMES } from '../../src/wechat/channels.ts'
 import { TEST_MASTER_KEY } from '../support/gateway-process.ts'
 import { useRoad, type Road } from '../support/road.ts'
 import {
@@ -15,6 +14,7 @@ import {
   SUBSCRIPTION,
   until,
   type ApiAnswer,
+  ROAD_CHANNELS,
 } from '../support/send-road.ts'
 import { signPush } from '../support/sign-push.ts'
 
@@ -287,7 +287,7 @@ async function liveThroughSends(
   ]
   await Promise.all(
     failures.flatMap((failure) =>
-      CHANNEL_NAMES.map(async (channel) => {
+      ROAD_CHANNELS.map(async (channel) => {
         const to = newPerson()
         await agree(road.people, to, channel)
         // platforms have been seen to repeat their input in their words
@@ -408,7 +408,7 @@ async function breakTheDatabase(road: Road, newPerson: () => string, said: Said[
     )
   }
   road.sandbox.addPushFault({ drop: true, times: 50, event: 'none' })
-  for (const channel of CHANNEL_NAMES) {
+  for (const channel of ROAD_CHANNELS) {
     const body = {
       ...bodyOf(road.account.name, { to: person, channel }),
       content: contentOf(channel),
@@ -540,7 +540,7 @@ async function liveAFullLife(road: Road, person: string): Promise<string> {
     `<MsgId>${at}7</MsgId></xml>`,
   ].join('')
   await road.push(document)
-  const ask = async (channel: (typeof CHANNEL_NAMES)[number], extra = {}) => {
+  const ask = async (channel: (typeof ROAD_CHANNELS)[number], extra = {}) => {
     const body = { ...bodyOf(account.name, { to: person, channel }), content: contentOf(channel) }
     // an application may well put the person into its key
     const headers = { 'idempotency-key': `${person}-${randomUUID()}` }
@@ -548,7 +548,7 @@ async function liveAFullLife(road: Road, person: string): Promise<string> {
     const { id } = JSON.parse(answer.text) as { id: string }
     return id
   }
-  for (const channel of CHANNEL_NAMES) {
+  for (const channel of ROAD_CHANNELS) {
     await sender.ended(await ask(channel, { purpose: `an order of ${person}` }))
   }
   await sandbox.settled()

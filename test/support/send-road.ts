@@ -18,10 +18,18 @@ export interface Place {
 export const NOTICE = 'Vd4mQx8Rk2Tn7Lp1Zs6Yb3Wc9Hf5Jg0AeUiOoKtXrNy'
 export const SUBSCRIPTION = 'Hb7Kw2Xq9Tm4Rz6Lc1Vn8Ys3Pd5Fg0JaEuIoMtQkWxZ'
 
+/** The channels of an Official Account that this road plays. */
+export const ROAD_CHANNELS = [
+  'template_message',
+  'subscription_message',
+  'customer_service_message',
+] as const satisfies readonly Channel[]
+export type RoadChannel = (typeof ROAD_CHANNELS)[number]
+
 /** What an application wants sent; the content is made for it unless it brings its own. */
 export interface Ask {
   readonly to: string
-  readonly channel: Channel
+  readonly channel: RoadChannel
   readonly templateId?: string
   readonly sendAt?: string
   readonly expiresAt?: string
@@ -240,13 +248,13 @@ export const PATHS = {
   template_message: '/cgi-bin/message/template/send',
   subscription_message: '/cgi-bin/message/subscribe/bizsend',
   customer_service_message: '/cgi-bin/message/custom/send',
-} as const satisfies Record<Channel, string>
+} as const satisfies Record<RoadChannel, string>
 
 /** A consent of the right kind for a channel, by the person's own act. */
 export async function agree(
   account: SandboxAccount,
   person: string,
-  channel: Channel,
+  channel: RoadChannel,
 ): Promise<void> {
   if (channel === 'subscription_message') await account.accept(person, [SUBSCRIPTION])
   else if (channel === 'customer_service_message') {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import {
   buildRequest,
+  BROADCAST_CHANNELS,
   CHANNEL_NAMES,
   CHANNELS,
   channelsOf,
@@ -86,8 +87,9 @@ function faultsOf(channel: Channel, content: unknown): string[] {
 }
 
 describe('CHANNELS', () => {
-  it('opens to applications what decide_send knows, in the order of the table', () => {
-    expect([...CHANNEL_NAMES]).toEqual(Object.keys(CHANNELS).slice(0, 3))
+  it('opens every channel to applications, and to broadcasts those without a scope of their own', () => {
+    expect([...CHANNEL_NAMES]).toEqual(Object.keys(CHANNELS))
+    expect([...BROADCAST_CHANNELS]).toEqual(Object.keys(CHANNELS).slice(0, 3))
   })
 
   it('is what docs/dispatch.md shows', () => {
@@ -112,7 +114,7 @@ describe('CHANNELS', () => {
   })
 
   it.each(
-    CHANNEL_NAMES.flatMap((channel) =>
+    BROADCAST_CHANNELS.flatMap((channel) =>
       ['touser', 'access_token'].map((key) => [channel, key] as const),
     ),
   )('tells an application of %s where %s belongs', (channel, key) => {

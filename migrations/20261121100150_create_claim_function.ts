@@ -41,7 +41,7 @@ const CLAIM = `
   create function claim_messages(p_process text, p_lease interval, p_limit integer)
   returns table (
     id uuid, account_id integer, recipient text, channel text, template_id text, content jsonb,
-    expires_at timestamptz, due_at timestamptz, earlier jsonb
+    consent_scope text, sealed_secret text, expires_at timestamptz, due_at timestamptz, earlier jsonb
   )
   language sql volatile
   set plan_cache_mode = force_generic_plan
@@ -70,7 +70,7 @@ const CLAIM = `
     where claimed.id = due.id
     returning
       claimed.id, claimed.account_id, claimed.recipient, claimed.channel, claimed.template_id,
-      claimed.content, claimed.expires_at, claimed.due_at,
+      claimed.content, claimed.consent_scope, claimed.sealed_secret, claimed.expires_at, claimed.due_at,
       case when claimed.attempt_count > 0 then (
         select jsonb_agg(
           jsonb_build_object('started_at', attempt.started_at, 'cause', attempt.cause)
