@@ -76,6 +76,30 @@ create table account_secret (
   constraint account_secret_name_check CHECK ((name = ANY (ARRAY['app_secret'::text, 'callback_token'::text, 'callback_aes_key'::text, 'previous_callback_token'::text, 'previous_callback_aes_key'::text, 'provider_secret'::text, 'refresh_token'::text, 'permanent_code'::text, 'ticket'::text, 'previous_ticket'::text])))
 );
 
+create table api_call_count (
+  account_id integer not null,
+  day date not null,
+  path text not null,
+  calls bigint not null,
+  cleared bigint not null default 0,
+  elsewhere bigint not null default 0,
+  constraint api_call_count_pkey PRIMARY KEY (account_id, day, path),
+  constraint api_call_count_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint api_call_count_calls_check CHECK ((calls >= 0)),
+  constraint api_call_count_check CHECK (((cleared >= 0) AND (cleared <= calls))),
+  constraint api_call_count_elsewhere_check CHECK ((elsewhere >= 0))
+);
+
+create table api_quota (
+  account_id integer not null,
+  path text not null,
+  daily_limit bigint not null,
+  read_at timestamp with time zone not null,
+  constraint api_quota_pkey PRIMARY KEY (account_id, path),
+  constraint api_quota_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint api_quota_daily_limit_check CHECK ((daily_limit >= 0))
+);
+
 create table application (
   id uuid not null,
   name text not null,
@@ -174,6 +198,24 @@ create table broadcast_recipient (
   constraint broadcast_recipient_pkey PRIMARY KEY (broadcast_id, line),
   constraint broadcast_recipient_broadcast_id_recipient_key UNIQUE (broadcast_id, recipient),
   constraint broadcast_recipient_broadcast_id_fkey FOREIGN KEY (broadcast_id) REFERENCES broadcast(id)
+);
+
+create table code_override (
+  id bigint not null generated always as identity,
+  account_id integer not null,
+  code integer not null,
+  class text not null,
+  actor text not null,
+  reason text not null,
+  created_at timestamp with time zone not null default now(),
+  removed_at timestamp with time zone,
+  removed_by text,
+  removal_reason text,
+  constraint code_override_pkey PRIMARY KEY (id),
+  constraint code_override_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint code_override_check CHECK (((removed_at IS NULL) = (removed_by IS NULL))),
+  constraint code_override_class_check CHECK ((class <> 'ok'::text)),
+  constraint code_override_code_check CHECK ((code <> 0))
 );
 
 create table consent (
@@ -393,6 +435,17 @@ create table push_aside (
   constraint push_aside_account_id_repeat_key_key UNIQUE (account_id, repeat_key)
 );
 
+create table quota_clear (
+  id bigint not null generated always as identity,
+  account_id integer not null,
+  cleared_at timestamp with time zone not null,
+  interface text not null,
+  actor text not null,
+  constraint quota_clear_pkey PRIMARY KEY (id),
+  constraint quota_clear_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint quota_clear_interface_check CHECK ((interface = ANY (ARRAY['clear_quota'::text, 'clear_quota/v2'::text])))
+);
+
 create table receipt (
   account_id integer not null,
   msgid text not null,
@@ -415,6 +468,19 @@ create table sending_pause (
   constraint sending_pause_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id)
 );
 
+create table token_death (
+  account_id integer not null,
+  version bigint not null,
+  kind text not null,
+  fetched_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  died_at timestamp with time zone not null,
+  cause text not null,
+  constraint token_death_pkey PRIMARY KEY (account_id, version),
+  constraint token_death_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint token_death_cause_check CHECK ((cause = ANY (ARRAY['classic_elsewhere'::text, 'forced_elsewhere'::text, 'replaced_elsewhere'::text, 'secret_reset'::text])))
+);
+
 CREATE UNIQUE INDEX account_identity_key ON public.account USING btree (kind, app_id, COALESCE(parent_id, 0), (
 CASE
     WHEN (kind = 'wecom_app'::text) THEN agent_id
@@ -424,6 +490,8 @@ END));
 CREATE INDEX broadcast_account_id_idx ON public.broadcast USING btree (account_id, id);
 
 CREATE INDEX broadcast_unfinished_idx ON public.broadcast USING btree (fed_at) WHERE (finished_at IS NULL);
+
+CREATE UNIQUE INDEX code_override_live_key ON public.code_override USING btree (account_id, code) WHERE (removed_at IS NULL);
 
 CREATE INDEX consent_ledger_attempt_idx ON public.consent_ledger USING btree (attempt_id) WHERE (attempt_id IS NOT NULL);
 
@@ -465,7 +533,11 @@ CREATE INDEX push_aside_last_at_idx ON public.push_aside USING btree (last_at);
 
 CREATE INDEX push_aside_subject_hash_idx ON public.push_aside USING btree (account_id, subject_hash);
 
+CREATE INDEX quota_clear_account_idx ON public.quota_clear USING btree (account_id, cleared_at);
+
 CREATE INDEX receipt_occurred_at_idx ON public.receipt USING btree (occurred_at);
+
+CREATE INDEX token_death_died_idx ON public.token_death USING btree (account_id, died_at);
 
 CREATE OR REPLACE FUNCTION public.add_broadcast_lines(p_broadcast_id uuid, p_before bigint, p_digest_before bytea, p_after bigint, p_digest_after bytea, p_recipients json, p_bad json, p_is_last boolean)
  RETURNS text

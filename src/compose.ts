@@ -5,6 +5,7 @@ import type { Knex } from 'knex'
 import type { DestinationStream } from 'pino'
 import type { Account } from './accounts/account.ts'
 import { createAccountCache } from './accounts/account-cache.ts'
+import { DEFAULT_SETTINGS } from './accounts/account.ts'
 import { hasFollowers } from './accounts/account-kinds.ts'
 import { createAccountStore, type AccountStore } from './accounts/account-store.ts'
 import type { Readiness } from './api/operating.ts'
@@ -25,6 +26,7 @@ import { createJobEngine, type JobTasks } from './database/job-engine.ts'
 import { createListener } from './database/listener.ts'
 import { pending } from './database/migrate.ts'
 import { createDispatcher } from './dispatch/dispatcher.ts'
+import { endQuotaRests, restForQuota } from './dispatch/pause-store.ts'
 import { createUpkeep } from './dispatch/upkeep.ts'
 import { forgetOldPushesAside } from './events/aside-store.ts'
 import { keepEventLog } from './events/keep-event-log.ts'
@@ -43,7 +45,31 @@ import { createMessageStore, type MessageStore } from './messages/message-store.
 import { createFollowerSource } from './wechat/followers.ts'
 import { readJson } from './receiver/json.ts'
 import { createAccountApi } from './wechat/account-api.ts'
+import { createAccountCodes } from './wechat/account-codes.ts'
+import { SEND_PATHS } from './wechat/channels.ts'
+import {
+  listOverrides,
+  loadOverrides,
+  putOverride,
+  removeOverride,
+  type OverrideAct,
+  type RecordedOverride,
+} from './wechat/code-override-store.ts'
+import type { OverrideClass } from './wechat/code-override.ts'
 import { createPlatformClient } from './wechat/platform-client.ts'
+import { countCalls, createQuotaLedger } from './wechat/quota-ledger.ts'
+import {
+  addCalls,
+  countClears,
+  forgetOldCalls,
+  keepClear,
+  keepQuota,
+  readTallies,
+} from './wechat/quota-store.ts'
+import { createQuotas, type Quotas } from './wechat/quotas.ts'
+import { codeSpaceOf } from './wechat/served-account.ts'
+import { forgetOldDeaths, listDeaths } from './wechat/token-death-store.ts'
+import type { TokenDeath } from './wechat/token-death.ts'
 import { createTokenKeeper, type TokenKeeper } from './wechat/token-keeper.ts'
 import { createTokenStore } from './wechat/token-store.ts'
 
@@ -84,6 +110,15 @@ export interface Parts {
     readonly account: Account
     readonly gatewayUrl: string
   }) => Promise<string>
+  /** The early deaths of an account's tokens since a moment, newest first. */
+  readonly tokenDeaths: (accountId: number, since: Date) => Promise<TokenDeath[]>
+  readonly quotas: Quotas
+  /** What operators decided about error codes. */
+  readonly codeOverrides: {
+    list(accountId: number): Promise<RecordedOverride[]>
+    put(act: OverrideAct & { readonly class: OverrideClass }): Promise<void>
+    remove(act: OverrideAct): Promise<boolean>
+  }
   readonly metrics: Metrics
   readonly log: Log
 }
@@ -136,14 +171,31 @@ async function build(
   const messages = createMessageStore(db)
   const broadcasts = createBroadcastStore(db)
 
-  const client = createPlatformClient({
-    baseUrl: config.platform.wechatApiBaseUrl,
-    wecomBaseUrl: config.platform.wecomApiBaseUrl,
+  const ledger = createQuotaLedger({
+    addCalls: (counts) => addCalls(db, counts),
+    findAccount: (id) => cache.findById(id),
+    restablePaths: SEND_PATHS,
+    rest: (rest) => restForQuota(db, rest),
+    askPlatform: async ({ id }, path) => {
+      const account = await cache.findById(id)
+      if (account && codeSpaceOf(account) !== 'wecom') await quotas.ask(account, path)
+    },
     clock,
     log,
+    metrics,
   })
+  const client = countCalls(
+    createPlatformClient({
+      baseUrl: config.platform.wechatApiBaseUrl,
+      wecomBaseUrl: config.platform.wecomApiBaseUrl,
+      clock,
+      log,
+    }),
+    ledger,
+  )
   undo.push(() => client.close())
   const call: typeof client.call = (asked) => client.call(asked)
+  undo.push(() => ledger.stop())
   const tokens = createTokenKeeper({
     store: createTokenStore(db, box),
     call,
@@ -159,6 +211,19 @@ async function build(
 
   undo.push(() => tokens.settle())
   const api = createAccountApi({ call, tokens })
+  const quotas: Quotas = createQuotas({
+    call: (call) => client.call(call),
+    tokens,
+    readTallies: (accountId, day) => readTallies(db, accountId, day),
+    keepQuota: (said) => keepQuota(db, said),
+    keepClear: (clear) => keepClear(db, clear),
+    countClears: (accountId, since) => countClears(db, accountId, since),
+    openAppSecret: (accountId) => accounts.openAppSecret(accountId),
+    endRests: (accountId) => endQuotaRests(db, accountId),
+    clock,
+  })
+  const codes = createAccountCodes({ read: () => loadOverrides(db), clock, log })
+  undo.push(() => codes.settle())
 
   const settle = (accountId: number, subject: string) => settleCalls(db, accountId, subject)
   const recorder = createRecorder({
@@ -185,6 +250,7 @@ async function build(
     tokens,
     findAccount: (id) => cache.findById(id),
     openSealed: (sealed, place) => box.open(sealed, place),
+    lookUpCode: (account, code) => codes.lookUp(account, code),
     clock,
     random: Math.random,
     log,
@@ -203,6 +269,8 @@ async function build(
       () => keepEventLog({ db, clock, log, retentionDays: config.events.retentionDays }),
       () => forgetOldPushesAside(db),
       () => forgetOldLinks(db),
+      () => forgetOldCalls(db),
+      () => forgetOldDeaths(db),
     ],
   })
   const feeder = createBroadcastFeeder({ store: broadcasts, clock, log })
@@ -252,16 +320,22 @@ async function build(
         onNotify: {
           message_queued: () => dispatcher.wake(),
           broadcast_changed: () => feeder.wake(),
-          account_changed: () => cache.invalidate(),
+          account_changed: () => {
+            cache.invalidate()
+            codes.invalidate()
+            ledger.refresh()
+          },
           token_changed: (accountId) => tokens.changed(Number(accountId)),
         },
         onReconnect: () => {
           cache.invalidate()
+          codes.invalidate()
           dispatcher.wake()
           feeder.wake()
         },
       })
       await listener.ready
+      await codes.load()
       dispatcher.start()
       upkeep.start()
       feeder.start()
@@ -316,6 +390,18 @@ async function build(
         ? { kind: 'token', value: answer.token, expiresAt: answer.expiresAt }
         : { kind: 'unavailable', reason: answer.reason, retryAt: answer.until }
     },
+    readQuotas: async ({ id }) => {
+      const account = await cache.findById(id)
+      return quotas.show({ id, settings: account?.settings ?? DEFAULT_SETTINGS })
+    },
+    readCodeFacts: async ({ id }) => {
+      const account = await cache.findById(id)
+      const recorded = await listOverrides(db, id)
+      return {
+        space: account ? codeSpaceOf(account) : 'oa',
+        overrides: recorded.filter(({ removedAt }) => removedAt === null),
+      }
+    },
     lifetimeHours: config.dispatch.messageLifetimeHours,
     readiness: () => checkReadiness({ db, workers, dispatcher, clock }),
     metrics,
@@ -340,6 +426,13 @@ async function build(
       broadcasts,
       tokens,
       makeAuthorizationPage: (page) => makeAuthorizationPage({ api, box, clock }, page),
+      tokenDeaths: (accountId, since) => listDeaths(db, accountId, since),
+      quotas,
+      codeOverrides: {
+        list: (accountId) => listOverrides(db, accountId),
+        put: (act) => putOverride(db, act),
+        remove: (act) => removeOverride(db, act),
+      },
       metrics,
       log,
     },

@@ -54,6 +54,7 @@ export interface SettingsInput {
   /** In place of the default words; one empty text: no word stops anything. */
   readonly optOutKeywords?: readonly string[] | undefined
   readonly emptyReceiveId?: boolean | undefined
+  readonly quotaMargin?: string | undefined
 }
 
 export interface RotationInput {
@@ -138,6 +139,8 @@ const LONGEST_APP_ID = 64
 const LONGEST_TOKEN = 32
 const LONGEST_SECRET = 256
 const LONGEST_FRESHNESS_SECONDS = 86_400
+/** Half a quota left over is no margin but another quota. */
+const WIDEST_MARGIN_PERCENT = 50
 
 const IDENTITY_OPTIONS: Readonly<Record<IdentityField, string>> = {
   originalId: '--original-id',
@@ -346,6 +349,7 @@ function collectSettings(faults: Faults, input: SettingsInput): Partial<AccountS
   const tokenKind = whenGiven(input.tokenKind, (text) =>
     faults.oneOf('--token-kind', text, TOKEN_KIND),
   )
+  const margin = whenGiven(input.quotaMargin, (text) => faults.percent('--quota-margin', text))
   const templates = input.longTermTemplates?.filter((text) => text !== '')
   const keywords = input.optOutKeywords?.filter((text) => text !== '')
   faults.each('--long-term-template', templates, {
@@ -366,6 +370,7 @@ function collectSettings(faults: Faults, input: SettingsInput): Partial<AccountS
       ? {}
       : { erase_on_cancellation: !input.keepDataOnCancellation }),
     ...(input.emptyReceiveId === undefined ? {} : { empty_receive_id: input.emptyReceiveId }),
+    ...(margin === undefined ? {} : { quota_margin_percent: margin }),
     ...(templates === undefined ? {} : { long_term_templates: unique(templates) }),
     ...(keywords === undefined
       ? {}
@@ -413,6 +418,11 @@ class Faults {
   seconds(field: string, text: string): number | undefined {
     const seconds = /^\d{1,6}$/.test(text) ? Number(text) : NaN
     return seconds <= LONGEST_FRESHNESS_SECONDS ? seconds : this.add(field, 'bad_freshness')
+  }
+
+  percent(field: string, text: string): number | undefined {
+    const percent = /^\d{1,2}$/.test(text) ? Number(text) : NaN
+    return percent <= WIDEST_MARGIN_PERCENT ? percent : this.add(field, 'bad_margin')
   }
 
   each(field: string, texts: readonly string[] | undefined, { form, code }: FormRule): void {

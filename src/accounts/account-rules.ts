@@ -114,6 +114,10 @@ export const ACCOUNT_RULES = {
     en: () => 'must be a whole number of seconds from 0 to 86400; 0 switches the check off',
     zh: () => '必须是 0 到 86400 之间的整数秒；0 表示不检查',
   },
+  bad_margin: {
+    en: () => 'must be a whole percentage from 0 to 50 of the daily quota',
+    zh: () => '必须是 0 到 50 之间的整数百分比（占当日额度）',
+  },
   unknown_token_kind: {
     en: ({ kind }) => `must be one of: ${TOKEN_KINDS.join(', ')}, not ${JSON.stringify(kind)}`,
     zh: ({ kind }) => `必须是以下之一：${TOKEN_KINDS.join('、')}；现在是 ${JSON.stringify(kind)}`,

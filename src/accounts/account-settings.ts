@@ -10,6 +10,7 @@ const STORED = z
     opt_out_keywords: z.array(z.string()),
     erase_on_cancellation: z.boolean(),
     empty_receive_id: z.boolean(),
+    quota_margin_percent: z.int().min(0).max(50),
   })
   .partial()
 

@@ -66,6 +66,11 @@ export interface AccountSettings {
    * WeCom suite of an individual developer (个人主体第三方应用).
    */
   readonly empty_receive_id: boolean
+  /**
+   * How much of a daily quota, in percent, is left untouched: from there on the channel rests until
+   * the next China day. Only where the platform has named the limit.
+   */
+  readonly quota_margin_percent: number
 }
 
 export const DEFAULT_SETTINGS: AccountSettings = {
@@ -76,6 +81,7 @@ export const DEFAULT_SETTINGS: AccountSettings = {
   opt_out_keywords: ['退订', 'TD'],
   erase_on_cancellation: true,
   empty_receive_id: false,
+  quota_margin_percent: 2,
 }
 
 /** An account with its callback keys opened; it is never logged or answered as it is. */

@@ -8,10 +8,12 @@ import { answerNotFound, createErrorAnswer } from './answer-errors.ts'
 import { authenticateHeader, type Authenticate } from './authenticate.ts'
 import { broadcastRoutes, type BroadcastRouteDeps } from './broadcast-routes.ts'
 import { consentRoutes, type ConsentRouteDeps } from './consent-routes.ts'
+import { errorCodeRoutes, type ErrorCodeRouteDeps } from './error-code-routes.ts'
 import { eventRoutes, type EventRouteDeps } from './event-routes.ts'
 import { messageRoutes, type MessageRouteDeps } from './message-routes.ts'
 import { oneTimeRoutes, type OneTimeRouteDeps } from './one-time-routes.ts'
 import { OPENAPI_ROUTE, openApiDocument } from './openapi.ts'
+import { quotaRoutes, type QuotaRouteDeps } from './quota-routes.ts'
 import { readJsonBody } from './read-json-body.ts'
 import { readLines } from './read-lines.ts'
 import { contextOf, createRequestContext } from './request-context.ts'
@@ -25,7 +27,9 @@ export interface ApiDeps
     ConsentRouteDeps,
     OneTimeRouteDeps,
     EventRouteDeps,
-    TokenRouteDeps {
+    TokenRouteDeps,
+    QuotaRouteDeps,
+    ErrorCodeRouteDeps {
   readonly authenticate: Authenticate
   readonly metrics: Metrics
   readonly clock: Clock
@@ -60,6 +64,8 @@ function apiRoutes(deps: ApiDeps): readonly Route[] {
     ...oneTimeRoutes(deps),
     ...eventRoutes(deps),
     ...tokenRoutes(deps),
+    ...quotaRoutes(deps),
+    ...errorCodeRoutes(deps),
   ]
 }
 

@@ -11,6 +11,10 @@ import { sendRequestSchema } from '../messages/send-request.ts'
 import { scene } from '../wechat/channel-content.ts'
 import { CHANNEL_NAMES } from '../wechat/channels.ts'
 import { templateId } from '../wechat/content-parts.ts'
+import { RETRIES } from '../wechat/code-advice.ts'
+import { CODE_PLATFORMS, ERROR_CLASSES } from '../wechat/error-codes.ts'
+import { CODE_SPACES } from '../wechat/served-account.ts'
+import { LIMIT_SOURCES, QUOTA_STATES } from '../wechat/quota.ts'
 
 /** Every shape that goes in or out, by its name in the OpenAPI document. */
 
@@ -168,6 +172,41 @@ const event = z.strictObject({
     .describe('only with include=document; empty once the person has been erased'),
 })
 
+const bilingual = z.strictObject({ en: z.string(), zh: z.string() })
+
+const errorCode = z.strictObject({
+  code: z.int(),
+  platform: z.enum(CODE_SPACES).describe('whose answers it was looked up for'),
+  found_in: nullable(z.enum(CODE_PLATFORMS)).describe('whose row it is; null: in no table'),
+  class: z.enum(ERROR_CLASSES).describe('decides what the gateway does; docs/errors.md'),
+  name: nullable(bilingual).describe("the platform's own words"),
+  effect: bilingual.describe('what the gateway does'),
+  retry: z.enum(RETRIES).describe('when the gateway calls again'),
+  action: bilingual.describe('what a person can do'),
+  source: nullable(z.string()),
+  override: nullable(
+    z.strictObject({
+      replaces: z.enum(ERROR_CLASSES),
+      actor: z.string(),
+      reason: z.string(),
+      created_at: instant,
+    }),
+  ).describe('an operator of the gateway gave the code another class for this account'),
+})
+
+const quotaOfPath = z.strictObject({
+  path: z.string(),
+  calls: z.int().describe('by this gateway, since 00:00 China time or the last clearing'),
+  calls_elsewhere: z.int().describe('by other systems, when the platform was last asked'),
+  daily_limit: nullable(z.int()),
+  limit_source: nullable(z.enum(LIMIT_SOURCES)).describe(
+    'platform: read from it; published: of its documents, unconfirmed for this account',
+  ),
+  limit_read_at: nullable(instant),
+  used_ratio: nullable(z.number()),
+  state: z.enum(QUOTA_STATES),
+})
+
 export const SCHEMAS = {
   SendRequest: sendRequestSchema,
   Acceptance: acceptance,
@@ -233,6 +272,13 @@ export const SCHEMAS = {
   OptIn: z.strictObject({ scope, reason }, { error: unknownField }),
   EventList: z.strictObject({ events: z.array(event), next_cursor: nextCursor }),
   AccessToken: z.strictObject({ access_token: z.string(), expires_at: instant }),
+  ErrorCodeList: z.strictObject({ error_codes: z.array(errorCode), next_cursor: nextCursor }),
+  Quota: z.strictObject({
+    account: z.string(),
+    day: z.iso.date().describe('the natural day in China'),
+    resets_at: instant,
+    paths: z.array(quotaOfPath).describe('the fullest first'),
+  }),
   OpenApiDocument: z.looseObject({ openapi: z.literal('3.1.0') }),
   Problem: z.looseObject({
     type: z.string(),
@@ -287,6 +333,21 @@ export const eventQuery = z.strictObject(
     kind: z.string('must be given once').max(128).optional(),
     subject: subjectSchema.optional(),
     include: z.literal('document', 'can only be `document`').optional(),
+    cursor,
+    limit,
+  },
+  { error: unknownField },
+)
+
+export const errorCodeQuery = z.strictObject(
+  {
+    account: z.string('must be given once').optional(),
+    platform: z.enum(CODE_SPACES, `must be one of ${CODE_SPACES.join(', ')}`).optional(),
+    code: z
+      .string('must be given once')
+      .regex(/^-?\d{1,9}$/, 'must be an errcode: a whole number')
+      .transform(Number)
+      .optional(),
     cursor,
     limit,
   },

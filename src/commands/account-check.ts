@@ -4,6 +4,7 @@ import type { AccountOverview } from '../accounts/account-store.ts'
 import type { Gateway } from '../compose.ts'
 import { accountWarnings, addressAnswer, addressLines } from './account-options.ts'
 import type { Command } from './command.ts'
+import { deathsAnswer, deathWarnings, recentDeaths } from './token-deaths.ts'
 import { textTable } from './text-table.ts'
 import { type Say } from './words.ts'
 
@@ -33,7 +34,12 @@ export const accountCheck: Command = {
       const opened = account.disabledAt ? undefined : await accounts.findByName(account.name)
       const online = args.flag('online') ? await askForToken(gateway, account, say) : undefined
       const { token, lastPushAt, ticketAt } = await readAccountState(gateway.parts.db, account.id)
-      const warnings = [...accountWarnings(account, say), ...ticketWarnings(account, ticketAt, say)]
+      const deaths = await recentDeaths(gateway.parts, account)
+      const warnings = [
+        ...accountWarnings(account, say),
+        ...ticketWarnings(account, ticketAt, say),
+        ...deathWarnings(account.name, deaths, say),
+      ]
       const previous = account.secrets.includes('previous_callback_token')
       const { publicBaseUrl } = config.http
       output.answer(
@@ -47,6 +53,7 @@ export const accountCheck: Command = {
           last_push_at: lastPushAt?.toISOString() ?? null,
           ...(hasTickets(account) && { ticket_at: ticketAt?.toISOString() ?? null }),
           access_token: tokenAnswer(token),
+          early_deaths: deathsAnswer(deaths),
           ...(online ? { online } : {}),
           warnings,
         },

@@ -54,6 +54,14 @@ export const SETTING_OPTIONS = {
       zh: '用户发送此词即停止一切发送；替换默认的“退订”和“TD”，空值表示不用关键词。',
     },
   },
+  'quota-margin': {
+    type: 'text',
+    value: 'percent',
+    help: {
+      en: 'How much of a daily quota stays untouched before a channel rests; 2 by default.',
+      zh: '当日额度预留百分比，达到后通道暂停，默认 2。',
+    },
+  },
   'empty-receive-id': {
     type: 'flag',
     help: {
@@ -72,6 +80,7 @@ export function settingsInput(args: Arguments): SettingsInput {
     keepDataOnCancellation: args.flag('keep-data-on-cancellation') || undefined,
     longTermTemplates: args.texts('long-term-template'),
     optOutKeywords: args.texts('opt-out-keyword'),
+    quotaMargin: args.text('quota-margin'),
     emptyReceiveId: args.flag('empty-receive-id') || undefined,
   }
 }

@@ -1,4 +1,5 @@
 import { readDatabaseTime } from '../accounts/account-state-store.ts'
+import type { AccountOverview } from '../accounts/account-store.ts'
 import type { Gateway } from '../compose.ts'
 import type { Config } from '../config.ts'
 import { measureJobs } from '../database/job-queue.ts'
@@ -8,6 +9,7 @@ import type { Command, CommandContext } from './command.ts'
 import { countPushesAside } from '../events/aside-store.ts'
 import { explainError } from './explain-error.ts'
 import { textTable } from './text-table.ts'
+import { deathWarnings, recentDeaths } from './token-deaths.ts'
 import type { Say } from './words.ts'
 
 interface Check {
@@ -131,14 +133,21 @@ async function checkAccounts({ parts }: Gateway, _: Config, say: Say): Promise<C
   if (accounts.length === 0) {
     return [{ name: say('check_accounts'), status: 'warning', message: say('no_accounts') }]
   }
-  return accounts.flatMap((account): Check[] => {
-    const name = say('check_account', { name: account.name })
-    const warnings = accountWarnings(account, say)
-    if (warnings.length === 0) {
-      return [{ name, status: 'ok', message: say('account_ok', { mode: account.mode }) }]
-    }
-    return warnings.map((message) => ({ name, status: 'warning', message }))
-  })
+  const checks: Check[] = []
+  for (const account of accounts) {
+    const deaths = await recentDeaths(parts, account)
+    checks.push(...accountChecks(account, deathWarnings(account.name, deaths, say), say))
+  }
+  return checks
+}
+
+function accountChecks(account: AccountOverview, more: readonly string[], say: Say): Check[] {
+  const name = say('check_account', { name: account.name })
+  const warnings = [...accountWarnings(account, say), ...more]
+  if (warnings.length === 0) {
+    return [{ name, status: 'ok', message: say('account_ok', { mode: account.mode }) }]
+  }
+  return warnings.map((message) => ({ name, status: 'warning', message }))
 }
 
 /** Jobs that nobody tries any more. */

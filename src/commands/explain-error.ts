@@ -61,6 +61,11 @@ const MESSAGES_ZH: Readonly<Record<string, string>> = {
   unknown_master_key:
     'WCG_MASTER_KEY 中没有加密这些数据的主密钥；请把它加在当前主密钥之后，以逗号分隔',
   broken_seal: '密文无法解开：它被改动或移动过',
+  quota_not_in_wecom: '企业微信没有额度查询与清零接口；其限制按分钟和小时计算，超限返回 45009',
+  quota_refused: '平台返回 {errcode} {errmsg}；wcg explain {errcode} 有说明',
+  quota_failed: '平台没有返回可用的结果：{reason}',
+  drill_needs_stable:
+    '只有 token_kind 为 stable 的帐号可以强制刷新：普通 token 被替换后仍会有效五分钟',
   data_directory_in_use: '另一个网关正在使用此数据目录；请先停止它，或设置 DATABASE_URL 共用数据库',
   database_newer: '数据库已由更新版本的网关迁移；请使用那个版本',
   migration_running: '另一个进程正在迁移数据库；请稍后再试',

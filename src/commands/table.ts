@@ -1,7 +1,9 @@
 import { accountAdd } from './account-add.ts'
 import { accountAuthorize } from './account-authorize.ts'
 import { accountCheck } from './account-check.ts'
+import { accountDrill } from './account-drill.ts'
 import { accountList } from './account-list.ts'
+import { accountOverride } from './account-override.ts'
 import { accountReseal } from './account-reseal.ts'
 import { accountRotate } from './account-rotate.ts'
 import { accountSet } from './account-set.ts'
@@ -23,7 +25,11 @@ import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import { eventsTail } from './events-tail.ts'
 import { followersSync } from './followers-sync.ts'
+import { explain } from './explain.ts'
 import { migrateCommand } from './migrate.ts'
+import { quotaClear } from './quota-clear.ts'
+import { quotaRid } from './quota-rid.ts'
+import { quotaShow } from './quota-show.ts'
 import { sandbox } from './sandbox.ts'
 import { send } from './send.ts'
 import { serve } from './serve.ts'
@@ -44,6 +50,11 @@ export const COMMANDS: readonly Command[] = [
   accountRotate,
   accountAuthorize,
   accountReseal,
+  accountOverride,
+  accountDrill,
+  quotaShow,
+  quotaClear,
+  quotaRid,
   appAdd,
   appList,
   appRevoke,
@@ -61,5 +72,6 @@ export const COMMANDS: readonly Command[] = [
   broadcastCancel,
   broadcastReport,
   eventsTail,
+  explain,
   doctor,
 ]

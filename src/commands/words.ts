@@ -418,6 +418,135 @@ export const WORDS = {
     en: 'It is good for half an hour (a suite’s for 20 minutes). Open it from a page of the domain that is entered on the platform.',
     zh: '有效期 30 分钟（第三方应用为 20 分钟）。请从平台上登记的域名下的网页打开。',
   },
+  not_a_code: {
+    en: 'must be an errcode of the platform: a whole number, such as 43004',
+    zh: '必须是平台错误码（整数），例如 43004',
+  },
+  platform_or_account: {
+    en: 'says the same as --account: give one of them',
+    zh: '与 --account 重复：只填其中一个',
+  },
+  code: { en: 'Code', zh: '错误码' },
+  meaning: { en: 'Meaning', zh: '含义' },
+  code_unlisted: { en: 'in no table we know', zh: '我们的表中没有' },
+  class: { en: 'Class', zh: '分类' },
+  effect: { en: 'The gateway', zh: '网关处理' },
+  retry: { en: 'Called again', zh: '是否重试' },
+  retry_never: { en: 'never by itself', zh: '不会自动重试' },
+  retry_with_new_token: { en: 'once, with another token', zh: '换取新 token 后重试一次' },
+  retry_after_pause: { en: 'after 1, 2 and 4 seconds', zh: '约 1、2、4 秒后重试' },
+  retry_next_minute: { en: 'in the next clock minute', zh: '下一分钟重试' },
+  retry_next_day: { en: 'after 00:00 China time', zh: '北京时间 00:00 之后重试' },
+  action: { en: 'You', zh: '建议' },
+  source: { en: 'Source', zh: '来源' },
+  override: { en: 'Override', zh: '人工修改' },
+  override_line: {
+    en: '{from} → {to}, by {actor} at {time}: {reason}',
+    zh: '{from} → {to}，{actor} 于 {time}：{reason}',
+  },
+  override_set: {
+    en: 'Code {code} of {name} is {class} from now on; every process knows within five seconds.',
+    zh: '帐号 {name} 的错误码 {code} 现在按 {class} 处理，所有进程将在五秒内生效。',
+  },
+  override_removed: {
+    en: 'The override of code {code} of {name} is taken back; the table holds again.',
+    zh: '已撤销帐号 {name} 对错误码 {code} 的修改，恢复默认分类。',
+  },
+  override_none: {
+    en: 'There is no override of code {code} for {name}.',
+    zh: '帐号 {name} 没有对错误码 {code} 的修改。',
+  },
+  no_overrides: {
+    en: 'No code of {name} was ever overridden.',
+    zh: '帐号 {name} 没有修改过任何错误码。',
+  },
+  always_opt_out: {
+    en: 'code {code} always marks the person as opted out: the product’s rule, which no operator changes',
+    zh: '错误码 {code} 始终视为用户已拒收：这是产品规则，不能修改',
+  },
+  code_of_success: {
+    en: 'code {code} is the platform’s success, which has one meaning',
+    zh: '错误码 {code} 表示成功，不能修改',
+  },
+  actor: { en: 'By', zh: '操作人' },
+  in_force: { en: 'in force', zh: '生效' },
+  taken_back: {
+    en: 'taken back by {actor} at {time}: {reason}',
+    zh: '{actor} 于 {time} 撤销：{reason}',
+  },
+  account_is_disabled: {
+    en: 'account {name} is disabled; wcg account set {name} --enable first',
+    zh: '帐号 {name} 已停用；请先运行 wcg account set {name} --enable',
+  },
+  quota_day: {
+    en: 'China day {day}; the counters begin again at {time}.',
+    zh: '北京时间 {day}；计数将于 {time} 归零。',
+  },
+  no_calls_today: { en: 'No API was called today.', zh: '今日没有调用任何接口。' },
+  path: { en: 'API', zh: '接口' },
+  calls: { en: 'Calls', zh: '调用次数' },
+  elsewhere: { en: 'Elsewhere', zh: '其他系统' },
+  daily_limit: { en: 'Daily limit', zh: '当日额度' },
+  used: { en: 'Used', zh: '已用' },
+  limit_unconfirmed: { en: '(published, unconfirmed)', zh: '（公开数值，未确认）' },
+  quota_unlimited: { en: 'no limit known', zh: '无已知额度' },
+  quota_ok: { en: 'ok', zh: '正常' },
+  quota_warning: { en: 'over 80 %', zh: '超过 80 %' },
+  quota_critical: { en: 'over 95 %', zh: '超过 95 %' },
+  quota_resting: { en: 'rests until the next day', zh: '已暂停到次日' },
+  clear_needs_yes: {
+    en: 'the platform allows {per_month} clearings a month, and this gateway has used {used} of them for {name} (others may have used more); every daily counter of the account goes to zero. Repeat the command with --yes to use one',
+    zh: '平台每月允许清零 {per_month} 次，本网关已为 {name} 使用 {used} 次（其他系统可能也用过）；该帐号的所有当日计数将归零。确认请加上 --yes',
+  },
+  quota_cleared: {
+    en: 'The daily counters of {name} are zero; {left} clearings are left this month. Channels that rested for the quota go on.',
+    zh: '帐号 {name} 的当日计数已清零；本月还可清零 {left} 次。因额度暂停的通道已恢复。',
+  },
+  duration: { en: 'Took', zh: '耗时' },
+  client_ip: { en: 'From', zh: '来源 IP' },
+  request: { en: 'Request', zh: '请求' },
+  request_body: { en: 'Body', zh: '请求内容' },
+  response: { en: 'Answer', zh: '返回' },
+  drill_needs_yes: {
+    en: 'two of the day’s 20 forced refreshes are used, and every token of {name} but the last is refused at once, also where other systems hold one; the gateway itself goes on. Repeat the command with --yes',
+    zh: '将使用当日 20 次强制刷新中的 2 次；除最新一个外，{name} 的所有 token 立即失效（包括其他系统持有的），网关自身不受影响。确认请加上 --yes',
+  },
+  drill_first: {
+    en: 'Forced once (version {version}): the token before is dead; whoever uses it is answered 40001. The gateway’s processes take the new one within five seconds.',
+    zh: '第一次强制刷新完成（版本 {version}）：之前的 token 已失效，继续使用会返回 40001。网关各进程将在五秒内换用新的 token。',
+  },
+  drill_waits: {
+    en: 'The platform ignores a second forced refresh inside 30 s; waiting {seconds} s …',
+    zh: '平台会忽略 30 秒内的第二次强制刷新；等待 {seconds} 秒……',
+  },
+  drill_second: {
+    en: 'Forced twice (version {version}): every token from before the drill is dead. A system that fails now has used a token of its own: let it read the token here.',
+    zh: '第二次强制刷新完成（版本 {version}）：演练之前的所有 token 均已失效。此刻出错的系统使用的是自己保存的 token，请改为从网关读取。',
+  },
+  drill_stopped: {
+    en: 'Forced refresh {number} was not possible: {reason}; again from {time}.',
+    zh: '第 {number} 次强制刷新未能执行：{reason}；{time} 之后可再试。',
+  },
+  token_died: {
+    en: 'A token of {name} died {minutes} minutes early at {time} ({count} in seven days).',
+    zh: '帐号 {name} 的 token 于 {time} 提前 {minutes} 分钟失效（七天内 {count} 次）。',
+  },
+  died_classic_elsewhere: {
+    en: 'Likely another system fetches tokens at /cgi-bin/token with the same AppSecret: wcg account set {name} --token-kind stable is apart from it, or let that system read the token here.',
+    zh: '可能有其他系统用同一 AppSecret 调用 /cgi-bin/token：运行 wcg account set {name} --token-kind stable 可与其隔离，或让该系统从网关读取 token。',
+  },
+  died_forced_elsewhere: {
+    en: 'Likely another system forces stable tokens with the AppSecret of {name}, or somebody made a leak drill elsewhere: find it, or reset the AppSecret.',
+    zh: '可能有其他系统用 {name} 的 AppSecret 强制刷新稳定版 token，或在别处做了泄露演练：请找到该系统，或重置 AppSecret。',
+  },
+  died_replaced_elsewhere: {
+    en: 'Likely somebody else fetches tokens with the credentials of {name}, or the authorisation was taken back.',
+    zh: '可能有其他系统使用 {name} 的凭证获取 token，或授权已被取消。',
+  },
+  died_secret_reset: {
+    en: 'The AppSecret was reset: wcg account rotate {name} --secret stores the current one.',
+    zh: 'AppSecret 已被重置：请用 wcg account rotate {name} --secret 登记当前的 AppSecret。',
+  },
   account_ok: { en: '{mode} mode', zh: '{mode} 模式' },
 } as const satisfies Record<string, Spoken>
 

@@ -19,7 +19,7 @@ import {
 } from './dispatch-store.ts'
 import type { AttemptEnd } from './outcome.ts'
 import { createPlaces } from './places.ts'
-import type { FindAccountById, OpenSealed, Tokens } from './ports.ts'
+import type { FindAccountById, LookUpCode, OpenSealed, Tokens } from './ports.ts'
 import { sendClaimed, type SendParts } from './send-claimed.ts'
 
 export interface DispatcherOptions {
@@ -28,6 +28,8 @@ export interface DispatcherOptions {
   readonly tokens: Tokens
   readonly findAccount: FindAccountById
   readonly openSealed: OpenSealed
+  /** The codes as an operator has them for an account. */
+  readonly lookUpCode: LookUpCode
   readonly clock: Clock
   readonly random: () => number
   readonly log: Log

@@ -1,7 +1,7 @@
 import type { ConsentChange } from '../consent/consent.ts'
 import { assertNever } from '../foundation/errors.ts'
 import { CHANNELS, msgidOf, type Channel } from '../wechat/channels.ts'
-import { lookUpErrorCode, type ErrorClass } from '../wechat/error-codes.ts'
+import type { CodeMeaning, ErrorClass } from '../wechat/error-codes.ts'
 import type { CallOutcome } from '../wechat/platform-client.ts'
 import { recipientOutcomes } from '../wechat/recipient-outcomes.ts'
 import type { CodeSpace } from '../wechat/served-account.ts'
@@ -17,6 +17,8 @@ export interface FinishedCall {
   readonly recipient: string
   /** Whose error codes the account's answers have. */
   readonly space: CodeSpace
+  /** What a code means for the account, with what its operator decided about it. */
+  readonly meaningOf: (errcode: number) => CodeMeaning
   readonly call: CallOutcome
   readonly startedAt: Date
   readonly now: Date
@@ -87,7 +89,7 @@ export function repeatableUntil(channel: Channel, firstAttemptAt: Date): Date | 
 type Answer = Extract<CallOutcome, { kind: 'answer' }>
 
 function answered(finished: FinishedCall, answer: Answer): AttemptEnd {
-  const meaning = lookUpErrorCode(finished.space, answer.errcode)
+  const meaning = finished.meaningOf(answer.errcode)
   const errorClass: ErrorClass = meaning.class
   const facts = factsOf(answer, errorClass)
   const changes = refusalChanges({

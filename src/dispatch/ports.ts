@@ -1,4 +1,5 @@
 import type { Account } from '../accounts/account.ts'
+import type { CodeMeaning } from '../wechat/error-codes.ts'
 
 /** A token to call with, or why there is none and until when nobody should ask again. */
 export type TokenAnswer =
@@ -16,3 +17,6 @@ export type OpenSealed = (sealed: string, place: string) => string
 
 /** Finds the account of a claimed message; undefined when it has been disabled or removed. */
 export type FindAccountById = (id: number) => Promise<Account | undefined>
+
+/** What a code of the platform means for an account, with what its operator decided about it. */
+export type LookUpCode = (account: Account, code: number) => CodeMeaning

@@ -7,7 +7,7 @@ import { BEGUN_TOO_LATE, type CallOutcome, type PlatformClient } from '../wechat
 import { codeSpaceOf } from '../wechat/served-account.ts'
 import type { BeginDecision, ClaimedMessage, EndedAttempt } from './dispatch-store.ts'
 import { endOfCall, type AttemptEnd, type FinishedCall } from './outcome.ts'
-import type { FindAccountById, OpenSealed, TokenAnswer, Tokens } from './ports.ts'
+import type { FindAccountById, LookUpCode, OpenSealed, TokenAnswer, Tokens } from './ports.ts'
 import {
   fieldsOf,
   reportAttempt,
@@ -20,6 +20,7 @@ import { nextTry, type RetryCause } from './retry-schedule.ts'
 /** What sending one claimed message takes. The three writes are gathered by the dispatcher. */
 export interface SendParts extends ReportParts {
   readonly findAccount: FindAccountById
+  readonly lookUpCode: LookUpCode
   readonly tokens: Tokens
   readonly openSealed: OpenSealed
   readonly client: Pick<PlatformClient, 'call'>
@@ -145,7 +146,7 @@ async function tellTheAccount(
 }
 
 function finishedCall(
-  { clock, random }: SendParts,
+  { clock, random, lookUpCode }: SendParts,
   { message, account }: Send,
   { call, startedAt }: { readonly call: CallOutcome; readonly startedAt: Date },
 ): FinishedCall {
@@ -155,6 +156,7 @@ function finishedCall(
     consentScope: message.consentScope,
     recipient: message.recipient,
     space: codeSpaceOf(account),
+    meaningOf: (errcode) => lookUpCode(account, errcode),
     call,
     startedAt,
     now: clock.now(),

@@ -34,6 +34,10 @@ export interface Metrics {
   readonly tokenAge: Gauge<'account'>
   /** 1 while the account's token endpoint refuses and the breaker is open. */
   readonly tokenBreaker: Gauge<'account'>
+  /** Tokens that the platform refused before their time, by likely cause. */
+  readonly tokenDeaths: Counter<'account' | 'cause'>
+  /** Share of a daily quota that is used, by path; 1 is the limit. */
+  readonly quotaUsed: Gauge<'account' | 'path'>
   /** Messages waiting, and the age in seconds of the oldest one that is due. */
   readonly queueLength: Gauge<'status'>
   readonly queueAge: Gauge
@@ -130,6 +134,33 @@ export function createMetrics(): Metrics {
       labelNames: ['account', 'errcode'],
       registers,
     }),
+    ...tokenMetrics(registers),
+    queueLength: new Gauge({
+      name: 'wcg_queue_messages',
+      help: 'Messages waiting, by status.',
+      labelNames: ['status'],
+      aggregator: 'max',
+      registers,
+    }),
+    queueAge: new Gauge({
+      name: 'wcg_queue_oldest_seconds',
+      help: 'Seconds the oldest due message has been waiting.',
+      aggregator: 'max',
+      registers,
+    }),
+    ...createJobMetrics(registers),
+    apiAnswers: new Counter({
+      name: 'wcg_api_answers_total',
+      help: 'Answers to applications, by route and status.',
+      labelNames: ['route', 'status'],
+      registers,
+    }),
+  }
+}
+
+/** The numbers about the accounts' tokens and quotas. */
+function tokenMetrics(registers: Registry[]) {
+  return {
     tokenRefreshes: new Counter({
       name: 'wcg_token_refreshes_total',
       help: 'Calls to the token endpoint, by outcome.',
@@ -150,24 +181,17 @@ export function createMetrics(): Metrics {
       aggregator: 'max',
       registers,
     }),
-    queueLength: new Gauge({
-      name: 'wcg_queue_messages',
-      help: 'Messages waiting, by status.',
-      labelNames: ['status'],
-      aggregator: 'max',
+    tokenDeaths: new Counter({
+      name: 'wcg_token_early_deaths_total',
+      help: 'Tokens refused before the end of their life that nobody here replaced, by likely cause.',
+      labelNames: ['account', 'cause'],
       registers,
     }),
-    queueAge: new Gauge({
-      name: 'wcg_queue_oldest_seconds',
-      help: 'Seconds the oldest due message has been waiting.',
+    quotaUsed: new Gauge({
+      name: 'wcg_quota_used_ratio',
+      help: 'Share of the daily quota of an API that is used; 1 is the limit.',
+      labelNames: ['account', 'path'],
       aggregator: 'max',
-      registers,
-    }),
-    ...createJobMetrics(registers),
-    apiAnswers: new Counter({
-      name: 'wcg_api_answers_total',
-      help: 'Answers to applications, by route and status.',
-      labelNames: ['route', 'status'],
       registers,
     }),
   }

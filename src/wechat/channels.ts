@@ -273,8 +273,22 @@ function wayOf(channel: ChannelName, account: ServedAccount): Way | null {
   return (product && ways[product]) ?? null
 }
 
+/** The open channels whose sends go to a path. */
+export function channelsAt(path: string): readonly Channel[] {
+  return CHANNEL_NAMES.filter((channel) => pathsOf(channel).includes(path))
+}
+
+/** Every path of WeChat that an open channel sends to. */
+export const SEND_PATHS: ReadonlySet<string> = new Set(CHANNEL_NAMES.flatMap(pathsOf))
+
+function pathsOf(channel: ChannelName): readonly string[] {
+  return Object.values(CHANNELS[channel].ways).map(({ path }) => path)
+}
+
 /** The account a message is sent by. */
 export interface Sender extends ServedAccount {
+  /** Whose quota the call counts for; ours, not the platform's. */
+  readonly id?: number
   /** The agentid of a WeCom application, in digits. */
   readonly agentId?: string | null
 }
@@ -309,6 +323,7 @@ export function buildRequest(send: Send): PlatformCall {
   return {
     method: 'POST',
     path: way.path,
+    ...(account.id !== undefined && { accountId: account.id }),
     ...(space === 'wecom' && { host: hostOf(space) }),
     ...(credential !== 'access_token' && { tokenName: credential }),
     body: {

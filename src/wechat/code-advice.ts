@@ -71,6 +71,36 @@ export const CLASS_WORDS: Readonly<Record<ErrorClass, Bilingual>> = {
   },
 }
 
+/** When the gateway makes a call again after an answer; `never`: somebody has to act first. */
+export const RETRIES = [
+  'never',
+  'with_new_token',
+  'after_pause',
+  'next_minute',
+  'next_day',
+] as const
+export type Retry = (typeof RETRIES)[number]
+
+/** Whether a call is made again, by class. `dispatch/outcome.ts` does it; a test compares them. */
+export const CLASS_RETRIES: Readonly<Record<ErrorClass, Retry>> = {
+  ok: 'never',
+  token: 'with_new_token',
+  opt_out: 'never',
+  window_closed: 'never',
+  invalid_recipient: 'never',
+  template: 'never',
+  content: 'never',
+  quota_daily: 'next_day',
+  rate_minute: 'next_minute',
+  ip_whitelist: 'never',
+  permission: 'never',
+  config: 'never',
+  transient: 'after_pause',
+  duplicate: 'never',
+  blocked_account: 'never',
+  other: 'never',
+}
+
 /**
  * What to do about the codes that operators meet, in Chinese, by `platform:code`. The table has the
  * same in English; a code without a line here has the words of its class.

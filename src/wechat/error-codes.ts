@@ -67,6 +67,11 @@ const SEARCH_ORDER = {
   wecom: ['wecom', 'any'],
 } as const satisfies Record<Exclude<CodePlatform, 'any'>, readonly CodePlatform[]>
 
+/** The platforms whose rows a platform's codes are looked up in, in this order. */
+export function relatedPlatforms(platform: Exclude<CodePlatform, 'any'>): readonly CodePlatform[] {
+  return SEARCH_ORDER[platform]
+}
+
 /**
  * What a platform means by a code.
  *

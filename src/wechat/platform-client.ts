@@ -15,6 +15,8 @@ export interface PlatformCall {
   readonly method: 'GET' | 'POST'
   /** `wechat` when absent. */
   readonly host?: ApiHost
+  /** The account whose quota it counts for, by our id; absent: it is not counted. */
+  readonly accountId?: number
   /** From the root of the API host: `/cgi-bin/message/template/send`. */
   readonly path: string
   readonly query?: Readonly<Record<string, string>>

@@ -1,6 +1,7 @@
 import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { lookUpErrorCode } from './error-codes.ts'
+import { CAUSE_HINTS, type TokenDeath } from './token-death.ts'
 import type { Breaker, BreakerReason, TokenTimes } from './token-rules.ts'
 import { TOKEN_SOURCES, type TokenSourceName } from './token-sources.ts'
 
@@ -32,6 +33,23 @@ export function reportKept(
       expires_at: kept.token.expiresAt,
     },
     'token.refreshed',
+  )
+}
+
+/** A token that the platform refused before its time; one line and one count per death. */
+export function reportDeath({ log, metrics }: Reporters, account: Named, death: TokenDeath): void {
+  const { version, cause, fetchedAt, expiresAt } = death
+  metrics.tokenDeaths.inc({ account: account.name, cause })
+  log.warn(
+    {
+      account: account.name,
+      version,
+      cause,
+      fetched_at: fetchedAt,
+      expires_at: expiresAt,
+      hint: CAUSE_HINTS[cause],
+    },
+    'token.died_early',
   )
 }
 

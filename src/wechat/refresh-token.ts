@@ -54,6 +54,8 @@ export interface Refresh {
   readonly account: TokenAccount
   readonly lease: Lease
   readonly before: TokenState
+  /** Kills a token that works: a leak drill. */
+  readonly isForced: boolean
 }
 
 /** What a refresh came to, before it is written down. */
@@ -79,6 +81,9 @@ export async function refreshToken(parts: RefreshParts, refresh: Refresh): Promi
       const { errcode } = conclusion
       const breaker = breakerFor({ ...failureOf(parts, refresh), errcode })
       await parts.store.refuse(refresh.lease, breaker, errcode)
+      if (refresh.before.rejected && breaker.reason === 'config') {
+        await parts.store.blameSecret(refresh.account.id, refresh.before.version)
+      }
       const source = tokenSourceOf(refresh.account)
       return reportRefusal(parts, refresh.account, { ...conclusion, breaker, source })
     }
@@ -125,6 +130,7 @@ async function conclude(parts: RefreshParts, refresh: Refresh): Promise<Conclusi
   const question: Ask = { account, source, lease, credentials, known: before.token?.value ?? null }
   const ask = (force: boolean) => askForToken(parts, question, force)
 
+  if (refresh.isForced) return replaceRefused(parts, refresh, () => ask(true))
   if (!before.rejected) return ask(false)
   if (!canForce) return replaceRefused(parts, refresh, () => ask(false))
   const reply = await ask(false)

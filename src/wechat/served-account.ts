@@ -27,6 +27,7 @@ export interface ServedAccount {
 
 /** A number space of error codes. */
 export type CodeSpace = Exclude<CodePlatform, 'any'>
+export const CODE_SPACES = ['oa', 'mini', 'open', 'wecom'] as const satisfies readonly CodeSpace[]
 
 /** The kind whose interfaces an account has: an authorizer has those of what it is. */
 export function productOf({ kind, serves }: ServedAccount): ServedKind | null {

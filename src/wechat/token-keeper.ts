@@ -1,7 +1,9 @@
 import { sleep } from '../foundation/clock.ts'
+import type { Log } from '../foundation/log.ts'
+import { reportDeath } from './refresh-report.ts'
 import { refreshToken, type RefreshParts, type TokenAccount } from './refresh-token.ts'
 import { createTokenMemory, type TokenAnswer, type TokenMemory } from './token-memory.ts'
-import { isFresh, isUsable } from './token-rules.ts'
+import { isFresh, isUsable, nextForcedRefresh } from './token-rules.ts'
 import { tokenSourceOf } from './token-sources.ts'
 import type { StoredToken, TokenState } from './token-store.ts'
 
@@ -25,9 +27,21 @@ export interface TokenKeeper {
   ticketArrived(account: TokenAccount): Promise<void>
   /** Another process has replaced or refused a token of this account: the next question looks anew. */
   changed(accountId: number): void
+  /**
+   * Replaces a token that works, because somebody else may hold it; within the platform's limits for
+   * forced refreshes. For a stable token alone.
+   *
+   * @throws whatever the database throws.
+   */
+  forceRefresh(account: TokenAccount): Promise<ForcedRefresh>
   /** Waits until refreshes in the background have ended; for an orderly stop. */
   settle(): Promise<void>
 }
+
+type Unavailable = Extract<TokenAnswer, { kind: 'unavailable' }>
+
+/** The version that holds now, or why the token could not be replaced and until when. */
+export type ForcedRefresh = { readonly kind: 'refreshed'; readonly version: string } | Unavailable
 
 export interface TokenKeeperParts extends Omit<RefreshParts, 'leaseMs' | 'tokens'> {
   readonly random: () => number
@@ -69,7 +83,7 @@ export function createTokenKeeper(parts: TokenKeeperParts): TokenKeeper {
   const { store, clock, log } = parts
   const leaseMs = parts.leaseMs ?? LEASE_MS
   const desks = new Map<number, Desk>()
-  const inBackground = new Set<Promise<void>>()
+  const background = createBackground(log)
   let leases = 0
 
   function deskOf(account: TokenAccount): Desk {
@@ -87,12 +101,12 @@ export function createTokenKeeper(parts: TokenKeeperParts): TokenKeeper {
       for (;;) {
         const found = await look(account, memory)
         if (found.kind === 'token' || found.kind === 'unavailable') return found
-        if (clock.monotonicMs() > deadlineMs) return unavailable('refresh_in_progress')
+        if (clock.monotonicMs() > deadlineMs) return unavailable('refresh_in_progress', clock.now())
         if (found.kind === 'wait') await sleep(POLL_MS * (0.5 + parts.random()))
       }
     } catch (error) {
       log.warn({ account: account.name, error: nameOf(error) }, 'token.row_unreachable')
-      return memory.lastResort(clock.now()) ?? unavailable('database_unavailable')
+      return memory.lastResort(clock.now()) ?? unavailable('database_unavailable', clock.now())
     }
   }
 
@@ -108,7 +122,7 @@ export function createTokenKeeper(parts: TokenKeeperParts): TokenKeeper {
     const refresh = await startRefresh(account, state)
     if (!refresh) return old ?? { kind: 'wait' }
     if (old) {
-      leaveInBackground(account, refresh.done)
+      background.leave(account, refresh.done)
       return old
     }
     await refresh.done
@@ -119,7 +133,7 @@ export function createTokenKeeper(parts: TokenKeeperParts): TokenKeeper {
     const read = await store.read(account.id)
     // A refusal that could not be written down when it was reported.
     const isMissing = !read.rejected && memory.isRejected(read.version)
-    if (isMissing) await store.markRejected(account.id, read.version)
+    if (isMissing) await writeDownRefusal(parts, account, read.version)
     const state = isMissing ? { ...read, rejected: true } : read
     memory.remember(state)
     return state
@@ -129,6 +143,7 @@ export function createTokenKeeper(parts: TokenKeeperParts): TokenKeeper {
   async function startRefresh(
     account: TokenAccount,
     state: TokenState,
+    isForced = false,
   ): Promise<{ readonly done: Promise<void> } | null> {
     leases += 1
     const lease = { accountId: account.id, owner: `${parts.process}:${leases}` }
@@ -139,22 +154,9 @@ export function createTokenKeeper(parts: TokenKeeperParts): TokenKeeper {
       leaseMs,
       now: clock.now(),
     })
-    const refreshParts = { ...parts, leaseMs, tokens: keeper }
-    return before && { done: refreshToken(refreshParts, { account, lease, before }) }
-  }
-
-  function leaveInBackground(account: TokenAccount, refresh: Promise<void>): void {
-    const ended = refresh
-      .catch((error: unknown) => {
-        log.warn({ account: account.name, error: nameOf(error) }, 'token.row_unreachable')
-      })
-      .finally(() => inBackground.delete(ended))
-    inBackground.add(ended)
-  }
-
-  function unavailable(reason: string): TokenAnswer {
-    const until = new Date(clock.now().getTime() + SHORT_PAUSE_MS)
-    return { kind: 'unavailable', reason, until }
+    const call: RefreshParts['call'] = (one) => parts.call({ ...one, accountId: account.id })
+    const refreshParts = { ...parts, call, leaseMs, tokens: keeper }
+    return before && { done: refreshToken(refreshParts, { account, lease, before, isForced }) }
   }
 
   const keeper: TokenKeeper = {
@@ -176,8 +178,7 @@ export function createTokenKeeper(parts: TokenKeeperParts): TokenKeeper {
       // The look under way may have seen the row before this; later callers start their own.
       desk.flight = null
       try {
-        const isCurrent = await store.markRejected(account.id, version)
-        if (isCurrent) log.info({ account: account.name, version }, 'token.rejected')
+        await writeDownRefusal(parts, account, version)
       } catch (error) {
         log.warn({ account: account.name, error: nameOf(error) }, 'token.row_unreachable')
       }
@@ -191,16 +192,72 @@ export function createTokenKeeper(parts: TokenKeeperParts): TokenKeeper {
       }
     },
 
+    async forceRefresh(account) {
+      const before = await store.read(account.id)
+      const now = clock.now()
+      const free = nextForcedRefresh(tokenSourceOf(account), before.forced, now)
+      if (free > now) return { kind: 'unavailable', reason: 'forced_refresh_budget', until: free }
+      await (
+        await startRefresh(account, before, true)
+      )?.done
+      const after = await store.read(account.id)
+      deskOf(account).memory.remember(after)
+      return forcedAnswer(before, after, now)
+    },
+
     changed(accountId) {
       desks.get(accountId)?.memory.forget()
     },
 
-    async settle() {
-      // A refresh of one account may have begun one of its parent.
-      while (inBackground.size > 0) await Promise.all(inBackground)
-    },
+    settle: () => background.settle(),
   }
   return keeper
+}
+
+/** Refreshes that nobody waits for. */
+function createBackground(log: Log) {
+  const running = new Set<Promise<void>>()
+  return {
+    leave(account: TokenAccount, refresh: Promise<void>): void {
+      const ended = refresh
+        .catch((error: unknown) => {
+          log.warn({ account: account.name, error: nameOf(error) }, 'token.row_unreachable')
+        })
+        .finally(() => running.delete(ended))
+      running.add(ended)
+    },
+
+    async settle(): Promise<void> {
+      // A refresh of one account may have begun one of its parent.
+      while (running.size > 0) await Promise.all(running)
+    },
+  }
+}
+
+function unavailable(reason: string, now: Date): Unavailable {
+  return { kind: 'unavailable', reason, until: new Date(now.getTime() + SHORT_PAUSE_MS) }
+}
+
+/** What a forced refresh came to: another version, a breaker, or somebody else's refresh. */
+function forcedAnswer(before: TokenState, after: TokenState, now: Date): ForcedRefresh {
+  if (after.version !== before.version) return { kind: 'refreshed', version: after.version }
+  const { breaker } = after
+  return breaker && breaker.until > now
+    ? { kind: 'unavailable', ...breaker }
+    : unavailable('refresh_in_progress', now)
+}
+
+/** Tells all processes that the current token is dead, and everybody else if that came too early. */
+async function writeDownRefusal(
+  parts: Pick<TokenKeeperParts, 'store' | 'clock' | 'log' | 'metrics'>,
+  account: TokenAccount,
+  version: string,
+): Promise<void> {
+  const { store, clock, log } = parts
+  if (!(await store.markRejected(account.id, version))) return
+  log.info({ account: account.name, version }, 'token.rejected')
+  const death = await store.recordDeath(account.id, version, clock.now())
+  if (death) reportDeath(parts, account, death)
 }
 
 function answerOf(version: string, token: StoredToken): TokenAnswer {

@@ -9,6 +9,7 @@ import {
   type ForcedRefreshes,
   type TokenTimes,
 } from './token-rules.ts'
+import { createTokenDeathStore, type TokenDeathStore } from './token-death-store.ts'
 import { TOKEN_SOURCE_NAMES, type TokenSourceName } from './token-sources.ts'
 
 /** A token with its number; the number grows with every new token of an account. */
@@ -33,7 +34,7 @@ export interface Lease {
   readonly owner: string
 }
 
-export interface TokenStore {
+export interface TokenStore extends TokenDeathStore {
   read(accountId: number): Promise<TokenState>
   /**
    * Takes the lease in one statement: only while nobody holds it, no breaker is open at `now`, and
@@ -100,6 +101,8 @@ export function createTokenStore(db: Knex, box: SecretBox): TokenStore {
   }
 
   return {
+    ...createTokenDeathStore(db),
+
     async read(accountId) {
       const sql = `select ${COLUMNS} from access_token where account_id = :accountId`
       return stateOf(accountId, await one(sql, { accountId }))

@@ -1,6 +1,7 @@
 import express, { type Express } from 'express'
 import type { Knex } from 'knex'
 import request from 'supertest'
+import { DEFAULT_SETTINGS } from '../../src/accounts/account.ts'
 import { createApi } from '../../src/api/api.ts'
 import type { TokenReading } from '../../src/api/token-routes.ts'
 import { createApplicationStore } from '../../src/applications/application-store.ts'
@@ -13,6 +14,9 @@ import { createMetrics, type Metrics } from '../../src/foundation/metrics.ts'
 import { createBroadcastStore } from '../../src/messages/broadcast-store.ts'
 import { createMessageStore } from '../../src/messages/message-store.ts'
 import type { ServedKind } from '../../src/wechat/served-account.ts'
+import { listOverrides } from '../../src/wechat/code-override-store.ts'
+import { readTallies } from '../../src/wechat/quota-store.ts'
+import { createQuotas } from '../../src/wechat/quotas.ts'
 
 /** The API on a real database, as compose builds it, with its log lines and a clock to move. */
 export interface ServedApi {
@@ -37,6 +41,18 @@ export function serveApi(db: Knex): ServedApi {
   }
   let token: TokenReading = { kind: 'unavailable', reason: 'not_fetched', retryAt: null }
   const applications = createApplicationStore({ db, clock })
+  const unused = () => Promise.reject(new Error('the platform is not asked here'))
+  const quotas = createQuotas({
+    call: unused,
+    tokens: { getToken: unused, reportRejected: unused },
+    readTallies: (accountId, day) => readTallies(db, accountId, day),
+    keepQuota: unused,
+    keepClear: unused,
+    countClears: unused,
+    openAppSecret: unused,
+    endRests: unused,
+    clock,
+  })
   const app = express()
   app.use(
     createApi({
@@ -63,6 +79,11 @@ export function serveApi(db: Knex): ServedApi {
       consents: createConsents({ db, clock, settle: () => Promise.resolve() }),
       listEvents: (filter) => listEvents(db, filter),
       readToken: () => Promise.resolve(token),
+      readQuotas: ({ id }) => quotas.show({ id, settings: DEFAULT_SETTINGS }),
+      readCodeFacts: async ({ id }) => {
+        const recorded = await listOverrides(db, id)
+        return { space: 'oa', overrides: recorded.filter((one) => one.removedAt === null) }
+      },
       lifetimeHours: 24,
       metrics,
       clock,

@@ -359,7 +359,7 @@ describe('docs/commands.md', () => {
     const page = await readFile(join(MAIN, '../../docs/commands.md'), 'utf8')
     const sections = page.split(/^### /m).slice(1)
     COMMANDS.forEach((command, index) => {
-      const named = [...(sections[index] ?? '').matchAll(/^\| `--([a-z-]+)/gm)].map((m) => m[1])
+      const named = [...(sections[index] ?? '').matchAll(/^\| `--([a-z0-9-]+)/gm)].map((m) => m[1])
       expect(named).toEqual(Object.keys(command.options ?? {}))
     })
   })

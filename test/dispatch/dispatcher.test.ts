@@ -8,6 +8,8 @@ import { createLog } from '../../src/foundation/log.ts'
 import { createMetrics } from '../../src/foundation/metrics.ts'
 import { createPlatformClient } from '../../src/wechat/platform-client.ts'
 import { openBreakableWay } from '../support/breakable-way.ts'
+import { lookUpErrorCode } from '../../src/wechat/error-codes.ts'
+import { codeSpaceOf } from '../../src/wechat/served-account.ts'
 import { useTestDatabase } from '../support/database.ts'
 import {
   giveConsent,
@@ -52,6 +54,7 @@ function startDispatcher(platform: StubPlatform, options: Partial<DispatcherOpti
     },
     findAccount: (id) => Promise.resolve(accountOf(id)),
     openSealed: (sealed) => sealed,
+    lookUpCode: (account, code) => lookUpErrorCode(codeSpaceOf(account), code),
     clock: systemClock,
     random: Math.random,
     log,

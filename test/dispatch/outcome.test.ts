@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { endOfCall, repeatableUntil, type FinishedCall } from '../../src/dispatch/outcome.ts'
+import { lookUpErrorCode } from '../../src/wechat/error-codes.ts'
 import type { RetryCause } from '../../src/dispatch/retry-schedule.ts'
 import { ERROR_CLASSES, lookUpErrorCode, type ErrorClass } from '../../src/wechat/error-codes.ts'
 import type { CallOutcome } from '../../src/wechat/platform-client.ts'
@@ -39,6 +40,7 @@ function ended(
     consentScope: null,
     recipient: 'oPerson',
     space: 'oa',
+    meaningOf: (errcode) => lookUpErrorCode(rest.space ?? 'oa', errcode),
     call,
     startedAt: STARTED,
     now: NOW,

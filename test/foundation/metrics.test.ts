@@ -15,7 +15,7 @@ describe('createMetrics', () => {
     const ours = all.filter(({ name }) => name.startsWith('wcg_'))
     expect(ours.length).toBeGreaterThan(10)
     for (const { name, help } of ours) {
-      expect(name).toMatch(/^wcg_[a-z_]+(_total|_seconds|_pushes|_messages|_jobs|_open)$/)
+      expect(name).toMatch(/^wcg_[a-z_]+(_total|_seconds|_pushes|_messages|_jobs|_open|_ratio)$/)
       expect(help).not.toBe('')
     }
   })
@@ -23,7 +23,7 @@ describe('createMetrics', () => {
   it('never sums what every process reads from the same database', async () => {
     const all = await createMetrics().registry.getMetricsAsJSON()
     const gauges = all.filter(({ name, type }) => name.startsWith('wcg_') && `${type}` === 'gauge')
-    expect(gauges.map(({ aggregator }) => aggregator)).toEqual(Array(7).fill('max'))
+    expect(gauges.map(({ aggregator }) => aggregator)).toEqual(Array(8).fill('max'))
   })
 
   it('has no label that could name a person', async () => {

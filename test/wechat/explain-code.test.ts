@@ -13,6 +13,8 @@ describe('explainCode', () => {
       class: 'config',
       name: { en: 'invalid webhook url', zh: '机器人webhookurl不合法或者机器人已经被移除出群' },
       effect: CLASS_WORDS.config,
+      retry: 'never',
+      override: null,
       advice: {
         en: 'robot key wrong or robot removed from the group: disable this webhook',
         zh: '群机器人的 webhook 地址不正确，或机器人已被移出群：停用此 webhook，换用新的地址',

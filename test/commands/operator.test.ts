@@ -1,0 +1,190 @@
+import { describe, expect, it } from 'vitest'
+import { useRoad } from '../support/road.ts'
+import { runWcg } from '../support/run-wcg.ts'
+import { agree, PATHS, senderOf, until } from '../support/send-road.ts'
+
+const DAILY = 50
+
+describe('what an operator asks of a running gateway', () => {
+  const road = useRoad({
+    sandbox: { platform: { limits: { [PATHS.template_message]: { perDay: DAILY } } } },
+  })
+  const wcg = (...typed: string[]) =>
+    runWcg(road().database.url, typed, { WECHAT_API_BASE_URL: road().sandboxUrl })
+  const name = () => road().account.name
+
+  /** The answer of a command with --json. */
+  async function answered(...typed: string[]): Promise<unknown> {
+    const { out, err, code } = await wcg(...typed, '--json')
+    if (code !== 0) throw new Error(`exit code ${code}: ${err}`)
+    return JSON.parse(out)
+  }
+
+  describe('wcg explain', () => {
+    it('says it in both languages, without a database', async () => {
+      const english = await runWcg('postgres://127.0.0.1:1/none', ['explain', '43004'])
+      expect(english.code).toBe(0)
+      expect(english.out).toContain('require subscribe')
+      expect(english.out).toContain('never by itself')
+      const chinese = await wcg('explain', '43004', '--lang', 'zh')
+      expect(chinese.out).toContain('产品规则：视为已拒收')
+      expect(chinese.out).toContain('不会自动重试')
+      expect(await answered('explain', '43004', '--platform', 'wecom')).toMatchObject({
+        class: 'invalid_recipient',
+        found_in: 'wecom',
+        override: null,
+      })
+    })
+
+    it('names what it does not understand', async () => {
+      expect((await wcg('explain', 'abc')).err).toContain('must be an errcode')
+      const unknown = await wcg('explain', '43004', '--platform', 'weibo')
+      expect([unknown.code, unknown.err]).toEqual([2, expect.stringContaining('oa, mini, open')])
+      const both = await wcg('explain', '1', '--platform', 'oa', '--account', name())
+      expect(both.code).toBe(2)
+    })
+  })
+
+  describe('wcg account override', () => {
+    const override = (...more: string[]) => ['account', 'override', name(), ...more]
+    const because = ['--reason', 'our templates are exempt', '--actor', 'ops'] as const
+
+    it('is recorded, listed, explained, and taken back', async () => {
+      expect((await wcg(...override())).out).toContain('was ever overridden')
+      await answered(...override('--code', '43101', '--class', 'other', ...because))
+      expect(await answered('explain', '43101', '--account', name())).toMatchObject({
+        class: 'other',
+        override: { replaces: 'opt_out', actor: 'ops', reason: 'our templates are exempt' },
+      })
+      const spoken = await wcg('explain', '43101', '--account', name())
+      expect(spoken.out).toContain('opt_out → other, by ops at')
+      expect(await road().api(`/v1/error-codes?account=${name()}&code=43101`)).toMatchObject({
+        body: { error_codes: [{ class: 'other', override: { actor: 'ops' } }] },
+      })
+      await answered(...override('--code', '43101', '--remove', ...because))
+      expect(await answered(...override())).toMatchObject({
+        overrides: [{ code: 43101, class: 'other', removed_by: 'ops' }],
+      })
+      expect(await answered('explain', '43101', '--account', name())).toMatchObject({
+        class: 'opt_out',
+        override: null,
+      })
+    })
+
+    it.each(['43004', '40132'])('leaves %s an opt-out, and says why', async (code) => {
+      const english = await wcg(...override('--code', code, '--class', 'other', ...because))
+      expect([english.out, english.code]).toEqual(['', 2])
+      expect(english.err).toContain(`code ${code} always marks the person as opted out`)
+      const chinese = await wcg(
+        ...override('--code', code, '--class', 'transient', ...because, '--lang', 'zh'),
+      )
+      expect(chinese.err).toContain('这是产品规则')
+      expect(await road().database.db('code_override').where({ code })).toEqual([])
+    })
+
+    it('asks for what is missing', async () => {
+      const code = ['--code', '43101']
+      expect((await wcg(...override('--class', 'other', ...because))).err).toContain('--code')
+      expect((await wcg(...override(...code, '--class', 'other'))).err).toContain('--reason')
+      const none = await wcg(...override(...code, '--class', 'ok', ...because))
+      expect([none.code, none.err]).toEqual([2, expect.stringContaining('--class')])
+    })
+  })
+
+  describe('wcg quota', () => {
+    const pauses = () =>
+      road().database.db('sending_pause').select('channel', 'reason').orderBy('channel')
+
+    it('shows what was called, rests before 45009, and goes on after a clearing', async () => {
+      const sender = senderOf(road())
+      const people = await Promise.all(
+        Array.from({ length: DAILY + 10 }, async () => {
+          const person = road().people.newOpenid()
+          await agree(road().people, person, 'template_message')
+          return person
+        }),
+      )
+      const ask = (to: string) => sender.ask({ to, channel: 'template_message' })
+      const first = await ask(people[0] ?? '')
+      await sender.ended(first, ['delivered'])
+      const shown = () => road().api(`/v1/accounts/${name()}/quota`)
+      const quotaOf = (body: unknown) =>
+        (body as { paths: { path: string; calls: number }[] }).paths.find(
+          ({ path }) => path === PATHS.template_message,
+        )
+      await until(shown, ({ body }) => quotaOf(body)?.calls === 1)
+      expect(quotaOf((await shown()).body)).toMatchObject({ limit_source: 'published' })
+
+      const online = await answered('quota', 'show', name(), '--online')
+      expect(quotaOf(online)).toMatchObject({
+        daily_limit: DAILY,
+        limit_source: 'platform',
+        state: 'ok',
+      })
+      await Promise.all(people.slice(1, 41).map(ask))
+      await sender.allEnded()
+      await until(shown, ({ body }) => quotaOf(body)?.calls === 41)
+      await Promise.all(people.slice(41).map(ask))
+      await until(pauses, (rows) => rows.length > 0)
+      expect(await pauses()).toEqual([{ channel: 'template_message', reason: 'quota_margin' }])
+      const errcodes = road()
+        .sandbox.log({ kind: 'call' })
+        .entries.map((entry) => ('errcode' in entry ? entry.errcode : null))
+      expect(errcodes).not.toContain(45009)
+      expect(quotaOf((await shown()).body)).toMatchObject({ calls: 49, state: 'resting' })
+
+      const asked = await wcg('quota', 'clear', name())
+      expect([asked.code, asked.out]).toEqual([2, ''])
+      expect(asked.err).toContain('allows 10 clearings a month, and this gateway has used 0')
+      expect(await answered('quota', 'clear', name(), '--yes', '--actor', 'ops')).toMatchObject({
+        interface: 'clear_quota',
+        left: 9,
+      })
+      expect(await pauses()).toEqual([])
+      const all = await sender.allEnded()
+      expect(all.filter(({ status }) => status !== 'sent' && status !== 'delivered')).toEqual([])
+    })
+
+    it('clears by AppSecret too, and says so when the month is used up', async () => {
+      for (let n = 0; n < 9; n += 1) await answered('quota', 'clear', name(), '--v2', '--yes')
+      const over = await wcg('quota', 'clear', name(), '--v2', '--yes', '--lang', 'zh')
+      expect([over.code, over.out]).toEqual([1, ''])
+      expect(over.err).toContain('48006')
+      const records: unknown[] = await road().database.db('quota_clear').select('interface')
+      expect(records).toHaveLength(10)
+    })
+
+    it('asks the platform about a rid', async () => {
+      const person = road().people.newOpenid()
+      await agree(road().people, person, 'template_message')
+      const answer = { openid: person, errcode: 47003, times: 1 }
+      road().sandbox.addFault({ path: PATHS.template_message, ...answer })
+      const sender = senderOf(road())
+      const id = await sender.ask({ to: person, channel: 'template_message' })
+      await sender.ended(id, ['failed'])
+      const { body } = await road().api(`/v1/messages/${id}`)
+      const attempt = (body as { attempts: { rid: string }[] }).attempts.at(-1)
+      const found = await answered('quota', 'rid', name(), attempt?.rid ?? '')
+      expect(found).toMatchObject({ client_ip: '127.0.0.1' })
+      expect(JSON.stringify(found)).toContain('47003')
+      expect(JSON.stringify(found)).toContain('access_token=******')
+      const unknown = await wcg('quota', 'rid', name(), '00000000-00000000-00000000')
+      expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('76001')])
+    })
+  })
+
+  describe('wcg account drill', () => {
+    it('does nothing before it was told twice', async () => {
+      const { out, err, code } = await wcg('account', 'drill', name())
+      expect([out, code]).toEqual(['', 2])
+      expect(err).toContain('two of the day’s 20 forced refreshes')
+    })
+
+    it('is refused for a classic token', async () => {
+      await road().store.updateSettings(name(), { token_kind: 'classic' })
+      const refused = await wcg('account', 'drill', name(), '--yes', '--lang', 'zh')
+      expect([refused.out, refused.code]).toEqual(['', 1])
+      expect(refused.err).toContain('只有 token_kind 为 stable 的帐号可以强制刷新')
+    })
+  })
+})
