@@ -33,16 +33,18 @@ export interface BenchDatabase {
 }
 
 /**
- * Starts a server as the gateway starts its own on a development machine, with `SETTINGS`. It is
- * durable: fsync, full_page_writes and synchronous_commit stay on.
+ * Starts a server as the gateway starts its own on a development machine, with `SETTINGS` and
+ * `more`. It is durable: fsync, full_page_writes and synchronous_commit stay on.
  */
-export async function startServer(): Promise<BenchServer> {
+export async function startServer(
+  more: Readonly<Record<string, string>> = {},
+): Promise<BenchServer> {
   const folder = await mkdtemp(join(tmpdir(), 'wcg-bench-'))
   const server = await startEmbeddedServer({
     directory: join(folder, 'postgres'),
     log,
     mode: 'own',
-    settings: SETTINGS,
+    settings: { ...SETTINGS, ...more },
   })
   const pools: Knex[] = []
   const open = (url: string) => {

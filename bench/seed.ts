@@ -46,8 +46,11 @@ export async function seed({ db, url }: BenchDatabase, options: SeedOptions): Pr
   await runUnlimited(url, [...TABLES.map((table) => `vacuum (analyze) ${table}`), 'checkpoint'])
 }
 
-/** Numbers of rows follow the number of the person, so that the three tables fit together. */
-async function insertPeople(
+/**
+ * Adds the people from one number to before another, of `people` in all. Numbers of rows follow the
+ * number of the person, so that the three tables fit together.
+ */
+export async function insertPeople(
   db: Knex,
   range: { readonly from: number; readonly until: number; readonly people: number },
 ): Promise<void> {

@@ -650,6 +650,9 @@ AS $function$
 CREATE OR REPLACE FUNCTION public.apply_consent_changes(p_changes jsonb)
  RETURNS integer
  LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
   declare
     v_account_ids integer[];
@@ -818,6 +821,7 @@ AS $function$
 CREATE OR REPLACE FUNCTION public.apply_receipt(p_account_id integer, p_subject text, p_event_id bigint, p_receipt jsonb)
  RETURNS uuid
  LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
   declare
     v_status text := p_receipt ->> 'status';
@@ -1083,6 +1087,8 @@ AS $function$
           when moving.attempt_count > 0 and exists (
             select from attempt as tried
             where tried.message_id = moving.id and tried.outcome = 'unknown'
+              -- true of all; without it there is a plan that reads every attempt there is
+              and tried.number <= moving.attempt_count
           ) then 'unknown'
           else numbered.decision
         end,
@@ -1979,8 +1985,11 @@ AS $function$
         'effective_at', greatest((change ->> 'effective_at')::timestamptz, (
           select max(relied_on.effective_at)
           from jsonb_array_elements_text(refusal.evidence) as named (id)
-          join consent_ledger as relied_on
-            on relied_on.id = named.id::bigint and relied_on.account_id = refusal.account_id
+          cross join lateral (
+            select entry.effective_at from consent_ledger as entry
+            where entry.id = named.id::bigint and entry.account_id = refusal.account_id
+            offset 0 -- row by row by the key: a join may read the whole ledger
+          ) as relied_on
         ))
       )))
       from jsonb_to_recordset(v_refusals) as refusal (account_id integer, evidence jsonb, changes jsonb)

@@ -9,6 +9,7 @@ export async function up(db: Knex): Promise<void> {
   await db.raw(WITHOUT_FOREIGN_KEYS)
   await db.raw(LEDGER_KEY)
   await db.raw(RECORD)
+  await db.raw(BY_INDEX)
 }
 
 export async function down(db: Knex): Promise<void> {
@@ -18,6 +19,8 @@ export async function down(db: Knex): Promise<void> {
       integer[], text[], integer[], bytea, text[], text[], text[], bigint[], bigint[], text[],
       integer[], text[], text[], bigint[], text[], integer[], bigint[], boolean[], json
     );
+    alter function apply_consent_changes(jsonb) reset all;
+    alter function apply_receipt(integer, text, bigint, jsonb) reset all;
     drop trigger account_is_kept on account;
     drop function refuse_account_removal();
     alter table consent_ledger drop constraint consent_ledger_pkey;
@@ -288,4 +291,15 @@ const RECORD = `
     end loop;
   end
   $$;
+`
+
+/**
+ * A connection keeps the plans of these for as long as it lives: one that opened when the tables were
+ * nearly empty would read them from end to end, or by the wrong index, when they no longer are.
+ */
+const BY_INDEX = `
+  alter function apply_consent_changes(jsonb) set enable_seqscan to off;
+  alter function apply_consent_changes(jsonb) set enable_hashjoin to off;
+  alter function apply_consent_changes(jsonb) set enable_mergejoin to off;
+  alter function apply_receipt(integer, text, bigint, jsonb) set plan_cache_mode to force_custom_plan;
 `

@@ -253,6 +253,8 @@ const BEGIN = `
           when moving.attempt_count > 0 and exists (
             select from attempt as tried
             where tried.message_id = moving.id and tried.outcome = 'unknown'
+              -- true of all; without it there is a plan that reads every attempt there is
+              and tried.number <= moving.attempt_count
           ) then 'unknown'
           else numbered.decision
         end,
@@ -419,8 +421,11 @@ const FINISH = `
         'effective_at', greatest((change ->> 'effective_at')::timestamptz, (
           select max(relied_on.effective_at)
           from jsonb_array_elements_text(refusal.evidence) as named (id)
-          join consent_ledger as relied_on
-            on relied_on.id = named.id::bigint and relied_on.account_id = refusal.account_id
+          cross join lateral (
+            select entry.effective_at from consent_ledger as entry
+            where entry.id = named.id::bigint and entry.account_id = refusal.account_id
+            offset 0 -- row by row by the key: a join may read the whole ledger
+          ) as relied_on
         ))
       )))
       from jsonb_to_recordset(v_refusals) as refusal (account_id integer, evidence jsonb, changes jsonb)

@@ -208,7 +208,11 @@ export async function pauseChannel(
   )
 }
 
-/** How long the queue is, by status, and since when its oldest due message has waited. */
+/**
+ * How long the queue is, by status, and since when its oldest due message has waited. Served by
+ * message_due_idx and message_sending_idx: each holds a part of the queue, and neither serves a
+ * condition that names both parts.
+ */
 export async function measureQueue(
   db: Knex,
 ): Promise<{ scheduled: number; queued: number; sending: number; oldestDueAt: Date | null }> {
@@ -220,8 +224,11 @@ export async function measureQueue(
        count(*) filter (where status = 'queued') as queued,
        count(*) filter (where status = 'sending') as sending,
        min(due_at) filter (where status <> 'sending' and due_at <= now()) as oldest_due_at
-     from message
-     where status in ('scheduled', 'queued', 'sending')`,
+     from (
+       select status, due_at from message where status in ('scheduled', 'queued')
+       union all
+       select status, due_at from message where status = 'sending'
+     ) as queue`,
   )
   const row = rows[0]
   return {

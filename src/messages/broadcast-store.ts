@@ -230,13 +230,35 @@ async function countMessages(db: Knex, id: string) {
   return counts as Record<MessageStatus, number>
 }
 
-/** Served by the primary key, message_broadcast_line_idx and attempt_message_id_number_key. */
+/**
+ * Served by the primary key, message_broadcast_line_idx and attempt_message_id_number_key. A range of
+ * one line, in order: asked for by its equality alone, a line may be looked for among all messages of
+ * the broadcast when PostgreSQL does not know yet how many those are.
+ */
 async function findReport(db: Knex, { id, after, limit }: Place): Promise<readonly ReportEntry[]> {
   const { rows } = await db.raw<{ rows: ReportRow[] }>(
     `select
-       line, recipient, message_id, status, reason, errcode, queued_at, finished_at, receipt_at
-     from broadcast_report(?, ?, ?)`,
-    [id, after, limit],
+       listed.line, listed.recipient, made.id as message_id, made.status, made.reason,
+       last.errcode, made.created_at as queued_at, made.finished_at, made.receipt_at
+     from (
+       select one.line, one.recipient
+       from broadcast_recipient as one
+       where one.broadcast_id = :id and one.line > :after
+       order by one.line limit :limit
+     ) as listed
+     left join lateral (
+       select * from message
+       where message.broadcast_id = :id
+         and message.broadcast_line between listed.line and listed.line
+       order by message.broadcast_line limit 1
+     ) as made on true
+     left join lateral (
+       select attempt.errcode from attempt
+       where attempt.message_id = made.id and attempt.number = made.attempt_count
+       limit 1
+     ) as last on true
+     order by listed.line`,
+    { id, after, limit },
   )
   return rows.map(entryOf)
 }

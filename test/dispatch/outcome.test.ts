@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { endOfCall, repeatableUntil, type FinishedCall } from '../../src/dispatch/outcome.ts'
-import { lookUpErrorCode } from '../../src/wechat/error-codes.ts'
 import type { RetryCause } from '../../src/dispatch/retry-schedule.ts'
 import { ERROR_CLASSES, lookUpErrorCode, type ErrorClass } from '../../src/wechat/error-codes.ts'
 import type { CallOutcome } from '../../src/wechat/platform-client.ts'

@@ -1,0 +1,151 @@
+import type { Knex } from 'knex'
+import { makeMonths } from '../src/events/partition-store.ts'
+import { newId } from '../src/foundation/ids.ts'
+import type { BenchDatabase } from './database.ts'
+import { openidOf } from './pushes.ts'
+import { TEMPLATE_ID } from './queue.ts'
+import { insertPeople } from './seed.ts'
+
+/** How large a database the plans are made on. */
+export interface Size {
+  /** People; each has an event, a ledger entry, a consent, a sent message with its attempt, and a
+   * place in the list of a broadcast that is over. */
+  readonly people: number
+  /** Messages that wait; one in four is a customer-service message. */
+  readonly queued: number
+  /** How much one statement is given to do. */
+  readonly batch: number
+}
+
+/** What the hot statements work on. */
+export interface Ground {
+  readonly accountId: number
+  readonly applicationId: string
+  readonly size: Size
+  /** Somebody of the people; numbers beyond their count begin again. */
+  person(number: number): string
+}
+
+const MONTH_MS = 31 * 86_400_000
+/** Enough months for all that `insertPeople` dates back. */
+const MONTHS = 4
+
+/** Makes what comes before any row: the months, and an application. */
+export async function prepareGround(db: Knex, size: Size): Promise<Ground> {
+  const now = new Date()
+  await makeMonths(db, new Date(now.getTime() - MONTHS * MONTH_MS), now)
+  const applicationId = newId(now)
+  await db('application').insert({
+    id: applicationId,
+    name: 'plans',
+    key_hash: Buffer.from('nobody'),
+    key_hint: 'none',
+  })
+  // `insertPeople` numbers its rows from 1; those that the statements write come long after
+  for (const table of ['event', 'consent_ledger']) {
+    await db.raw(`select setval(pg_get_serial_sequence('${table}', 'id'), 1000000000)`)
+  }
+  const account = await db<{ id: number }>('account').select('id').first()
+  if (!account) throw new Error('the database of the bench has an account')
+  return { accountId: account.id, applicationId, size, person: (n) => openidOf(n % size.people) }
+}
+
+/**
+ * Adds rows until there are as many as `ground.size` says. What PostgreSQL knows of the tables is
+ * left as it is, and so are cached plans: nothing is analysed, no index is touched.
+ *
+ * @param from the number of people there were before.
+ */
+export async function growTo({ db }: BenchDatabase, ground: Ground, from: number): Promise<void> {
+  const { people } = ground.size
+  await insertPeople(db, { from, until: people, people })
+  const subjects = Array.from({ length: people - from }, (_, n) => openidOf(from + n))
+  await insertSent(db, ground, subjects)
+}
+
+/** Brings in what was begun before and fills the queue anew. */
+export async function fillPlansQueue(db: Knex, ground: Ground): Promise<void> {
+  const { queued, people } = ground.size
+  await db.raw(
+    `update message set status = 'cancelled', finished_at = now(), lease_owner = null,
+       leased_until = null
+     where status in ('queued', 'scheduled', 'sending')`,
+  )
+  await db.raw(
+    `update broadcast set phase = 'cancelled', finished_at = now() where finished_at is null`,
+  )
+  const subjects = Array.from({ length: Math.min(queued, people) }, (_, n) => ground.person(n))
+  await openConversations(db, ground, subjects)
+  await db.raw(
+    `insert into message (
+       id, account_id, recipient, channel, template_id, content, status, send_at, due_at, expires_at
+     )
+     select
+       uuidv7(), ?, subject, ${channelOf('n')}, ?, ?::jsonb, 'queued', now(),
+       now() - interval '1 minute', now() + interval '1 day'
+     from unnest(?::text[]) with ordinality as listed (subject, n)`,
+    [ground.accountId, TEMPLATE_ID, CONTENT, subjects],
+  )
+}
+
+const CONTENT = JSON.stringify({ template_id: TEMPLATE_ID, data: {} })
+
+function channelOf(number: string): string {
+  return `case when ${number} % 4 = 0 then 'customer_service_message' else 'template_message' end`
+}
+
+/** So that every fourth send of the queue has a credit to reserve. */
+async function openConversations(db: Knex, ground: Ground, subjects: readonly string[]) {
+  const changes = subjects
+    .filter((_, n) => n % 4 === 3)
+    .map((subject) => ({
+      account_id: ground.accountId,
+      subject,
+      scope: 'conversation',
+      change: 'granted',
+      effective_at: new Date(),
+      evidence: 'event',
+      event_id: 1,
+      reason: 'message.text',
+      credits: 5,
+      expires_at: new Date(Date.now() + 48 * 3_600_000),
+    }))
+  await db.raw(`select change_consents(?::jsonb)`, [JSON.stringify(changes)])
+}
+
+/** A broadcast that is over: its list, its messages and their attempts. */
+async function insertSent(db: Knex, ground: Ground, subjects: string[]): Promise<void> {
+  const { accountId, applicationId } = ground
+  const broadcastId = newId(new Date())
+  await db.raw(
+    `insert into broadcast (
+       id, account_id, channel, content, head_digest, lines_digest, phase, send_at, expires_at,
+       finished_at
+     ) values (?, ?, 'template_message', '{}', '', '', 'completed', now(), now(), now())`,
+    [broadcastId, accountId],
+  )
+  await db.raw(
+    `insert into broadcast_recipient (broadcast_id, line, recipient)
+     select ?, line, subject from unnest(?::text[]) with ordinality as listed (subject, line)`,
+    [broadcastId, subjects],
+  )
+  await db.raw(
+    `with sent as (
+       insert into message (
+         id, account_id, application_id, recipient, channel, template_id, content, status, send_at,
+         due_at, expires_at, attempt_count, msgid, finished_at, idempotency_key,
+         request_digest, broadcast_id, broadcast_line
+       )
+       select
+         uuidv7(), ?, ?, subject, 'template_message', ?, ?::jsonb, 'sent', now(), now(), now(), 1,
+         subject, now(), subject, ''::bytea, ?, line
+       from unnest(?::text[]) with ordinality as listed (subject, line)
+       returning id, account_id, msgid
+     )
+     insert into attempt (
+       message_id, account_id, number, started_at, finished_at, outcome, msgid, evidence, process
+     )
+     select id, account_id, 1, now(), now(), 'sent', msgid, array[1], 'earlier' from sent`,
+    [accountId, applicationId, TEMPLATE_ID, CONTENT, broadcastId, subjects],
+  )
+}
