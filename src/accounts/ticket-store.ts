@@ -37,7 +37,7 @@ export async function keepTicket(
 }
 
 /** A ticket as its row holds it: sealed text and the id of the key. */
-export function sealTicket(box: SecretBox, accountId: number, value: string): [string, string] {
+function sealTicket(box: SecretBox, accountId: number, value: string): [string, string] {
   return [box.seal(value, placeOfSecret(accountId, 'ticket')), box.keyId]
 }
 

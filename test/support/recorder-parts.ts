@@ -3,8 +3,8 @@ import { createSecretBox, parseMasterKey } from '../../src/foundation/sealed-sec
 const masterKey = parseMasterKey('5e'.repeat(32))
 if (!masterKey) throw new Error('a master key has 32 bytes')
 
-/** The box that seals what pushes carry in tests that record without a whole gateway. */
-export const recorderBox = createSecretBox([masterKey])
+/** Seals what pushes carry in tests that record without a whole gateway. */
+const recorderBox = createSecretBox([masterKey])
 
 /** What a recorder needs beside the database, where nobody stands behind anybody. */
 export const recorderParts = {
