@@ -12,10 +12,10 @@ import { cdata } from './xml.ts'
  * https://developers.weixin.qq.com/doc/oplatform/Third-party_Platforms/2.0/operation/thirdparty/releases_instructions.html
  */
 
-/** The accounts that check, by appid. */
-const CHECKERS: Readonly<Record<string, Pick<Account, 'originalId' | 'serves'>>> = {
-  wx570bc396a51b8ff8: { originalId: 'gh_3c884a361561', serves: 'official_account' },
-  wxd101a85aa106f53e: { originalId: 'gh_8dad206e9538', serves: 'mini_program' },
+/** The accounts that check, by appid. Their original ids are not published. */
+const CHECKERS: Readonly<Record<string, Pick<Account, 'serves'>>> = {
+  wx570bc396a51b8ff8: { serves: 'official_account' },
+  wxd101a85aa106f53e: { serves: 'mini_program' },
 }
 
 const TEXT = 'TESTCOMPONENT_MSG_TYPE_TEXT'
@@ -38,7 +38,7 @@ export function tenantOrChecker(component: Account, tenant: Tenant): Tenant {
   const account: Account = {
     ...component,
     ...checker,
-    ...{ kind: 'authorizer', appId, parentId: component.id, callbackKey: null },
+    ...{ kind: 'authorizer', appId, parentId: component.id, callbackKey: null, originalId: null },
   }
   return { appId, account }
 }
@@ -78,7 +78,7 @@ export function sealReply(
   const timestamp = String(Math.floor(reply.now.getTime() / 1000))
   const message = [
     `<xml><ToUserName>${cdata(textOf(push.fields, 'FromUserName') ?? '')}</ToUserName>`,
-    `<FromUserName>${cdata(push.account.originalId ?? '')}</FromUserName>`,
+    `<FromUserName>${cdata(textOf(push.fields, 'ToUserName') ?? '')}</FromUserName>`,
     `<CreateTime>${timestamp}</CreateTime><MsgType><![CDATA[text]]></MsgType>`,
     `<Content>${cdata(reply.text)}</Content></xml>`,
   ].join('')

@@ -23,8 +23,8 @@ import {
 
 /** The two authorizers that the platform's check uses (callbacks.md §2.3). */
 const CHECKERS = {
-  official_account: { app_id: 'wx570bc396a51b8ff8', original_id: 'gh_3c884a361561' },
-  mini_program: { app_id: 'wxd101a85aa106f53e', original_id: 'gh_8dad206e9538' },
+  official_account: { app_id: 'wx570bc396a51b8ff8', original_id: 'gh_0c0ffee0c0ff' },
+  mini_program: { app_id: 'wxd101a85aa106f53e', original_id: 'gh_0decade0deca' },
 } as const
 
 const TEXT = 'TESTCOMPONENT_MSG_TYPE_TEXT'
