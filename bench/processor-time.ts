@@ -15,11 +15,19 @@ export async function processorMs(pid: number): Promise<number> {
   return (Number(fields[11] ?? Number.NaN) + Number(fields[12] ?? Number.NaN)) * TICK_MS
 }
 
-/** The same for all processes of PostgreSQL that are running now. */
+/** The last that was seen of each process: one that has ended keeps what it had used. */
+const usedByPostgres = new Map<number, number>()
+
+/** The same for all processes of PostgreSQL there have been, as far as they were seen; it only grows. */
 export async function postgresMs(db: Knex): Promise<number> {
   const { rows } = await db.raw<{ rows: { pid: number }[] }>(`select pid from pg_stat_activity`)
-  const times = await Promise.all(rows.map(({ pid }) => processorMs(pid)))
-  return times.filter((ms) => !Number.isNaN(ms)).reduce((sum, ms) => sum + ms, 0)
+  await Promise.all(
+    rows.map(async ({ pid }) => {
+      const ms = await processorMs(pid)
+      if (!Number.isNaN(ms)) usedByPostgres.set(pid, ms)
+    }),
+  )
+  return [...usedByPostgres.values()].reduce((sum, ms) => sum + ms, 0)
 }
 
 /** The most memory a process has held at once so far, in bytes; NaN where there is no `/proc`. */

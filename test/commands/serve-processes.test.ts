@@ -37,7 +37,13 @@ function isAlive(pid: number): boolean {
 async function serve(count: string, env: Record<string, string>, cwd?: string) {
   const child = spawn(process.execPath, [MAIN, 'serve', '--processes', count], {
     ...(cwd !== undefined && { cwd }),
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], LANG: 'C', ...env },
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+      LANG: 'C',
+      ...env,
+    },
   })
   const [out, err] = await Promise.all([
     text(child.stdout),

@@ -427,7 +427,12 @@ describe('sync', () => {
       await new Promise(() => undefined) // it dies with this question unanswered
     }
     const child = spawn(process.execPath, [MAIN, 'followers', 'sync', account.name, '--json'], {
-      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...settings() },
+      env: {
+        PATH: process.env['PATH'],
+        HOME: process.env['HOME'],
+        NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+        ...settings(),
+      },
       stdio: 'ignore',
     })
     await held.promise

@@ -36,6 +36,7 @@ export async function startGatewayProcess(options: {
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
       DATABASE_URL: options.databaseUrl,
       WECHAT_API_BASE_URL: options.platformUrl,
       WCG_MASTER_KEY: TEST_MASTER_KEY,
