@@ -1124,35 +1124,6 @@ AS $function$
   end
   $function$;
 
-CREATE OR REPLACE FUNCTION public.broadcast_report(p_broadcast_id uuid, p_after bigint, p_limit integer)
- RETURNS TABLE(line bigint, recipient text, message_id uuid, status text, reason text, errcode bigint, queued_at timestamp with time zone, finished_at timestamp with time zone, receipt_at timestamp with time zone)
- LANGUAGE sql
- STABLE
- SET enable_seqscan TO 'off'
- SET enable_bitmapscan TO 'off'
-AS $function$
-    select
-      listed.line, listed.recipient, made.id, made.status, made.reason, last.errcode,
-      made.created_at, made.finished_at, made.receipt_at
-    from (
-      select one.line, one.recipient
-      from broadcast_recipient as one
-      where one.broadcast_id = p_broadcast_id and one.line > p_after
-      order by one.line limit p_limit
-    ) as listed
-    left join lateral (
-      select * from message
-      where message.broadcast_id = p_broadcast_id and message.broadcast_line = listed.line
-      limit 1
-    ) as made on true
-    left join lateral (
-      select attempt.errcode from attempt
-      where attempt.message_id = made.id and attempt.number = made.attempt_count
-      limit 1
-    ) as last on true
-    order by listed.line
-  $function$;
-
 CREATE OR REPLACE FUNCTION public.cancel_broadcast_messages(p_broadcast_id uuid)
  RETURNS void
  LANGUAGE sql
@@ -2753,7 +2724,7 @@ AS $function$
   end
   $function$;
 
-CREATE OR REPLACE FUNCTION public.record_pushes(p_lock_account_ids integer[], p_lock_subjects text[], p_account_ids integer[], p_repeat_keys bytea, p_kinds text[], p_names text[], p_subjects text[], p_occurred_at bigint[], p_effective_at bigint[], p_documents text[], c_pushes integer[], c_scopes text[], c_changes text[], c_effective_at bigint[], c_reasons text[], c_credits integer[], c_expires_at bigint[], c_latest boolean[], p_extras json, OUT event_ids bigint[], OUT is_new boolean[], OUT call_under_way boolean[])
+CREATE OR REPLACE FUNCTION public.record_pushes(p_lock_names text[], p_account_ids integer[], p_repeat_keys bytea, p_kinds text[], p_names text[], p_subjects text[], p_occurred_at bigint[], p_effective_at bigint[], p_documents text[], c_pushes integer[], c_scopes text[], c_changes text[], c_effective_at bigint[], c_reasons text[], c_credits integer[], c_expires_at bigint[], c_latest boolean[], p_extras json, OUT event_ids bigint[], OUT is_new boolean[], OUT call_under_way boolean[])
  RETURNS record
  LANGUAGE plpgsql
  SET plan_cache_mode TO 'force_generic_plan'
@@ -2773,7 +2744,7 @@ AS $function$
     v_extra record;
     v_receipt jsonb;
   begin
-    perform lock_subjects(p_lock_account_ids, p_lock_subjects);
+    perform lock_subjects(p_account_ids, p_lock_names);
 
     -- known before the statement begins, they leave the months out that cannot hold a repeat
     select to_timestamp(min(at)), to_timestamp(max(at)) into v_first, v_last

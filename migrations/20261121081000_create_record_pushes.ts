@@ -16,7 +16,7 @@ export async function down(db: Knex): Promise<void> {
   await db.raw(`set local lock_timeout = '5s'`)
   await db.raw(`
     drop function record_pushes(
-      integer[], text[], integer[], bytea, text[], text[], text[], bigint[], bigint[], text[],
+      text[], integer[], bytea, text[], text[], text[], bigint[], bigint[], text[],
       integer[], text[], text[], bigint[], text[], integer[], bigint[], boolean[], json
     );
     alter function apply_consent_changes(jsonb) reset all;
@@ -75,8 +75,8 @@ const LEDGER_KEY = `
  * can be known without the tables is in the arguments, so that no statement joins, sorts or reads
  * text: every plan is a loop over an array with lookups by index, and is made once per connection.
  *
- * - p_lock_account_ids, p_lock_subjects: the people concerned, to be locked; for a push without a
- *   person its repeat key stands in, so that the same push in two processes waits for itself.
+ * - p_lock_names: whom each push concerns, to be locked; for a push without a person its repeat key
+ *   stands in, so that the same push in two processes waits for itself.
  * - p_account_ids … p_documents: one entry per push, no two the same; p_repeat_keys holds their
  *   digests of 32 bytes one after the other; times are Unix seconds.
  * - c_pushes … c_latest: one entry per change; c_pushes is the place of its push, from 1. c_latest:
@@ -91,7 +91,7 @@ const LEDGER_KEY = `
  */
 const RECORD = `
   create function record_pushes(
-    p_lock_account_ids integer[], p_lock_subjects text[],
+    p_lock_names text[],
     p_account_ids integer[], p_repeat_keys bytea, p_kinds text[], p_names text[], p_subjects text[],
     p_occurred_at bigint[], p_effective_at bigint[], p_documents text[],
     c_pushes integer[], c_scopes text[], c_changes text[], c_effective_at bigint[],
@@ -117,7 +117,7 @@ const RECORD = `
     v_extra record;
     v_receipt jsonb;
   begin
-    perform lock_subjects(p_lock_account_ids, p_lock_subjects);
+    perform lock_subjects(p_account_ids, p_lock_names);
 
     -- known before the statement begins, they leave the months out that cannot hold a repeat
     select to_timestamp(min(at)), to_timestamp(max(at)) into v_first, v_last

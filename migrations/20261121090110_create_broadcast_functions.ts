@@ -7,13 +7,11 @@ export async function up(db: Knex): Promise<void> {
   await db.raw(EXPAND)
   await db.raw(HOLD_AND_CANCEL)
   await db.raw(FEED)
-  await db.raw(REPORT)
 }
 
 export async function down(db: Knex): Promise<void> {
   await db.raw(`set local lock_timeout = '5s'`)
   await db.raw(`
-    drop function broadcast_report(uuid, bigint, integer);
     drop function feed_broadcast();
     drop function cancel_broadcast_messages(uuid);
     drop function resume_broadcast_messages(uuid);
@@ -382,40 +380,5 @@ const FEED = `
     end if;
     return next;
   end
-  $$;
-`
-
-/** A page of the report: the recipients behind a line with what became of each, in the order of lines. */
-const REPORT = `
-  create function broadcast_report(p_broadcast_id uuid, p_after bigint, p_limit integer)
-  returns table (
-    line bigint, recipient text, message_id uuid, status text, reason text, errcode bigint,
-    queued_at timestamptz, finished_at timestamptz, receipt_at timestamptz
-  )
-  language sql stable
-  -- see feed_broadcast
-  set enable_seqscan = off
-  set enable_bitmapscan = off
-  as $$
-    select
-      listed.line, listed.recipient, made.id, made.status, made.reason, last.errcode,
-      made.created_at, made.finished_at, made.receipt_at
-    from (
-      select one.line, one.recipient
-      from broadcast_recipient as one
-      where one.broadcast_id = p_broadcast_id and one.line > p_after
-      order by one.line limit p_limit
-    ) as listed
-    left join lateral (
-      select * from message
-      where message.broadcast_id = p_broadcast_id and message.broadcast_line = listed.line
-      limit 1
-    ) as made on true
-    left join lateral (
-      select attempt.errcode from attempt
-      where attempt.message_id = made.id and attempt.number = made.attempt_count
-      limit 1
-    ) as last on true
-    order by listed.line
   $$;
 `

@@ -84,13 +84,12 @@ interface RecordedRow {
 }
 
 const RECORD = `select event_ids, is_new, call_under_way
-  from record_pushes(${Array.from({ length: 19 }, () => '?').join(', ')})`
+  from record_pushes(${Array.from({ length: 18 }, () => '?').join(', ')})`
 
 async function recordTogether(db: Knex, pushes: readonly PushRow[]): Promise<RecordedPush[]> {
   const { distinct, placeOf } = withoutRepeats(pushes)
   const { rows } = await db
     .raw<{ rows: RecordedRow[] }>(RECORD, [
-      ...lockColumns(distinct),
       ...pushColumns(distinct),
       ...changeColumns(distinct),
       JSON.stringify(distinct.flatMap(toExtras)),
@@ -122,14 +121,10 @@ function withoutRepeats(pushes: readonly PushRow[]) {
   return { distinct, placeOf }
 }
 
-/** Whom the pushes concern; where nobody, the push itself, so that its repeat waits for it. */
-function lockColumns(pushes: readonly PushRow[]): Column[] {
-  const names = pushes.map((push) => push.subject ?? push.repeatKey.toString('hex'))
-  return [numbers(pushes.map((push) => push.accountId)), names]
-}
-
 function pushColumns(pushes: readonly PushRow[]): Column[] {
   return [
+    // whom to lock; where nobody is named, the push itself, so that its repeat waits for it
+    pushes.map((push) => push.subject ?? push.repeatKey.toString('hex')),
     numbers(pushes.map((push) => push.accountId)),
     Buffer.concat(pushes.map((push) => push.repeatKey)),
     pushes.map((push) => push.kind),

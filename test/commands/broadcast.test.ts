@@ -1,16 +1,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PassThrough, Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { progressLine } from '../../src/commands/broadcast-show.ts'
-import { runCommandLine } from '../../src/commands/run-command-line.ts'
 import { speakIn } from '../../src/commands/words.ts'
 import { MESSAGE_STATUSES, type MessageStatus } from '../../src/messages/message.ts'
 import { headOf, linesOfJson } from '../support/broadcasts.ts'
 import { useTestDatabase } from '../support/database.ts'
-import { TEST_MASTER_KEY } from '../support/gateway-process.ts'
+import { runWcg } from '../support/run-wcg.ts'
 import { addAccount } from '../api/served-api.ts'
 
 const database = useTestDatabase()
@@ -21,20 +18,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-async function wcg(typed: readonly string[], stdin = '') {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
-  const code = await runCommandLine({
-    argv: typed,
-    env: { DATABASE_URL: database().url, WCG_MASTER_KEY: TEST_MASTER_KEY },
-    stdin: Readable.from([Buffer.from(stdin)]),
-    stdout,
-    stderr,
-    signal: new AbortController().signal,
-  })
-  stdout.end()
-  stderr.end()
-  return { code, out: await text(stdout), err: await text(stderr) }
-}
+const wcg = (typed: readonly string[], stdin = '') => runWcg(database().url, typed, { stdin })
 
 const LIST = linesOfJson(headOf('acme'), { to: 'oA' }, { to: 'oB' }, { to: 'oB' }, '?')
 

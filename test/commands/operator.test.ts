@@ -10,7 +10,7 @@ describe('what an operator asks of a running gateway', () => {
     sandbox: { platform: { limits: { [PATHS.template_message]: { perDay: DAILY } } } },
   })
   const wcg = (...typed: string[]) =>
-    runWcg(road().database.url, typed, { WECHAT_API_BASE_URL: road().sandboxUrl })
+    runWcg(road().database.url, typed, { env: { WECHAT_API_BASE_URL: road().sandboxUrl } })
   const name = () => road().account.name
 
   /** The answer of a command with --json. */

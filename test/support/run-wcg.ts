@@ -14,13 +14,13 @@ export interface Ran {
 export async function runWcg(
   databaseUrl: string,
   typed: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  more: { readonly env?: Readonly<Record<string, string>>; readonly stdin?: string } = {},
 ): Promise<Ran> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()]
   const code = await runCommandLine({
     argv: typed,
-    env: { DATABASE_URL: databaseUrl, WCG_MASTER_KEY: TEST_MASTER_KEY, ...env },
-    stdin: Readable.from([]),
+    env: { DATABASE_URL: databaseUrl, WCG_MASTER_KEY: TEST_MASTER_KEY, ...more.env },
+    stdin: Readable.from([Buffer.from(more.stdin ?? '')]),
     stdout,
     stderr,
     signal: new AbortController().signal,
