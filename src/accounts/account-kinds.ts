@@ -47,6 +47,7 @@ export interface PushRule {
 }
 
 export interface KindRule {
+  /** Whose error codes its calls are answered with; of an authorizer, until we know what it is. */
   readonly platform: Platform
   /** `gateway`: made when a merchant or a corp authorises its parent; no operator adds it. */
   readonly madeBy: 'operator' | 'gateway'
@@ -183,7 +184,7 @@ export const KIND_RULES: Readonly<Record<AccountKind, KindRule>> = {
   },
   authorizer: {
     ...WECHAT,
-    platform: 'open',
+    platform: 'oa',
     madeBy: 'gateway',
     required: ['originalId'],
     modes: ['safe'],
@@ -219,12 +220,6 @@ export function eventSourceOf(rule: PushRule, { name, serves }: Account): EventS
   if (rule.source !== 'served') return rule.source
   if (serves === null) throw new InvariantError(`account ${name} does not say what it serves`)
   return serves
-}
-
-/** Whose error codes the calls of an account are answered with. */
-export function platformOf({ kind, serves }: Pick<Account, 'kind' | 'serves'>): Platform {
-  if (serves !== null) return KIND_RULES[serves].platform
-  return KIND_RULES[kind].platform
 }
 
 /** Whether people follow an account of this kind: an Official Account, also behind a third party. */

@@ -15,9 +15,20 @@ export const ACCOUNT_KINDS = [
 ] as const
 export type AccountKind = (typeof ACCOUNT_KINDS)[number]
 
-/** Whose list of events a push is looked up in; the same name means different things in two lists. */
-export type EventSource =
-  'official_account' | 'mini_program' | 'component' | 'wecom' | 'wecom_suite'
+/**
+ * Whose list of events a push is looked up in; the same name means different things in two lists. An
+ * authorizer's pushes are those of what it is (`official_account` or `mini_program`), a component's
+ * own are `component`; the suite's 指令回调 is `wecom_suite`, its 数据回调, an application's and
+ * customer service's callbacks are `wecom`.
+ */
+export const EVENT_SOURCES = [
+  'official_account',
+  'mini_program',
+  'component',
+  'wecom',
+  'wecom_suite',
+] as const
+export type EventSource = (typeof EVENT_SOURCES)[number]
 
 /** Whose error codes an account's calls are answered with; only `wecom` numbers them alone. */
 export type Platform = 'oa' | 'mini' | 'open' | 'wecom'

@@ -1,19 +1,3 @@
-/** The parts of the platform whose names are looked up apart: one name never means two things in one. */
-export const EVENT_SOURCES = [
-  'official_account',
-  'mini_program',
-  'component',
-  'wecom',
-  'wecom_suite',
-] as const
-
-/**
- * What a push is looked up in. An authorizer's pushes are those of what it is (`official_account` or
- * `mini_program`), a component's own are `component`; the suite's 指令回调 is `wecom_suite`, its
- * 数据回调, an application's and customer service's callbacks are `wecom`.
- */
-export type EventSource = (typeof EVENT_SOURCES)[number]
-
 /** The element that says what a push is; `event_type` stands for `InfoType` in the 专区's JSON. */
 export type Route = 'MsgType' | 'Event' | 'InfoType' | 'event_type'
 

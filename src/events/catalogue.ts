@@ -1,5 +1,6 @@
+import type { EventSource } from '../accounts/account.ts'
 import { InvariantError } from '../foundation/errors.ts'
-import type { EventSource, Route, Row } from './catalogue-row.ts'
+import type { Route, Row } from './catalogue-row.ts'
 import { COMPONENT_EVENTS, COMPONENT_NOTICES, UNKNOWN_TO_COMPONENT } from './component-rows.ts'
 import { SUITE_CHANGES, SUITE_EVENTS, SUITE_NOTICES, UNKNOWN_TO_SUITE } from './suite-rows.ts'
 import {

@@ -1,4 +1,5 @@
-import type { EventSource, Route } from './catalogue-row.ts'
+import type { EventSource } from '../accounts/account.ts'
+import type { Route } from './catalogue-row.ts'
 import { findEntry, findRow, rowOf, type CatalogueRow, type EventKind } from './catalogue.ts'
 import { listOf, textOf, type Fields } from './document.ts'
 import {

@@ -1,3 +1,4 @@
+import type { AccountKind } from '../accounts/account.ts'
 import type { z } from 'zod'
 import { InvariantError } from '../foundation/errors.ts'
 import {
@@ -17,7 +18,6 @@ import {
   productOf,
   type CodeSpace,
   type ServedAccount,
-  type ServedKind,
 } from './served-account.ts'
 import {
   appMessageContent,
@@ -42,7 +42,7 @@ interface ChannelFacts {
   /** The platform's own request body, without recipient, token and idempotency key. */
   readonly content: ContentSchema
   /** Who may use it, and how; an authorizer does what the account behind it is. */
-  readonly ways: Readonly<Partial<Record<ServedKind, Way>>>
+  readonly ways: Readonly<Partial<Record<AccountKind, Way>>>
   /** Where the recipients go; null where the body names none. */
   readonly recipient: RecipientField | null
   /** Under which name the credential travels in the query string. */
@@ -253,7 +253,7 @@ export function deduplicates(channel: ChannelName): boolean {
  * @param serves what an authorizer is; null while we have not been told, and then it has none.
  */
 export function channelsOf(
-  kind: ServedKind,
+  kind: AccountKind,
   serves: ServedAccount['serves'] = null,
 ): readonly ChannelName[] {
   return CHANNEL_NAMES.filter((channel) => wayOf(channel, { kind, serves }) !== null)

@@ -1,8 +1,8 @@
 import { z } from 'zod'
+import type { Account } from '../accounts/account.ts'
 import { UnavailableError } from '../foundation/errors.ts'
 import { bodyOf, type AccountApi, type Looked } from './account-api.ts'
 import type { TokenAccount } from './refresh-token.ts'
-import type { ServedProduct } from './served-account.ts'
 
 /*
  * What a third-party platform (第三方平台) asks about the merchants that have authorised it.
@@ -25,7 +25,7 @@ export interface Authorization {
 /** What a merchant's account is. */
 export interface AuthorizerInfo {
   readonly originalId: string
-  readonly serves: ServedProduct
+  readonly serves: NonNullable<Account['serves']>
 }
 
 /** 61009 invalid, 61010 expired or used: nothing more comes of this code. */

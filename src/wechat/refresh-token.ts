@@ -1,3 +1,4 @@
+import type { AccountKind } from '../accounts/account.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { assertNever, describeError } from '../foundation/errors.ts'
@@ -6,7 +7,6 @@ import type { Metrics } from '../foundation/metrics.ts'
 import { askForToken, type Ask, type AskOutcome } from './ask-for-token.ts'
 import type { PlatformClient } from './platform-client.ts'
 import { reportFailure, reportKept, reportRefusal } from './refresh-report.ts'
-import type { ServedKind } from './served-account.ts'
 import type { TokenKeeper } from './token-keeper.ts'
 import {
   breakerFor,
@@ -20,7 +20,7 @@ import type { Lease, StoredToken, TokenState, TokenStore } from './token-store.t
 
 /** What of an account the token parts look at. */
 export interface TokenAccount extends Pick<Account, 'id' | 'name' | 'settings'> {
-  readonly kind: ServedKind
+  readonly kind: AccountKind
 }
 
 export interface RefreshParts {

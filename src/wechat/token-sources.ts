@@ -1,6 +1,6 @@
-import { TOKEN_KINDS, type AccountSettings } from '../accounts/account.ts'
+import { TOKEN_KINDS, type AccountKind, type AccountSettings } from '../accounts/account.ts'
 import type { CredentialName, PlatformCall } from './platform-client.ts'
-import type { CodeSpace, ServedKind } from './served-account.ts'
+import type { CodeSpace } from './served-account.ts'
 
 /** The ways to come by a token; an account has exactly one of them. */
 export const TOKEN_SOURCE_NAMES = [
@@ -238,7 +238,7 @@ export const TOKEN_SOURCES: Readonly<Record<TokenSourceName, TokenSource>> = {
 
 /** How an account comes by its token. */
 export function tokenSourceOf(account: {
-  readonly kind: ServedKind
+  readonly kind: AccountKind
   readonly settings: Pick<AccountSettings, 'token_kind'>
 }): TokenSourceName {
   switch (account.kind) {

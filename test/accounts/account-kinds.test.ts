@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { ACCOUNT_KINDS, type AccountKind } from '../../src/accounts/account.ts'
-import { eventSourceOf, KIND_RULES, platformOf } from '../../src/accounts/account-kinds.ts'
+import { eventSourceOf, KIND_RULES } from '../../src/accounts/account-kinds.ts'
 import { InvariantError } from '../../src/foundation/errors.ts'
+import { codeSpaceOf } from '../../src/wechat/served-account.ts'
 import { KIND_ACCOUNTS } from '../support/kind-accounts.ts'
 
 describe('KIND_RULES', () => {
@@ -28,7 +29,7 @@ describe('KIND_RULES', () => {
   })
 })
 
-describe('platformOf', () => {
+describe('codeSpaceOf', () => {
   it.each<[AccountKind, string]>([
     ['official_account', 'oa'],
     ['mini_program', 'mini'],
@@ -39,11 +40,11 @@ describe('platformOf', () => {
     ['wecom_authorizer', 'wecom'],
     ['wecom_kf', 'wecom'],
   ])('finds the error codes of %s in %s', (kind, platform) => {
-    expect(platformOf(KIND_ACCOUNTS[kind])).toBe(platform)
+    expect(codeSpaceOf(KIND_ACCOUNTS[kind])).toBe(platform)
   })
 
   it('takes a merchant for what it is', () => {
-    expect(platformOf({ kind: 'authorizer', serves: 'mini_program' })).toBe('mini')
+    expect(codeSpaceOf({ kind: 'authorizer', serves: 'mini_program' })).toBe('mini')
   })
 })
 

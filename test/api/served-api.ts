@@ -13,7 +13,7 @@ import { createLog } from '../../src/foundation/log.ts'
 import { createMetrics, type Metrics } from '../../src/foundation/metrics.ts'
 import { createBroadcastStore } from '../../src/messages/broadcast-store.ts'
 import { createMessageStore } from '../../src/messages/message-store.ts'
-import type { ServedKind } from '../../src/wechat/served-account.ts'
+import type { AccountKind } from '../../src/accounts/account.ts'
 import { listOverrides } from '../../src/wechat/code-override-store.ts'
 import { readTallies } from '../../src/wechat/quota-store.ts'
 import { createQuotas } from '../../src/wechat/quotas.ts'
@@ -68,7 +68,7 @@ export function serveApi(db: Knex): ServedApi {
       messages: createMessageStore(db),
       broadcasts: createBroadcastStore(db),
       findSender: async (id) => {
-        const row = await db('account').where({ id }).first<{ kind: ServedKind }>('kind')
+        const row = await db('account').where({ id }).first<{ kind: AccountKind }>('kind')
         return row && { ...row, agentId: '1000007' }
       },
       createLink: () => Promise.reject(new Error('the links have their own test')),

@@ -1,13 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import {
-  EFFECTS,
-  EVENT_SOURCES,
-  FOLLOW_UPS,
-  SECRET_NAMES,
-  type EventSource,
-  type Route,
-} from '../../src/events/catalogue-row.ts'
+import { EVENT_SOURCES, type EventSource } from '../../src/accounts/account.ts'
+import { EFFECTS, FOLLOW_UPS, SECRET_NAMES, type Route } from '../../src/events/catalogue-row.ts'
 import {
   CATALOGUE,
   findEntry,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { EVENT_SOURCES, type EventSource } from '../../src/events/catalogue-row.ts'
+import { EVENT_SOURCES, type EventSource } from '../../src/accounts/account.ts'
 import { CATALOGUE } from '../../src/events/catalogue.ts'
 import type { Fields } from '../../src/events/document.ts'
 import { followUp } from '../../src/events/follow-up.ts'

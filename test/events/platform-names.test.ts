@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { EventSource } from '../../src/events/catalogue-row.ts'
+import type { EventSource } from '../../src/accounts/account.ts'
 import { rowOf } from '../../src/events/catalogue.ts'
 import { readEvent } from '../../src/events/read-event.ts'
 import { readKfMessage } from '../../src/events/read-kf-message.ts'

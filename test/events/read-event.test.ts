@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { EVENT_SOURCES, type EventSource } from '../../src/events/catalogue-row.ts'
+import { EVENT_SOURCES, type EventSource } from '../../src/accounts/account.ts'
 import { CATALOGUE } from '../../src/events/catalogue.ts'
 import type { Field, Fields } from '../../src/events/document.ts'
 import {

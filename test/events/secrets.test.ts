@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { EVENT_SOURCES, type EventSource } from '../../src/events/catalogue-row.ts'
+import { EVENT_SOURCES, type EventSource } from '../../src/accounts/account.ts'
 import { CATALOGUE, type CatalogueRow } from '../../src/events/catalogue.ts'
 import { isList, type Field, type Fields } from '../../src/events/document.ts'
 import { readEvent } from '../../src/events/read-event.ts'
