@@ -1,4 +1,5 @@
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
+import { createAppServer } from '../app.ts'
 import { compose, type Gateway } from '../compose.ts'
 import { describeConfig, type Config } from '../config.ts'
 import type { Metrics } from '../foundation/metrics.ts'
@@ -77,7 +78,7 @@ async function requireSecrets({ parts }: Gateway): Promise<void> {
 
 async function listen(gateway: Gateway, config: Config): Promise<Server> {
   const { host, port } = config.http
-  const server = createServer(gateway.app)
+  const server = createAppServer(gateway.app)
   const listening = Promise.withResolvers<void>()
   server.once('error', (error) => listening.reject(error))
   server.listen(port, host, () => listening.resolve())

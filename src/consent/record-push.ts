@@ -7,6 +7,7 @@ import { readEvent, readReceipt, type EventRecord, type Receipt } from '../event
 import { repeatKey } from '../events/repeat-key.ts'
 import { redact } from '../events/secrets.ts'
 import type { Clock } from '../foundation/clock.ts'
+import { within } from '../foundation/coarse-timer.ts'
 import { UnavailableError } from '../foundation/errors.ts'
 import { createGatherer } from '../foundation/gather.ts'
 import type { Metrics } from '../foundation/metrics.ts'
@@ -73,7 +74,7 @@ const WORTHWHILE = 24
 /** About one second of work at the rate of a small machine; more would miss the platform's 5 s. */
 const MAX_WAITING = 5_000
 /** The platform waits 5 s. A commit that takes longer than this is answered 503 and repeated. */
-const RECORD_TIMEOUT_MS = 3_000
+const RECORD_LIMIT = { ms: 3_000, tooLate }
 
 /**
  * Gathers the pushes that arrive while a commit is under way and commits them together.
@@ -109,7 +110,7 @@ export function createRecorder(deps: {
 
   async function recordOne({ account, event, document }: ReadEvent): Promise<RecordOutcome> {
     const row = toPushRow({ account, event, document }, deps.seal)
-    const recorded = await orUnavailable(within(RECORD_TIMEOUT_MS, gatherer.add(row))).catch(
+    const recorded = await orUnavailable(within(RECORD_LIMIT, gatherer.add(row))).catch(
       (error: unknown) => putAside(db, row, error),
     )
     if (!recorded.repeated) {
@@ -205,19 +206,9 @@ function countChanges(metrics: Metrics, account: string, row: PushRow): void {
   }
 }
 
-async function within<Result>(ms: number, work: Promise<Result>): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new UnavailableError('record_timeout', `the database did not commit within ${ms} ms`))
-    }, ms)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-    work.catch(() => undefined)
-  }
+function tooLate(): UnavailableError {
+  const { ms } = RECORD_LIMIT
+  return new UnavailableError('record_timeout', `the database did not commit within ${ms} ms`)
 }
 
 /** A database that is away is the platform's reason to repeat the push, not a fault of ours. */

@@ -57,7 +57,7 @@ export function trimNames(fields: Fields): Fields {
 function hasOuterSpace(value: Field | undefined): boolean {
   if (value === undefined || typeof value === 'string') return false
   if (isList(value)) return value.some(hasOuterSpace)
-  return Object.entries(value).some(([name, one]) => name !== name.trim() || hasOuterSpace(one))
+  return Object.keys(value).some((name) => name !== name.trim() || hasOuterSpace(value[name]))
 }
 
 function trimNamesIn(value: Field): Field {

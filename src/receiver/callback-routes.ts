@@ -1,7 +1,8 @@
-import { Router, type ErrorRequestHandler, type Request, type Response } from 'express'
+import { type ErrorRequestHandler, type IRouter, type Request, type Response } from 'express'
 import type { Account } from '../accounts/account.ts'
 import { KIND_RULES } from '../accounts/account-kinds.ts'
 import type { Clock } from '../foundation/clock.ts'
+import { within } from '../foundation/coarse-timer.ts'
 import { assertNever, describeError, UnavailableError } from '../foundation/errors.ts'
 import { newId } from '../foundation/ids.ts'
 import type { Log } from '../foundation/log.ts'
@@ -70,7 +71,6 @@ type Verdict =
   | { readonly kind: 'unavailable'; readonly error: unknown; readonly account?: string }
 
 interface Arrival {
-  readonly requestId: string
   readonly receivedAt: Date
   readonly startedMs: number
 }
@@ -84,19 +84,18 @@ type CallbackRequest = Request<{ account: string; tenant?: string }>
  * `GET` and `POST /callbacks/{account}`: the platform's handshake and pushes. Those that a component
  * or suite receives for somebody who has authorised it come to `/callbacks/{account}/{tenant}`.
  *
- * Mount it at the root and before any body parser: signatures are over the raw bytes. It answers
- * everything itself: 200 `success` once the push is committed, 503 when it could not be (the
+ * They go to the root and before any body parser: signatures are over the raw bytes. They answer
+ * everything themselves: 200 `success` once the push is committed, 503 when it could not be (the
  * platform then repeats it), and an empty 403, 405, 408 or 413 that tells a stranger nothing, not
  * even whether the account exists. The reason stands in the log and the metrics.
  */
-export function createCallbackRoutes(deps: CallbackDeps): Router {
-  const router = Router()
+export function addCallbackRoutes(router: IRouter, deps: CallbackDeps): void {
   const keysOf = rememberKeys()
-  router.get('/callbacks/:account/authorized', (req, res) => receiveRedirect(deps, req, res))
+  // first what comes most
   router.all('/callbacks/:account', (req, res) => receive(deps, keysOf, { req, res }))
+  router.get('/callbacks/:account/authorized', (req, res) => receiveRedirect(deps, req, res))
   router.all('/callbacks/:account/:tenant', (req, res) => receive(deps, keysOf, { req, res }))
   router.use('/callbacks', answerUnreadableName(deps))
-  return router
 }
 
 async function receive(
@@ -271,21 +270,16 @@ async function record(deps: CallbackDeps, arrival: Arrival, push: VerifiedPush):
  *
  * @throws UnavailableError `answer_overdue`
  */
-async function inTime<Result>(
+function inTime<Result>(
   clock: Clock,
   { startedMs }: Arrival,
   work: Promise<Result>,
 ): Promise<Result> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () => reject(new UnavailableError('answer_overdue', `no result within ${ANSWER_LIMIT_MS} ms`)),
-    Math.max(0, startedMs + ANSWER_LIMIT_MS - clock.monotonicMs()),
-  )
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
+  return within({ ms: startedMs + ANSWER_LIMIT_MS - clock.monotonicMs(), tooLate: overdue }, work)
+}
+
+function overdue(): UnavailableError {
+  return new UnavailableError('answer_overdue', `no result within ${ANSWER_LIMIT_MS} ms`)
 }
 
 function refused(refusal: Refusal, account?: Account): Verdict {
@@ -311,9 +305,12 @@ function answer(verdict: Verdict, req: Request, res: Response): void {
   }
 }
 
-/** Not `res.send`: it adds an ETag and may turn the answer into a 304. */
+/** Not `res.send`: it adds an ETag, may turn the answer into a 304, and looks its type up each time. */
 function sendText(res: Response, text: string): void {
-  res.status(200).type('text/plain').end(text)
+  const length = String(Buffer.byteLength(text))
+  res
+    .writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': length })
+    .end(text)
 }
 
 function sendEmpty(res: Response, status: number): void {
@@ -376,11 +373,14 @@ function reportPush(
 ): void {
   const account = push.account.name
   const { outcome, kind, eventId } = recorded
-  const fields = fieldsOf(clock, arrival)
-  log.info({ ...fields, account, kind, event_id: eventId }, `push.${outcome}`)
+  // a line that nobody wants is not even made
+  if (log.isLevelEnabled('info')) {
+    const fields = { ...fieldsOf(clock, arrival), account, kind, event_id: eventId }
+    log.info(fields, `push.${outcome}`)
+  }
   metrics.pushes.inc({ account, kind, outcome })
   if (push.keyUsed === 'previous') metrics.previousKeyUses.inc({ account })
-  metrics.pushSeconds.observe({ outcome }, fields.duration_ms / 1000)
+  metrics.pushSeconds.observe({ outcome }, spentMs(clock, arrival) / 1000)
 }
 
 function reportRefusal(
@@ -406,13 +406,17 @@ function reportUnavailable(
 }
 
 function note(clock: Clock): Arrival {
-  const receivedAt = clock.now()
-  return { requestId: newId(receivedAt), receivedAt, startedMs: clock.monotonicMs() }
+  return { receivedAt: clock.now(), startedMs: clock.monotonicMs() }
 }
 
-function fieldsOf(clock: Clock, { requestId, startedMs }: Arrival) {
-  const spent = clock.monotonicMs() - startedMs
-  return { request_id: requestId, duration_ms: Math.round(spent * 100) / 100 }
+/** What the one line about a request begins with. */
+function fieldsOf(clock: Clock, arrival: Arrival) {
+  const spent = spentMs(clock, arrival)
+  return { request_id: newId(arrival.receivedAt), duration_ms: Math.round(spent * 100) / 100 }
+}
+
+function spentMs(clock: Clock, { startedMs }: Arrival): number {
+  return clock.monotonicMs() - startedMs
 }
 
 /** Keys are prepared once per account object; a changed account is a new object. */
@@ -433,15 +437,25 @@ function isPossibleName(name: string): boolean {
 /** Every value by its name; a list where the name came more than once. `a[b]` is a name like any. */
 function readQuery(url: string): Record<string, string | string[]> {
   const at = url.indexOf('?')
-  const params = new URLSearchParams(at === -1 ? '' : url.slice(at))
+  const text = at === -1 ? '' : url.slice(at + 1)
   const query = Object.create(null) as Record<string, string | string[]>
-  for (const [name, value] of params) {
+  for (const [name, value] of readPairs(text)) {
     const before = query[name]
     if (before === undefined) query[name] = value
     else if (typeof before === 'string') query[name] = [before, value]
     else before.push(value)
   }
   return query
+}
+
+/** As the platform writes it nothing is encoded, and the pairs can be read off. */
+function readPairs(text: string): Iterable<[string, string]> {
+  if (/[%+]/.test(text)) return new URLSearchParams(text)
+  return text.split('&').flatMap((pair): [string, string][] => {
+    if (pair === '') return []
+    const at = pair.indexOf('=')
+    return at === -1 ? [[pair, '']] : [[pair.slice(0, at), pair.slice(at + 1)]]
+  })
 }
 
 /** A name that is not even percent-encoded text (`/callbacks/%ff`) is an unknown account. */

@@ -1,4 +1,4 @@
-import { Router, type Request, type Response } from 'express'
+import type { IRouter, Request, Response } from 'express'
 import type { Account } from '../accounts/account.ts'
 import { describeError } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
@@ -27,12 +27,10 @@ const AGAIN = '请稍后重试。Please try again in a moment.\n'
 /**
  * `GET /callbacks/{account}/one-time`: where the platform's page for one-time subscriptions sends the
  * browser back to. Nothing in it is signed; what counts is the value of the link, which we made, which
- * works once and ends after an hour. Mount it before the callbacks.
+ * works once and ends after an hour. It goes before the callbacks: `one-time` is no tenant.
  */
-export function createOneTimeRoute(deps: OneTimeDeps): Router {
-  const router = Router()
+export function addOneTimeRoute(router: IRouter, deps: OneTimeDeps): void {
   router.get('/callbacks/:account/one-time', (req, res) => answer(deps, req, res))
-  return router
 }
 
 async function answer(

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { setCoarseTimer } from '../foundation/coarse-timer.ts'
 import { InvariantError } from '../foundation/errors.ts'
 
 export type BodyResult =
@@ -33,7 +34,7 @@ function collect(
     const chunks: Buffer[] = []
     let size = 0
     const finish = (result: BodyResult) => {
-      clearTimeout(timer)
+      takeBack()
       req.off('data', take).off('end', complete).off('close', abandon)
       req.pause()
       resolve(result)
@@ -43,11 +44,18 @@ function collect(
       if (size > limits.maxBytes) finish({ ok: false, reason: 'too_large' })
       else chunks.push(chunk)
     }
-    const complete = () => finish({ ok: true, bytes: Buffer.concat(chunks) })
+    const complete = () => finish({ ok: true, bytes: whole(chunks) })
     const abandon = () => finish({ ok: false, reason: 'incomplete_body' })
-    const timer = setTimeout(() => finish({ ok: false, reason: 'slow_body' }), limits.timeoutMs)
+    const late = () => finish({ ok: false, reason: 'slow_body' })
+    const takeBack = setCoarseTimer(limits.timeoutMs, late)
     // 'error' stays listened to for the life of the request: without a listener an abort would throw.
     req.on('error', abandon)
     req.on('data', take).on('end', complete).on('close', abandon)
   })
+}
+
+/** Nearly every push is one chunk, and that one is not copied. */
+function whole(chunks: readonly Buffer[]): Buffer {
+  const [first] = chunks
+  return first && chunks.length === 1 ? first : Buffer.concat(chunks)
 }

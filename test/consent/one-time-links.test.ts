@@ -6,7 +6,7 @@ import { decideSend } from '../../src/consent/consent-store.ts'
 import { forgetOldLinks } from '../../src/consent/one-time-link-store.ts'
 import { createOneTimeLinks } from '../../src/consent/one-time-links.ts'
 import { createLog } from '../../src/foundation/log.ts'
-import { createOneTimeRoute } from '../../src/receiver/one-time-route.ts'
+import { addOneTimeRoute } from '../../src/receiver/one-time-route.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { newPerson, readLedger } from '../support/messages.ts'
 import { accountOf } from '../support/proven-pushes.ts'
@@ -31,12 +31,13 @@ const links = (publicBaseUrl: string | null = 'https://wechat.example.com/') =>
   })
 
 function app() {
-  const route = createOneTimeRoute({
+  const server = express()
+  addOneTimeRoute(server, {
     findAccount: (name) => Promise.resolve(name === 'acme' ? accountOf(accountId) : undefined),
     answerLink: (answer) => links().answer(answer),
     log,
   })
-  return request(express().use(route))
+  return request(server)
 }
 
 async function newLink(more: { subject?: string; returnUrl?: string } = {}) {

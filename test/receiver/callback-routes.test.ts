@@ -9,7 +9,7 @@ import type { Clock } from '../../src/foundation/clock.ts'
 import { createLog } from '../../src/foundation/log.ts'
 import { createMetrics } from '../../src/foundation/metrics.ts'
 import {
-  createCallbackRoutes,
+  addCallbackRoutes,
   type CallbackDeps,
   type RecordedPush,
 } from '../../src/receiver/callback-routes.ts'
@@ -81,7 +81,7 @@ async function startRoutes(
   const asked = { queueReleaseCheck, exchangeRedirect }
   const deps = { findAccount, findTenant, recordPush, ...asked, clock, log, metrics, ...changes }
   const app = express().disable('x-powered-by')
-  app.use(createCallbackRoutes(deps))
+  addCallbackRoutes(app, deps)
   const server = createServer(app).listen(0, '127.0.0.1')
   servers.push(server)
   await once(server, 'listening')

@@ -14,7 +14,7 @@ import {
   newMasterKey,
   parseMasterKey,
 } from '../../src/foundation/sealed-secrets.ts'
-import { createCallbackRoutes } from '../../src/receiver/callback-routes.ts'
+import { addCallbackRoutes } from '../../src/receiver/callback-routes.ts'
 import { COMPONENT, SUITE, WECOM_APP, sealedVector } from '../fixtures/vectors.ts'
 import { useTestDatabase } from '../support/database.ts'
 import {
@@ -74,20 +74,18 @@ beforeAll(async () => {
     settle: async () => undefined,
   })
   const app_ = express()
-  app_.use(
-    createCallbackRoutes({
-      findAccount: (name) => cache.find(name),
-      findTenant: (parentId, id) => cache.findTenant(parentId, id),
-      recordPush: (push) => recorder.record(push),
-      queueReleaseCheck: async () => undefined,
-      exchangeRedirect: async () => false,
-      clock,
-      log: createLog('debug', {
-        write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>),
-      }),
-      metrics,
+  addCallbackRoutes(app_, {
+    findAccount: (name) => cache.find(name),
+    findTenant: (parentId, id) => cache.findTenant(parentId, id),
+    recordPush: (push) => recorder.record(push),
+    queueReleaseCheck: async () => undefined,
+    exchangeRedirect: async () => false,
+    clock,
+    log: createLog('debug', {
+      write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>),
     }),
-  )
+    metrics,
+  })
   server = createServer(app_).listen(0, '127.0.0.1')
   await once(server, 'listening')
   port = (server.address() as AddressInfo).port
