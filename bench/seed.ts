@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { Client } from 'pg'
+import { makeMonths } from '../src/events/partition-store.ts'
 import type { BenchDatabase } from './database.ts'
 import { ACCOUNT } from './pushes.ts'
 
@@ -29,6 +30,9 @@ export interface SeedOptions {
 export async function seed({ db, url }: BenchDatabase, options: SeedOptions): Promise<void> {
   const startedMs = performance.now()
   const { limitMs = Infinity, onProgress = () => undefined } = options
+  // the log has a partition for each month there is something of
+  const now = new Date()
+  await makeMonths(db, new Date(now.getTime() - (DAYS + 1) * 86_400_000), now)
   const restore = await dropIndexes(db)
   for (let done = 0; done < options.people;) {
     if (performance.now() - startedMs > limitMs) {
