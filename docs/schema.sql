@@ -1145,6 +1145,73 @@ AS $function$
     from waiting where message.id = waiting.id
   $function$;
 
+CREATE OR REPLACE FUNCTION public.carry_consents(p_account_id integer, p_event_id bigint, p_ended_at timestamp with time zone, p_reason text, p_from_subjects text[], p_from_scopes text[], p_to_subjects text[], p_to_scopes text[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+  declare
+    v_changes jsonb;
+    v_carried integer;
+  begin
+    perform lock_subjects(
+      array_fill(p_account_id, array[2 * cardinality(p_from_subjects)]),
+      p_from_subjects || p_to_subjects
+    );
+
+    with said as (
+      select pair.*, latest.change, latest.effective_at, latest.credits, latest.expires_at,
+        coalesce((latest.effective_at, consent_severity(latest.change))
+          > (known.effective_at, consent_severity(known.state)), true) as is_news
+      from unnest(p_from_subjects, p_from_scopes, p_to_subjects, p_to_scopes)
+        as pair (from_subject, from_scope, to_subject, to_scope)
+      cross join lateral (
+        select entry.change, entry.effective_at, entry.expires_at, case
+          when held.ledger_id = entry.id then held.credits else entry.credits
+        end as credits
+        from consent_ledger as entry
+        left join consent as held on held.account_id = p_account_id
+          and held.subject = pair.from_subject and held.scope = pair.from_scope
+        where entry.account_id = p_account_id
+          and entry.subject = pair.from_subject and entry.scope = pair.from_scope
+          and entry.change in ('granted', 'revoked', 'suppressed')
+          and entry.event_id is distinct from p_event_id
+          and (p_ended_at is null or entry.effective_at <= p_ended_at)
+        order by entry.effective_at desc, consent_severity(entry.change) desc, entry.id desc
+        limit 1
+      ) as latest
+      left join consent as known on known.account_id = p_account_id
+        and known.subject = pair.to_subject and known.scope = pair.to_scope
+    ), changes as (
+      select said.to_subject as subject, said.to_scope as scope, said.change, said.effective_at,
+        said.credits, said.expires_at, p_reason || ':carried' as reason
+      from said
+      where said.is_news
+      union all
+      -- a stop stays where it is too: nobody is sent more because of a new id
+      select said.from_subject, said.from_scope, 'suppressed', p_ended_at, null, null,
+        p_reason || ':renamed'
+      from said
+      where p_ended_at is not null and said.from_scope <> 'everything' and said.change = 'granted'
+        and not exists (
+          select from consent_ledger as ended
+          where ended.account_id = p_account_id and ended.subject = said.from_subject
+            and ended.scope = said.from_scope and ended.event_id = p_event_id
+        )
+    )
+    select jsonb_agg(to_jsonb(changes) || jsonb_build_object(
+        'account_id', p_account_id, 'evidence', 'event', 'event_id', p_event_id
+      )), count(*) filter (where changes.reason like '%:carried')
+    into v_changes, v_carried
+    from changes;
+
+    if v_changes is not null then
+      perform apply_consent_changes(v_changes);
+    end if;
+    return coalesce(v_carried, 0);
+  end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.change_consents(p_changes jsonb)
  RETURNS integer
  LANGUAGE plpgsql
@@ -1968,6 +2035,21 @@ AS $function$
     end if;
   end
   $function$;
+
+CREATE OR REPLACE FUNCTION public.follow_group_message()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+    begin
+      perform graphile_worker.add_job(
+        'read_group_result',
+        json_build_object('account_id', new.account_id, 'message_id', new.id, 'asked', 0),
+        run_at => clock_timestamp() + interval '1 minute',
+        job_key => 'read_group_result/' || new.id
+      );
+      return null;
+    end
+    $function$;
 
 CREATE OR REPLACE FUNCTION public.forget_message_secret()
  RETURNS trigger
@@ -3174,6 +3256,8 @@ CREATE TRIGGER consent_ledger_append_only BEFORE DELETE OR UPDATE ON public.cons
 CREATE TRIGGER consent_ledger_no_truncate BEFORE TRUNCATE ON public.consent_ledger FOR EACH STATEMENT EXECUTE FUNCTION refuse_ledger_change();
 
 CREATE TRIGGER erasure_forgets_pushes_aside AFTER INSERT ON public.erasure FOR EACH ROW EXECUTE FUNCTION forget_pushes_aside();
+
+CREATE TRIGGER group_message_is_followed AFTER UPDATE OF status ON public.message FOR EACH ROW WHEN (((new.channel = 'wecom_group_message'::text) AND (new.status = 'sent'::text) AND (old.status <> 'sent'::text) AND (new.msgid IS NOT NULL) AND (new.recipient IS NOT NULL))) EXECUTE FUNCTION follow_group_message();
 
 CREATE TRIGGER message_secret_is_forgotten BEFORE UPDATE OF status ON public.message FOR EACH ROW WHEN (((new.sealed_secret IS NOT NULL) AND ((new.recipient IS NULL) OR (new.status <> ALL (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text]))))) EXECUTE FUNCTION forget_message_secret();
 

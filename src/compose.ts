@@ -33,7 +33,7 @@ import { keepEventLog } from './events/keep-event-log.ts'
 import { listEvents, type EventFilter, type StoredEvent } from './events/event-store.ts'
 import { queueReleaseCheck } from './follow-ups/answer-release-check.ts'
 import { exchangeRedirect, makeAuthorizationPage } from './follow-ups/authorization-page.ts'
-import { createFollowUpTasks } from './follow-ups/follow-up-jobs.ts'
+import { createFollowUpTasks, FOLLOW_UP_SCHEDULE } from './follow-ups/follow-up-jobs.ts'
 import { systemClock, type Clock } from './foundation/clock.ts'
 import { createLog, type Log } from './foundation/log.ts'
 import { createMetrics, type Metrics } from './foundation/metrics.ts'
@@ -42,6 +42,7 @@ import { createBroadcastStore, type BroadcastStore } from './messages/broadcast-
 import { createBroadcastFeeder } from './messages/feed-broadcasts.ts'
 import type { Seal } from './messages/message-secret.ts'
 import { createMessageStore, type MessageStore } from './messages/message-store.ts'
+import { welcomeCustomer } from './messages/welcome-customer.ts'
 import { createFollowerSource } from './wechat/followers.ts'
 import { readJson } from './receiver/json.ts'
 import { createAccountApi } from './wechat/account-api.ts'
@@ -306,10 +307,19 @@ async function build(
       return read.ok ? read.fields : undefined
     },
     record: (read) => recorder.recordRead(read),
+    welcome: (welcome) => {
+      const seal: Seal = (text, place) => box.seal(text, place)
+      return welcomeCustomer({ store: messages, clock, log, seal }, welcome)
+    },
+    findAccountNamed: (name) => cache.find(name),
+    listArchiveUsers: async () =>
+      (await accounts.list())
+        .filter(({ disabledAt, settings }) => !disabledAt && settings.archive_account !== null)
+        .map(({ id }) => id),
   })
   /** Every kind of job there is; a room that brings one adds its tasks here. */
   const tasks: JobTasks = { ...followerJobs.tasks, ...followUps }
-  const schedule = [...followerJobs.schedule]
+  const schedule = [...followerJobs.schedule, ...FOLLOW_UP_SCHEDULE]
   const jobs = createJobEngine({ url, db, clock, log, metrics, process, tasks, schedule })
 
   const workers = createWorkers({

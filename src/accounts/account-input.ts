@@ -55,6 +55,10 @@ export interface SettingsInput {
   readonly optOutKeywords?: readonly string[] | undefined
   readonly emptyReceiveId?: boolean | undefined
   readonly quotaMargin?: string | undefined
+  /** JSON; empty: nobody is welcomed. */
+  readonly welcomeMessage?: string | undefined
+  /** Empty: nobody is asked about. */
+  readonly archiveAccount?: string | undefined
 }
 
 export interface RotationInput {
@@ -247,10 +251,18 @@ export function settingFaults(
   kind: AccountKind,
   settings: Partial<AccountSettings>,
 ): readonly SpokenFault[] {
-  return settings.empty_receive_id && kind !== 'wecom_suite'
-    ? [spokenFault('--empty-receive-id', 'not_for_kind', { kind })]
-    : []
+  const misfits = [
+    settings.empty_receive_id && kind !== 'wecom_suite' && '--empty-receive-id',
+    settings.welcome_message && !WELCOMING.includes(kind) && '--welcome-message',
+    settings.archive_account && kind !== 'wecom_app' && '--archive-account',
+  ]
+  return misfits.flatMap((option) => {
+    return option ? [spokenFault(option, 'not_for_kind', { kind })] : []
+  })
 }
+
+/** The kinds that have customers of their own to welcome (客户联系). */
+const WELCOMING: readonly AccountKind[] = ['wecom_app', 'wecom_authorizer']
 
 /** Reads the settings an operator wants changed; what was not typed is absent. */
 export function readSettings(input: SettingsInput): Reading<Partial<AccountSettings>> {
@@ -319,7 +331,11 @@ function kindFaults(kind: AccountKind, input: NewAccountInput): readonly SpokenF
       ...(isChoice(CALLBACK_MODES, input.mode) && { mode: input.mode }),
       ...(isChoice(BODY_FORMATS, input.dataFormat) && { bodyFormat: input.dataFormat }),
     }),
-    ...settingFaults(kind, { empty_receive_id: input.emptyReceiveId === true }),
+    ...settingFaults(kind, {
+      empty_receive_id: input.emptyReceiveId === true,
+      welcome_message: input.welcomeMessage ? {} : null,
+      archive_account: input.archiveAccount || null,
+    }),
   ]
 }
 
@@ -350,6 +366,8 @@ function collectSettings(faults: Faults, input: SettingsInput): Partial<AccountS
     faults.oneOf('--token-kind', text, TOKEN_KIND),
   )
   const margin = whenGiven(input.quotaMargin, (text) => faults.percent('--quota-margin', text))
+  const welcome = whenGiven(input.welcomeMessage, (text) => readWelcome(faults, text))
+  const archive = whenGiven(input.archiveAccount, (text) => readArchive(faults, text))
   const templates = input.longTermTemplates?.filter((text) => text !== '')
   const keywords = input.optOutKeywords?.filter((text) => text !== '')
   faults.each('--long-term-template', templates, {
@@ -371,11 +389,36 @@ function collectSettings(faults: Faults, input: SettingsInput): Partial<AccountS
       : { erase_on_cancellation: !input.keepDataOnCancellation }),
     ...(input.emptyReceiveId === undefined ? {} : { empty_receive_id: input.emptyReceiveId }),
     ...(margin === undefined ? {} : { quota_margin_percent: margin }),
+    ...(welcome === undefined ? {} : { welcome_message: welcome }),
+    ...(archive === undefined ? {} : { archive_account: archive }),
     ...(templates === undefined ? {} : { long_term_templates: unique(templates) }),
     ...(keywords === undefined
       ? {}
       : { opt_out_keywords: unique(keywords.map((word) => word.trim())) }),
   }
+}
+
+/** An object of JSON; an empty text takes the setting away. What is in it the channel's rules judge. */
+function readWelcome(faults: Faults, text: string): AccountSettings['welcome_message'] | undefined {
+  if (text === '') return null
+  try {
+    const read: unknown = JSON.parse(text)
+    if (isObject(read)) return read
+  } catch {
+    // said below
+  }
+  return faults.add('--welcome-message', 'bad_welcome_message')
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** An empty text takes the setting away. */
+function readArchive(faults: Faults, text: string): string | null | undefined {
+  return text === ''
+    ? null
+    : faults.matching('--archive-account', text, { form: NAME, code: 'bad_name' })
 }
 
 /** Collects faults while it reads texts; a text at fault reads as undefined. */

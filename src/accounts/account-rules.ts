@@ -118,6 +118,10 @@ export const ACCOUNT_RULES = {
     en: () => 'must be a whole percentage from 0 to 50 of the daily quota',
     zh: () => '必须是 0 到 50 之间的整数百分比（占当日额度）',
   },
+  bad_welcome_message: {
+    en: () => 'must be a JSON object: the body of send_welcome_msg without welcome_code',
+    zh: () => '必须是 JSON 对象：send_welcome_msg 的请求体，不含 welcome_code',
+  },
   unknown_token_kind: {
     en: ({ kind }) => `must be one of: ${TOKEN_KINDS.join(', ')}, not ${JSON.stringify(kind)}`,
     zh: ({ kind }) => `必须是以下之一：${TOKEN_KINDS.join('、')}；现在是 ${JSON.stringify(kind)}`,

@@ -11,6 +11,8 @@ const STORED = z
     erase_on_cancellation: z.boolean(),
     empty_receive_id: z.boolean(),
     quota_margin_percent: z.int().min(0).max(50),
+    welcome_message: z.record(z.string(), z.unknown()).nullable(),
+    archive_account: z.string().nullable(),
   })
   .partial()
 

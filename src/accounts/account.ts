@@ -82,6 +82,16 @@ export interface AccountSettings {
    * the next China day. Only where the platform has named the limit.
    */
   readonly quota_margin_percent: number
+  /**
+   * The platform's body of `send_welcome_msg` without the code: what a new customer is welcomed with
+   * by itself. Null: only applications welcome.
+   */
+  readonly welcome_message: Readonly<Record<string, unknown>> | null
+  /**
+   * The account of the same corp whose Secret is that of the chat archive (会话内容存档): through it
+   * customers of this account are asked about. Null: nobody is.
+   */
+  readonly archive_account: string | null
 }
 
 export const DEFAULT_SETTINGS: AccountSettings = {
@@ -93,6 +103,8 @@ export const DEFAULT_SETTINGS: AccountSettings = {
   erase_on_cancellation: true,
   empty_receive_id: false,
   quota_margin_percent: 2,
+  welcome_message: null,
+  archive_account: null,
 }
 
 /** An account with its callback keys opened; it is never logged or answered as it is. */

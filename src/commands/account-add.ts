@@ -5,6 +5,7 @@ import {
   accountWarnings,
   addressAnswer,
   addressLines,
+  refuseBadWelcome,
   SETTING_OPTIONS,
   settingsInput,
 } from './account-options.ts'
@@ -127,6 +128,7 @@ export const accountAdd: Command = {
 
   async run(context) {
     const account = valueOf(readNewAccount(await readInput(context)))
+    refuseBadWelcome(account.settings)
     const { say, output } = context
     await context.withGateway(async ({ parts }, config) => {
       const added = await parts.accounts.add(account)
@@ -161,6 +163,6 @@ async function readInput(context: CommandContext) {
     providerSecret: await readTyped(context, 'provider-secret'),
     token: await readTyped(context, 'token'),
     aesKey: await readTyped(context, 'aes-key'),
-    ...settingsInput(args),
+    ...(await settingsInput(context)),
   }
 }

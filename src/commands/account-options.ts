@@ -1,7 +1,12 @@
+import { z } from 'zod'
+import type { AccountSettings } from '../accounts/account.ts'
 import type { SettingsInput } from '../accounts/account-input.ts'
 import { KIND_RULES, type IdOption } from '../accounts/account-kinds.ts'
 import type { AccountOverview } from '../accounts/account-store.ts'
-import type { Arguments, CommandOption } from './command.ts'
+import { readInput } from '../messages/input-faults.ts'
+import { ownWelcomeContent } from '../wechat/wecom-content.ts'
+import type { CommandContext, CommandOption } from './command.ts'
+import { readTyped } from './typed-secret.ts'
 import type { Say, WordKey } from './words.ts'
 
 /** The options of an account's settings, shared by `account add` and `account set`. */
@@ -62,6 +67,22 @@ export const SETTING_OPTIONS = {
       zh: '当日额度预留百分比，达到后通道暂停，默认 2。',
     },
   },
+  'welcome-message': {
+    type: 'text',
+    value: 'json|@file',
+    help: {
+      en: 'What new customers are welcomed with: the body of send_welcome_msg without its code; an empty one: nothing.',
+      zh: '自动欢迎语：send_welcome_msg 的请求体（不含 welcome_code）；空值表示不自动发送。',
+    },
+  },
+  'archive-account': {
+    type: 'text',
+    value: 'name',
+    help: {
+      en: 'The account with the Secret of the chat archive, to ask who agrees to it; an empty one: none.',
+      zh: '持有会话内容存档 Secret 的帐号，用于查询客户是否同意存档；空值表示不查询。',
+    },
+  },
   'empty-receive-id': {
     type: 'flag',
     help: {
@@ -72,8 +93,14 @@ export const SETTING_OPTIONS = {
 } as const satisfies Record<string, CommandOption>
 
 /** The settings as typed. */
-export function settingsInput(args: Arguments): SettingsInput {
+export async function settingsInput(
+  context: Pick<CommandContext, 'args' | 'readFile'>,
+): Promise<SettingsInput> {
+  const { args } = context
+  const welcomeMessage = await readTyped(context, 'welcome-message')
   return {
+    welcomeMessage,
+    archiveAccount: args.text('archive-account'),
     freshness: args.text('freshness'),
     tokenKind: args.text('token-kind'),
     keepTemplatesOnUnfollow: args.flag('keep-templates-on-unfollow') || undefined,
@@ -83,6 +110,17 @@ export function settingsInput(args: Arguments): SettingsInput {
     quotaMargin: args.text('quota-margin'),
     emptyReceiveId: args.flag('empty-receive-id') || undefined,
   }
+}
+
+/**
+ * Refuses a welcome that the channel could not send.
+ *
+ * @throws InvalidInputError `bad_account`
+ */
+export function refuseBadWelcome({ welcome_message }: Partial<AccountSettings>): void {
+  if (!welcome_message) return
+  const schema = z.object({ welcome_message: ownWelcomeContent })
+  readInput(schema, { welcome_message }, 'bad_account')
 }
 
 /** What is unsafe about an account as it is set up; none is the normal case. */

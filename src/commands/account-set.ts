@@ -3,6 +3,7 @@ import { valueOf } from '../accounts/account-rules.ts'
 import {
   accountAnswer,
   accountWarnings,
+  refuseBadWelcome,
   SETTING_OPTIONS,
   settingsInput,
 } from './account-options.ts'
@@ -58,19 +59,23 @@ export const accountSet: Command = {
     enable: { type: 'flag', help: { en: 'Serve it again.', zh: '重新启用。' } },
   },
 
-  async run({ args, say, output, withGateway }) {
+  async run(context) {
+    const { args, say, output, withGateway } = context
     const name = args.word(0)
     const modeText = args.text('mode')
     const mode = modeText === undefined ? undefined : valueOf(readMode(modeText))
     const formatText = args.text('data-format')
     const bodyFormat = formatText === undefined ? undefined : valueOf(readBodyFormat(formatText))
     const settings = {
-      ...valueOf(readSettings(settingsInput(args))),
+      ...valueOf(readSettings(await settingsInput(context))),
       ...(args.flag('end-templates-on-unfollow') ? { keep_templates_on_unfollow: false } : {}),
       ...(args.flag('erase-on-cancellation') ? { erase_on_cancellation: true } : {}),
       ...(args.flag('require-receive-id') ? { empty_receive_id: false } : {}),
     }
+    refuseBadWelcome(settings)
     await withGateway(async ({ parts: { accounts } }) => {
+      // asked at night, and then nobody reads that there is none
+      if (settings.archive_account) await accounts.show(settings.archive_account)
       if (mode !== undefined) await accounts.setMode(name, mode)
       if (bodyFormat !== undefined) await accounts.setBodyFormat(name, bodyFormat)
       if (Object.keys(settings).length > 0) await accounts.updateSettings(name, settings)

@@ -6,7 +6,7 @@ import { textOf } from '../events/document.ts'
 import { followUp } from '../events/follow-up.ts'
 import type { EventRecord } from '../events/read-event.ts'
 import { readIdentifier } from '../events/read-values.ts'
-import { secretsOf } from '../events/secrets.ts'
+import { secretsOf, type Secret } from '../events/secrets.ts'
 import type { PushJob, SealedText } from './push-store.ts'
 
 /** Seals a text for one place; it opens nowhere else. */
@@ -17,16 +17,17 @@ export function placeOfJobSecret(accountId: number, name: string): string {
   return `job/${accountId}/${name}`
 }
 
-/** What no task does yet: a job that nobody takes would wait for ever, so none is added. */
-type NotBuilt = 'welcome' | 'rekey_member' | 'rekey_external_contacts'
-const NOT_BUILT: ReadonlySet<FollowUp> = new Set<NotBuilt>([
-  'welcome',
-  'rekey_member',
-  'rekey_external_contacts',
-])
-
 /** The follow-ups that are jobs; there is a task for each. */
-export type QueuedFollowUp = Exclude<FollowUp, 'keep_ticket' | NotBuilt>
+export type QueuedFollowUp = Exclude<FollowUp, 'keep_ticket'>
+
+/**
+ * The elements that a job needs beside the credentials. They name people, so they are sealed like
+ * those.
+ */
+const NAMED: Readonly<Partial<Record<FollowUp, readonly string[]>>> = {
+  welcome: ['UserID', 'ExternalUserID'],
+  rekey_member: ['UserID', 'NewUserID'],
+}
 
 /** Whether an event says that a tenant came, left or changed: that is the parent's own affair. */
 export function isAboutTenant({ kind }: EventRecord): boolean {
@@ -43,7 +44,7 @@ export function pushEffects(
   seal: Seal,
 ): { readonly ticket: SealedText | null; readonly job: PushJob | null } {
   const task = followUp(event)
-  if (task === null || NOT_BUILT.has(task)) return { ticket: null, job: null }
+  if (task === null || !isWanted(task, event, account)) return { ticket: null, job: null }
   if (task === 'keep_ticket') {
     const [ticket] = secretsOf(event)
     return {
@@ -51,7 +52,7 @@ export function pushEffects(
       job: null,
     }
   }
-  const secrets = secretsOf(event).map(({ name, value }) => {
+  const secrets = [...secretsOf(event), ...namesFor(task, event)].map(({ name, value }) => {
     return [name, seal(value.trim(), placeOfJobSecret(account.id, name)).sealed] as const
   })
   const payload = {
@@ -62,4 +63,20 @@ export function pushEffects(
     secrets: Object.fromEntries(secrets),
   }
   return { ticket: null, job: { task, payload } }
+}
+
+/**
+ * Most accounts leave the welcome to their applications, and then there is nothing to do. The code of
+ * an opened customer-service session is for an API that no channel of ours calls.
+ */
+function isWanted(task: FollowUp, { fields }: EventRecord, { settings }: Account): boolean {
+  if (task !== 'welcome') return true
+  return settings.welcome_message !== null && textOf(fields, 'UserID') !== undefined
+}
+
+function namesFor(task: FollowUp, { fields }: EventRecord): Secret[] {
+  return (NAMED[task] ?? []).flatMap((name) => {
+    const value = readIdentifier(textOf(fields, name))
+    return value === null ? [] : [{ name, value }]
+  })
 }

@@ -4,8 +4,8 @@ import type { Knex } from 'knex'
 export interface NewJob {
   /** The name of its task, a key of the map that compose.ts registers. */
   readonly task: string
-  /** Ids only: nothing about a person, no secret. Stored as JSON. */
-  readonly payload: Readonly<Record<string, string | number | boolean | null>>
+  /** Ids only: nothing about a person, no secret, unless it is sealed. Stored as JSON. */
+  readonly payload: Readonly<Record<string, PayloadValue>>
   /** Not before this; at once when absent. */
   readonly runAt?: Date
   /** Of the waiting jobs with one key only the newest is kept. */
@@ -39,6 +39,8 @@ export async function addJob(db: Knex, job: NewJob): Promise<void> {
     ],
   )
 }
+
+type PayloadValue = string | number | boolean | null | Readonly<Record<string, string>>
 
 /** What the queue of jobs looks like at this moment. */
 export interface JobQueueState {

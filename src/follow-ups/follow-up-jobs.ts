@@ -1,11 +1,29 @@
 import type { QueuedFollowUp } from '../consent/push-effects.ts'
-import type { JobTask } from '../database/job-engine.ts'
+import type { JobTask, ScheduledJob } from '../database/job-engine.ts'
 import { answerReleaseCheck, type ReleaseCheckParts } from './answer-release-check.ts'
+import { checkArchive, checkArchives, type ArchiveParts } from './check-archive.ts'
 import { checkTenant } from './check-tenant.ts'
 import { leaveTenant } from './erase-tenant.ts'
 import { exchangeAuthCode, exchangeAuthorizationCode, type TenantParts } from './exchange-code.ts'
 import { readPayload, type FollowUpPayload } from './follow-up-payload.ts'
 import { pullKfMessages, readKfAccounts, type KfParts } from './pull-kf-messages.ts'
+import { readGroupResult, type GroupResultParts } from './read-group-result.ts'
+import { rekeyExternalContacts, rekeyMember, type RekeyParts } from './rekey-people.ts'
+import { welcomeContact, type WelcomeParts } from './welcome-contact.ts'
+
+/** Tasks that no event names: a code message, the end of a send, and the clock cause them. */
+type OwnTask = 'answer_release_check' | 'read_group_result' | 'check_archive' | 'check_archives'
+
+type FollowUpParts = TenantParts &
+  KfParts &
+  ReleaseCheckParts &
+  GroupResultParts &
+  ArchiveParts &
+  WelcomeParts &
+  RekeyParts
+
+/** After midnight in China, when nobody waits for the platform. */
+export const FOLLOW_UP_SCHEDULE: readonly ScheduledJob[] = [{ task: 'check_archives', at: '2:50' }]
 
 type FollowUpTask = (payload: FollowUpPayload, signal: AbortSignal) => Promise<void>
 
@@ -15,8 +33,8 @@ type FollowUpTask = (payload: FollowUpPayload, signal: AbortSignal) => Promise<v
  * then more: seven tries within ten minutes, the life of the shortest code.
  */
 export function createFollowUpTasks(
-  parts: TenantParts & KfParts & ReleaseCheckParts,
-): Readonly<Record<QueuedFollowUp | 'answer_release_check', JobTask>> {
+  parts: FollowUpParts,
+): Readonly<Record<QueuedFollowUp | OwnTask, JobTask>> {
   const task = (run: FollowUpTask): JobTask => {
     return (payload, { signal }) => run(readPayload(payload), signal)
   }
@@ -29,5 +47,13 @@ export function createFollowUpTasks(
     pull_kf_messages: task((payload, signal) => pullKfMessages(parts, payload, signal)),
     read_kf_accounts: task((payload) => readKfAccounts(parts, payload)),
     answer_release_check: (payload) => answerReleaseCheck(parts, payload),
+    welcome: task((payload) => welcomeContact(parts, payload)),
+    rekey_member: task((payload, signal) => rekeyMember(parts, payload, signal)),
+    rekey_external_contacts: task((payload, signal) => {
+      return rekeyExternalContacts(parts, payload, signal)
+    }),
+    read_group_result: (payload) => readGroupResult(parts, payload),
+    check_archives: () => checkArchives(parts),
+    check_archive: (payload, { signal }) => checkArchive(parts, payload, signal),
   }
 }

@@ -24,6 +24,8 @@ const payloadSchema = z.object({
   secrets: z.record(z.string(), z.string()).default({}),
   /** The second look after an erasure. */
   sweep: z.boolean().default(false),
+  /** How often people's consents have been carried over already. */
+  round: z.int().min(0).default(0),
 })
 
 export type FollowUpPayload = z.output<typeof payloadSchema>

@@ -11,6 +11,20 @@ export function newId(now: Date): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(15)}`
 }
 
+/**
+ * The id of what follows from one cause, of the same form: whoever makes it again, in whatever
+ * process, makes the same.
+ *
+ * @param cause names it among all causes, for ever.
+ */
+export function idFor(cause: string, at: Date): string {
+  const digits = sha256(cause).toString('hex')
+  const time = at.getTime().toString(16).padStart(12, '0')
+  const version = `7${digits.slice(0, 3)}`
+  const variant = `8${digits.slice(3, 6)}`
+  return `${time.slice(0, 8)}-${time.slice(8)}-${version}-${variant}-${digits.slice(6, 18)}`
+}
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /** Whether a text has the form of an id of ours. */

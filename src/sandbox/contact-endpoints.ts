@@ -47,6 +47,7 @@ export const CONTACT_ENDPOINTS: EndpointTable = [
   ['/cgi-bin/externalcontact/get_follow_user_list', get(listFollowUsers)],
   ['/cgi-bin/externalcontact/list', get(listCustomers)],
   ['/cgi-bin/externalcontact/get', get(describeCustomer)],
+  ['/cgi-bin/externalcontact/get_new_external_userid', post(listNewExternalUserids)],
   ['/cgi-bin/msgaudit/check_single_agree', post(listAgreements)],
 ]
 
@@ -233,6 +234,17 @@ function describeCustomer(call: ApiCall, { corp }: CorpCaller): Answer {
     })
   if (follow_user.length === 0) return refuse(84061)
   return ok({ external_contact: { external_userid: wanted, name: '', type: 1 }, follow_user })
+}
+
+/** `POST get_new_external_userid`: who has no new id comes with an empty one. */
+function listNewExternalUserids(call: ApiCall, { corp }: CorpCaller): Answer {
+  const wanted = textsIn(call.body, 'external_userid_list')
+  if (wanted === undefined) return refuse(40058)
+  const items = wanted.map((external_userid) => ({
+    external_userid,
+    new_external_userid: corp.newExternalUserids.get(external_userid) ?? '',
+  }))
+  return ok({ items })
 }
 
 /** `POST check_single_agree`: its field is spelled `exteranalopenid`. */

@@ -147,6 +147,13 @@ function updateUser(
   if (newUserid === undefined) return contactChange(scene, agent_id, change)
   scene.owner.members.delete(findMember(scene.owner, userid) ?? userid)
   scene.owner.members.add(newUserid)
+  for (const relation of [...scene.owner.relations.values()]) {
+    if (relation.userid.toLowerCase() !== userid.toLowerCase()) continue
+    const { state, addedAtSeconds, archive, archiveAtSeconds } = relation
+    const moved = meetCustomer(scene.owner, newUserid, relation.externalUserid)
+    Object.assign(moved, { state, addedAtSeconds, archive, archiveAtSeconds })
+    relation.state = 'none'
+  }
   return contactChange(scene, agent_id, { ...change, newUserid })
 }
 

@@ -72,6 +72,8 @@ export interface Corp {
   readonly apps: CorpApp[]
   readonly members: Set<string>
   readonly relations: Map<string, Relation>
+  /** The new ids of customers, since the corp agreed to them. */
+  readonly newExternalUserids: Map<string, string>
   readonly welcomeCodes: Map<string, WelcomeCode>
   readonly groupTasks: Map<string, GroupTask>
   readonly kf: KfDesk
@@ -91,6 +93,7 @@ export function putCorp(world: World, input: unknown): Corp {
     apps: [],
     members: new Set(),
     relations: new Map(),
+    newExternalUserids: new Map(),
     welcomeCodes: new Map(),
     groupTasks: new Map(),
     kf: createKfDesk(),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { InvalidInputError } from '../foundation/errors.ts'
+import { makeExternalUserid } from './corps.ts'
 import { elements, writeXml } from './document-writer.ts'
 import { unixSeconds } from './movable-clock.ts'
 import { endOptOuts } from './opt-outs.ts'
@@ -49,6 +50,16 @@ export const SUITE_ACTS = {
     const auth_code = makeCode(scene, corp_id)
     const told = notice(scene, 'reset_permanent_code', { fields: { AuthCode: auth_code } })
     return { ...told, made: { auth_code } }
+  }),
+  agree_external_userid_migration: platformAct(corp, (scene, { corp_id }) => {
+    const { world, owner } = scene
+    const { relations, newExternalUserids } = findInstall(scene, corp_id).corp
+    for (const { externalUserid } of relations.values()) {
+      if (newExternalUserids.has(externalUserid)) continue
+      newExternalUserids.set(externalUserid, makeExternalUserid(world))
+    }
+    const fields = { AuthCorpId: corp_id, ServiceCorpId: owner.config.provider_corp_id }
+    return notice(scene, 'agree_external_userid_migration', { fields, person: corp_id })
   }),
 } satisfies Record<string, PlatformAct<Suite>>
 

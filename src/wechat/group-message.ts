@@ -46,7 +46,7 @@ export const GROUP_STATES = ['not_sent', 'sent', 'not_friends', 'monthly_limit']
 export type GroupState = (typeof GROUP_STATES)[number]
 
 /** One page of an answer; `cursor` asks for the next one, empty at the end. */
-interface Page<Item> {
+export interface GroupPage<Item> {
   readonly items: readonly Item[]
   readonly cursor: string
 }
@@ -54,6 +54,8 @@ interface Page<Item> {
 export interface GroupTask {
   readonly userid: string
   readonly isSent: boolean
+  /** When the member sent it; null while they have not, or where the answer does not say. */
+  readonly sentAt: Date | null
 }
 
 export interface GroupResult {
@@ -73,7 +75,7 @@ const moment = z
 
 const taskPage = z.object({
   next_cursor: cursor,
-  task_list: z.array(z.object({ userid: z.string(), status: z.int() })),
+  task_list: z.array(z.object({ userid: z.string(), status: z.int(), send_time: moment })),
 })
 
 const resultPage = z.object({
@@ -92,18 +94,22 @@ const resultPage = z.object({
  * The members of a task; null when the answer is none. Status 0 is “not yet”; the page
  * this was read from does not name the others.
  */
-export function readGroupTasks(body: unknown): Page<GroupTask> | null {
+export function readGroupTasks(body: unknown): GroupPage<GroupTask> | null {
   const page = taskPage.safeParse(body).data
   return page
     ? {
-        items: page.task_list.map(({ userid, status }) => ({ userid, isSent: status !== 0 })),
+        items: page.task_list.map(({ userid, status, send_time: sentAt }) => ({
+          userid,
+          isSent: status !== 0,
+          sentAt,
+        })),
         cursor: page.next_cursor,
       }
     : null
 }
 
 /** The customers of one member; null when the answer is none. */
-export function readGroupResults(body: unknown): Page<GroupResult> | null {
+export function readGroupResults(body: unknown): GroupPage<GroupResult> | null {
   const page = resultPage.safeParse(body).data
   return page
     ? {

@@ -167,6 +167,12 @@ export const welcomeMessageContent = contentOf({
   attachments: attachments.optional(),
 }).refine(hasSomething, TEXT_OR_ATTACHMENTS)
 
+/** The same without the code: what an account's own welcome consists of. */
+export const ownWelcomeContent = contentOf({
+  text: contactText.optional(),
+  attachments: attachments.optional(),
+}).refine(hasSomething, TEXT_OR_ATTACHMENTS)
+
 /**
  * POST /cgi-bin/externalcontact/add_msg_template, to single customers: whoever is in a customers'
  * group cannot be asked for consent one by one.

@@ -154,24 +154,28 @@ describe('readNewAccount, by kind', () => {
     ...{ appId: 'wx1', corpId: 'ww1', suiteId: 'ww1', originalId: 'gh_1', agentId: '1' },
     ...{ providerCorpId: 'ww2', providerSecret: 'ps', dataFormat: 'json', mode: 'plain' },
     emptyReceiveId: true,
+    ...{ welcomeMessage: '{}', archiveAccount: 'archive' },
   }
   it.each<[OtherKind, string]>([
     [
       'mini_program',
-      '--agent-id --corp-id --empty-receive-id --provider-corp-id --provider-secret --suite-id',
+      '--agent-id --archive-account --corp-id --empty-receive-id --provider-corp-id --provider-secret --suite-id --welcome-message',
     ],
     [
       'component',
-      '--agent-id --corp-id --data-format --empty-receive-id --mode --original-id --provider-corp-id --provider-secret --suite-id',
+      '--agent-id --archive-account --corp-id --data-format --empty-receive-id --mode --original-id --provider-corp-id --provider-secret --suite-id --welcome-message',
     ],
     [
       'wecom_app',
       '--app-id --data-format --empty-receive-id --mode --original-id --provider-corp-id --provider-secret --suite-id',
     ],
-    ['wecom_suite', '--agent-id --app-id --corp-id --data-format --mode --original-id'],
+    [
+      'wecom_suite',
+      '--agent-id --app-id --archive-account --corp-id --data-format --mode --original-id --welcome-message',
+    ],
     [
       'wecom_kf',
-      '--agent-id --app-id --data-format --empty-receive-id --mode --original-id --provider-corp-id --provider-secret --suite-id',
+      '--agent-id --app-id --archive-account --data-format --empty-receive-id --mode --original-id --provider-corp-id --provider-secret --suite-id --welcome-message',
     ],
   ])('names everything that does not belong to a %s', (kind, fields) => {
     const reading = readNewAccount({ ...KINDS[kind], ...all, kind })
@@ -213,6 +217,25 @@ describe('readNewAccount, by kind', () => {
 })
 
 describe('readSettings', () => {
+  it('reads a welcome and the account of the chat archive, and empty texts take them away', () => {
+    const settings = { welcomeMessage: '{"text":{"content":"欢迎"}}', archiveAccount: 'archive' }
+    expect(valueOf(readSettings(settings))).toEqual({
+      welcome_message: { text: { content: '欢迎' } },
+      archive_account: 'archive',
+    })
+    expect(valueOf(readSettings({ welcomeMessage: '', archiveAccount: '' }))).toEqual({
+      welcome_message: null,
+      archive_account: null,
+    })
+  })
+
+  it.each(['{', '[]', 'null', '"欢迎"'])('refuses the welcome %s', (welcomeMessage) => {
+    const reading = readSettings({ welcomeMessage })
+    expect(reading.ok ? [] : reading.faults.map(({ field }) => field)).toEqual([
+      '--welcome-message',
+    ])
+  })
+
   it('holds only what was typed', () => {
     expect(valueOf(readSettings({}))).toEqual({})
     expect(

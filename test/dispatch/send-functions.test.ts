@@ -10,7 +10,7 @@ import {
   releaseMessages,
   type BeginDecision,
 } from '../../src/dispatch/dispatch-store.ts'
-import type { Channel } from '../../src/wechat/channels.ts'
+import { CHANNEL_NAMES, type Channel } from '../../src/wechat/channels.ts'
 import { useTestDatabase } from '../support/database.ts'
 import {
   anEnd,
@@ -397,6 +397,17 @@ describe('judge_send', () => {
         allowed: false,
         reason: 'unknown_channel',
       })
+    }
+  })
+
+  it('lets no channel send because of the chat archive', async () => {
+    const person = await aPerson({ scope: 'msgaudit' }, { scope: 'msgaudit:Li' })
+    const personal = CHANNEL_NAMES.filter((name) => name !== 'wecom_robot_message')
+    for (const channel of personal) {
+      for (const consentScope of ['msgaudit', 'msgaudit:Li']) {
+        const question = { ...person, channel, templateId: 'T', consentScope, at: new Date() }
+        expect(await decideSend(db(), question), channel).toMatchObject({ allowed: false })
+      }
     }
   })
 

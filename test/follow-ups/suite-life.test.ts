@@ -57,6 +57,31 @@ describe('the life of a suite', { timeout: 60_000 }, () => {
       due_at: '2999-01-01',
     })
 
+    // Its customers have new ids: what they said is on record under both.
+    const people = { userid: MEMBER, agent_id: AGENT }
+    const [customer, gone] = await Promise.all(
+      [1, 2].map(async () => {
+        const { made } = await road().corp.act('add_external_contact', people)
+        return String(made.external_userid)
+      }),
+    )
+    sandbox.advance(1)
+    await road().corp.act('del_follow_user', { ...people, external_userid: gone })
+    await suite.act('agree_external_userid_migration', { corp_id: CORP })
+    await until(
+      () => db('consent').where({ account_id: corp.id, scope: `external_contact:${MEMBER}` }),
+      (rows: { subject: string; state: string; effective_at: Date }[]) => {
+        const of = (subject?: string) => rows.find((row) => row.subject === subject)
+        const others = rows.filter(({ subject }) => subject !== customer && subject !== gone)
+        return [customer, gone].every((person) =>
+          others.some(({ state, effective_at: at }) => {
+            return state === of(person)?.state && Number(at) === Number(of(person)?.effective_at)
+          }),
+        )
+      },
+      10_000,
+    )
+
     // A new permanent code replaces the old one.
     sandbox.advance(2)
     await suite.act('reset_permanent_code', { corp_id: CORP })

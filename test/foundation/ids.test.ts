@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isId, newApiKey, newId, personMark, sha256 } from '../../src/foundation/ids.ts'
+import { idFor, isId, newApiKey, newId, personMark, sha256 } from '../../src/foundation/ids.ts'
 
 const NOW = new Date('2026-03-01T00:00:00.123Z')
 
@@ -19,6 +19,16 @@ describe('newId', () => {
 
   it('differs within one millisecond', () => {
     expect(new Set(Array.from({ length: 1_000 }, () => newId(NOW))).size).toBe(1_000)
+  })
+})
+
+describe('idFor', () => {
+  it('is the same for the same cause, and of the form of every id', () => {
+    const id = idFor('welcome/1/7', NOW)
+    expect(idFor('welcome/1/7', NOW)).toBe(id)
+    expect(idFor('welcome/1/8', NOW)).not.toBe(id)
+    expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/)
+    expect(parseInt(id.replaceAll('-', '').slice(0, 12), 16)).toBe(NOW.getTime())
   })
 })
 

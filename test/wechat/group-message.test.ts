@@ -39,8 +39,8 @@ describe('readGroupTasks', () => {
     }
     expect(readGroupTasks(body)).toEqual({
       items: [
-        { userid: 'zhangsan', isSent: true },
-        { userid: 'lisi', isSent: false },
+        { userid: 'zhangsan', isSent: true, sentAt: new Date(1552536375000) },
+        { userid: 'lisi', isSent: false, sentAt: null },
       ],
       cursor: 'next',
     })

@@ -1,0 +1,302 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { compose, type Gateway } from '../../src/compose.ts'
+import { readConfig } from '../../src/config.ts'
+import { addJob } from '../../src/database/job-queue.ts'
+import { systemClock } from '../../src/foundation/clock.ts'
+import { welcomeCustomer } from '../../src/messages/welcome-customer.ts'
+import { createSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
+import type { SandboxCorp } from '../../src/sandbox/sandbox-owners.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { TEST_MASTER_KEY } from '../support/gateway-process.ts'
+import { newAesKey } from '../support/road.ts'
+import { createSender, until, type Sender } from '../support/send-road.ts'
+
+const CORP = 'ww5b8e2d7a1c4f9036'
+const LI = 'LiXiaoMing'
+const WELCOME = { text: { content: '欢迎' } }
+
+let database: TestDatabase
+let sandbox: Sandbox
+let corp: SandboxCorp
+let gateway: Gateway
+let sender: Sender
+let close: () => Promise<unknown>
+const ids = new Map<string, number>()
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  sandbox = createSandbox({ push: { repeatAfterNoConnectionMs: 1 } })
+  const { url } = await sandbox.listen()
+  const env = {
+    DATABASE_URL: database.url,
+    WECHAT_API_BASE_URL: url,
+    WECOM_API_BASE_URL: url,
+    WCG_MASTER_KEY: TEST_MASTER_KEY,
+    LOG_LEVEL: 'silent',
+  }
+  gateway = await compose(readConfig(env))
+  const server = createServer(gateway.app).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const pair = { token: randomBytes(8).toString('hex'), aes_key: newAesKey() }
+  const callback_url = `${base}/callbacks/crm`
+  corp = sandbox.addCorp({
+    corp_id: CORP,
+    apps: [
+      { ...pair, agent_id: '1000007', secret: 'crm secret', callback_url },
+      { ...pair, agent_id: '2000004', secret: 'archive secret' },
+    ],
+    members: [LI, 'WangFang'],
+  })
+  const side = { mode: 'safe', kind: 'wecom_app', appId: CORP, settings: {} } as const
+  const keys = { token: pair.token, aesKey: pair.aes_key }
+  const { accounts, applications } = gateway.parts
+  for (const [name, agentId] of [
+    ['crm', '1000007'],
+    ['archive', '2000004'],
+  ] as const) {
+    const added = await accounts.add({ ...side, ...keys, name, agentId, secret: `${name} secret` })
+    ids.set(name, added.id)
+  }
+  await accounts.updateSettings('crm', { archive_account: 'archive' })
+  const { key } = await applications.add({ name: 'shop', accountNames: ['crm'] })
+  sender = createSender({ urls: () => [base], key, account: 'crm' })
+  await gateway.workers.start()
+  close = async () => {
+    server.close()
+    server.closeAllConnections()
+    await gateway.stop()
+    await sandbox.close()
+    await database.drop()
+  }
+})
+afterAll(() => close())
+
+interface LedgerRow {
+  readonly subject: string
+  readonly scope: string
+  readonly evidence: string
+  readonly reason: string
+}
+
+/** A new customer of a member, known to both sides. */
+async function befriend(userid = LI): Promise<string> {
+  const { made } = await corp.act('add_external_contact', { userid, welcome_code: false })
+  return String(made.external_userid)
+}
+
+const contact = (userid = LI) => `external_contact:${userid}`
+const stateOf = async (person: string, scope: string) =>
+  (await sender.consents(person)).find((one) => one.scope === scope)?.state
+
+async function askForMessage(body: object): Promise<string> {
+  const answer = await sender.request('/v1/messages', { body: { account: 'crm', ...body } })
+  if (answer.status !== 202) throw new Error(answer.text)
+  return (JSON.parse(answer.text) as { id: string }).id
+}
+
+/** Does a job at once, also one that waits for its time. */
+async function jobNow(task: string, payload: Record<string, string | number>, key?: string) {
+  await addJob(database.db, { task, payload, ...(key !== undefined && { key }) })
+  await until(
+    () =>
+      database.db
+        .withSchema('graphile_worker')
+        .from('jobs')
+        .where({ task_identifier: task })
+        .whereRaw('run_at <= now()'),
+    (rows: unknown[]) => rows.length === 0,
+  )
+}
+
+describe('a group message', () => {
+  const group = (to: string) =>
+    askForMessage({
+      to,
+      channel: 'wecom_group_message',
+      content: { sender: LI, text: { content: '新茶' } },
+    })
+  const ask = (id: string) =>
+    jobNow(
+      'read_group_result',
+      { account_id: ids.get('crm') ?? 0, message_id: id, asked: 0 },
+      `read_group_result/${id}`,
+    )
+
+  it('becomes delivered, or ends the consent of who is no friend, once the member has sent it', async () => {
+    const [friend, left] = [await befriend(), await befriend()]
+    sandbox.advance(1)
+    await corp.act('del_follow_user', { userid: LI, external_userid: left }, { silent: true })
+    const sent = await Promise.all([friend, left].map(group))
+    const messages = await Promise.all(sent.map((id) => sender.ended(id, ['sent'])))
+
+    // Nothing is known before the member has confirmed it, and it is asked again.
+    for (const id of sent) await ask(id)
+    expect((await sender.message(sent[0] ?? '')).status).toBe('sent')
+    const waiting = await database.db
+      .withSchema('graphile_worker')
+      .from('jobs')
+      .where({ task_identifier: 'read_group_result' })
+    expect(waiting).toHaveLength(2)
+
+    for (const { msgid } of messages) {
+      await corp.act('confirm_group_message', { msgid, userid: LI })
+    }
+    for (const id of sent) await ask(id)
+    expect(await sender.ended(sent[0] ?? '', ['delivered'])).toMatchObject({ status: 'delivered' })
+    await sender.ended(sent[1] ?? '', ['not_delivered'])
+    expect(await stateOf(friend, contact())).toBe('granted')
+    expect(await stateOf(left, contact())).toBe('revoked')
+    const said = await database.db('consent_ledger').where({ subject: left, change: 'revoked' })
+    expect(said).toMatchObject([{ reason: 'group_message:not_friends', evidence: 'attempt' }])
+    // A second look, by a process that was taken for dead, says nothing new.
+    await ask(sent[1] ?? '')
+    expect(await database.db('consent_ledger').where({ subject: left, change: 'revoked' })).toEqual(
+      said,
+    )
+  })
+
+  it('leaves alone who became a friend again after the member had sent it', async () => {
+    const person = await befriend()
+    const id = await group(person)
+    const { msgid } = await sender.ended(id, ['sent'])
+    await corp.act('del_follow_user', { userid: LI, external_userid: person }, { silent: true })
+    await corp.act('confirm_group_message', { msgid, userid: LI })
+    sandbox.advance(2)
+    await corp.act('add_external_contact', { userid: LI, external_userid: person })
+    await ask(id)
+    expect(await sender.ended(id, ['not_delivered'])).toMatchObject({ status: 'not_delivered' })
+    expect(await stateOf(person, contact())).toBe('granted')
+  })
+})
+
+describe('the chat archive', () => {
+  it('is asked about every customer, with its own secret, and a refusal is recorded', async () => {
+    const [agreed, refused] = [await befriend(), await befriend()]
+    await corp.act('agree_archive', { userid: LI, external_userid: refused })
+    expect(await stateOf(refused, `msgaudit:${LI}`)).toBe('granted')
+    sandbox.advance(1)
+    await corp.act('disagree_archive', { userid: LI, external_userid: refused })
+    await corp.act('agree_archive', { userid: LI, external_userid: agreed }, { silent: true })
+    await jobNow('check_archives', {})
+    await until(
+      () => stateOf(refused, `msgaudit:${LI}`),
+      (state) => state === 'revoked',
+    )
+    expect(await stateOf(agreed, `msgaudit:${LI}`)).toBe('granted')
+
+    const rows = () => database.db('consent_ledger').whereLike('scope', 'msgaudit:%')
+    const before = await rows()
+    await jobNow('check_archive', { account_id: ids.get('crm') ?? 0 })
+    expect(await rows()).toEqual(before)
+  })
+})
+
+describe('a welcome', () => {
+  const messagesTo = async (person: unknown) => {
+    return (await sender.messages()).filter(({ to }) => to === person)
+  }
+  const welcomed = (person: unknown) =>
+    corp.messages(String(person)).filter(({ channel }) => channel === 'welcome_message')
+
+  it('is sent by itself where the account has one, once, through the gate', async () => {
+    const quiet = await corp.act('add_external_contact', { userid: LI })
+    await gateway.parts.accounts.updateSettings('crm', { welcome_message: WELCOME })
+    await until(
+      async () => (await gateway.parts.accounts.findByName('crm'))?.settings.welcome_message,
+      (welcome) => welcome !== null,
+    )
+    let person: unknown
+    await until(
+      async () => {
+        // The receiver's copy of the account may be a moment older than the setting.
+        const { made } = await corp.act('add_external_contact', { userid: LI })
+        person = made.external_userid
+        return messagesTo(person)
+      },
+      (all) => all.length > 0,
+    )
+    const [{ id } = { id: '' }] = await messagesTo(person)
+    const ended = await sender.ended(id)
+    expect(ended).toMatchObject({ status: 'sent', channel: 'wecom_welcome_message' })
+    expect(ended.attempts).toHaveLength(1)
+    expect(welcomed(person)).toHaveLength(1)
+    expect(welcomed(quiet.made.external_userid)).toEqual([])
+  })
+
+  it('is one message for one event, and none when its code is over', async () => {
+    const { messages, log, seal } = gateway.parts
+    const deps = { store: messages, log, seal, clock: systemClock }
+    const person = await befriend()
+    const welcome = (eventId: string, at: Date) =>
+      welcomeCustomer(deps, {
+        ...{ account: { id: ids.get('crm') ?? 0, name: 'crm' }, eventId, at },
+        ...{ to: person, sender: LI, code: 'a code that was used', content: WELCOME },
+      })
+    const now = systemClock.now()
+    await welcome('1', new Date(now.getTime() - 20_000))
+    expect(await messagesTo(person)).toEqual([])
+    for (let time = 0; time < 2; time += 1) await welcome('2', now)
+    expect(await messagesTo(person)).toHaveLength(1)
+  })
+})
+
+describe('a member with another userid', () => {
+  it('keeps what was said under the old one, and no stop is lost while sends are under way', async () => {
+    const { db } = database
+    const [renamed, next] = ['ZhaoLei', 'ZhaoLei2']
+    await corp.act('member_subscribe', { userid: renamed })
+    const [friend, left] = [await befriend(renamed), await befriend(renamed)]
+    sandbox.advance(1)
+    await corp.act('del_follow_user', { userid: renamed, external_userid: left })
+    await sender.optOut(renamed, 'everything')
+    // The new id may be sent to, until it is known whose it is.
+    await corp.act('member_subscribe', { userid: next })
+    sandbox.advance(1)
+
+    const send = () =>
+      askForMessage({
+        to: next,
+        channel: 'wecom_app_message',
+        content: { msgtype: 'text', text: { content: '下午茶' } },
+      })
+    const asked = [await send()]
+    expect(await sender.ended(asked[0] ?? '')).toMatchObject({ status: 'sent' })
+    const [, ...more] = await Promise.all([
+      corp.act('update_user', { userid: renamed, new_userid: next }),
+      ...Array.from({ length: 12 }, send),
+    ])
+    await until(
+      () => stateOf(next, 'everything'),
+      (state) => state === 'revoked',
+    )
+    const late = await send()
+    await Promise.all([...more, late].map((id) => sender.ended(id)))
+    expect(await sender.message(late)).toMatchObject({ status: 'blocked', reason: 'stopped' })
+    const { rows } = await db.raw<{ rows: unknown[] }>(
+      `select from attempt
+       join message on message.id = attempt.message_id
+       join consent_ledger as stop on stop.subject = message.recipient
+       where message.recipient = ? and stop.scope = 'everything'
+         and attempt.started_at > stop.recorded_at`,
+      [next],
+    )
+    expect(rows).toEqual([])
+
+    await until(
+      () => stateOf(friend, contact(next)),
+      (state) => state === 'granted',
+    )
+    expect(await stateOf(renamed, 'member')).toBe('suppressed')
+    expect(await stateOf(friend, contact(renamed))).toBe('suppressed')
+    expect(await stateOf(left, contact(next))).toBe('revoked')
+    const carried = await db<LedgerRow>('consent_ledger').where({
+      ...{ subject: left, scope: contact(next) },
+    })
+    expect(carried).toMatchObject([{ evidence: 'event', reason: 'update_user:carried' }])
+  })
+})
