@@ -181,7 +181,7 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     name: 'claimMessages',
     file: DISPATCH_STORE,
     purpose: 'Takes the messages that are due, under a lease.',
-    indexes: ['message_due_idx', 'message_pkey'],
+    indexes: ['message_lane_idx', 'message_pkey'],
     async run(db, ground, watched) {
       await watched(() => claim(db, ground))
     },
@@ -239,7 +239,7 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     name: 'measureQueue',
     file: DISPATCH_STORE,
     purpose: 'Counts the queue every two seconds, for the metrics.',
-    indexes: ['message_due_idx', 'message_sending_idx'],
+    indexes: ['message_lane_idx', 'message_sending_idx'],
     async run(db, ground, watched) {
       await beginSome(db, ground)
       await watched(() => measureQueue(db))

@@ -200,6 +200,17 @@ create table broadcast_recipient (
   constraint broadcast_recipient_broadcast_id_fkey FOREIGN KEY (broadcast_id) REFERENCES broadcast(id)
 );
 
+create table call_breaker (
+  account_id integer not null,
+  host text not null,
+  opened_at timestamp with time zone not null,
+  until timestamp with time zone not null,
+  rests integer not null,
+  reason text not null,
+  constraint call_breaker_pkey PRIMARY KEY (account_id, host),
+  constraint call_breaker_owner_check CHECK (((account_id = 0) = (host = ANY (ARRAY['wechat'::text, 'wecom'::text]))))
+);
+
 create table code_override (
   id bigint not null generated always as identity,
   account_id integer not null,
@@ -397,10 +408,12 @@ create table message (
   broadcast_id uuid,
   broadcast_line bigint,
   sealed_secret text,
+  lane smallint not null default 0,
   constraint message_pkey PRIMARY KEY (id),
   constraint message_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
   constraint message_application_id_fkey FOREIGN KEY (application_id) REFERENCES application(id),
   constraint message_broadcast_id_fkey FOREIGN KEY (broadcast_id) REFERENCES broadcast(id),
+  constraint message_lane_check CHECK ((lane = ANY (ARRAY[0, 1]))),
   constraint message_receipt_status_check CHECK ((receipt_status = ANY (ARRAY['delivered'::text, 'not_delivered'::text]))),
   constraint message_status_check CHECK ((status = ANY (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text, 'sent'::text, 'delivered'::text, 'not_delivered'::text, 'blocked'::text, 'refused'::text, 'failed'::text, 'expired'::text, 'cancelled'::text, 'unknown'::text])))
 ) with (fillfactor=50);
@@ -456,6 +469,18 @@ create table receipt (
   constraint receipt_pkey PRIMARY KEY (account_id, msgid),
   constraint receipt_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
   constraint receipt_status_check CHECK ((status = ANY (ARRAY['delivered'::text, 'not_delivered'::text])))
+);
+
+create table send_pace (
+  account_id integer not null,
+  per_second double precision,
+  slowed_from double precision,
+  slowed_to double precision,
+  slowed_at timestamp with time zone,
+  tokens double precision not null default 0,
+  counted_at timestamp with time zone not null default clock_timestamp(),
+  constraint send_pace_pkey PRIMARY KEY (account_id),
+  constraint send_pace_per_second_check CHECK ((per_second > (0)::double precision))
 );
 
 create table sending_pause (
@@ -517,9 +542,9 @@ CREATE UNIQUE INDEX message_broadcast_line_idx ON public.message USING btree (br
 
 CREATE INDEX message_broadcast_status_idx ON public.message USING btree (broadcast_id, status) WHERE (broadcast_id IS NOT NULL);
 
-CREATE INDEX message_due_idx ON public.message USING btree (due_at) WHERE (status = ANY (ARRAY['scheduled'::text, 'queued'::text]));
-
 CREATE UNIQUE INDEX message_idempotency_key_idx ON public.message USING btree (application_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+
+CREATE INDEX message_lane_idx ON public.message USING btree (account_id, lane, due_at) WHERE (status = ANY (ARRAY['scheduled'::text, 'queued'::text]));
 
 CREATE INDEX message_msgid_idx ON public.message USING btree (account_id, msgid) WHERE (msgid IS NOT NULL);
 
@@ -1243,26 +1268,144 @@ AS $function$
 CREATE OR REPLACE FUNCTION public.claim_messages(p_process text, p_lease interval, p_limit integer)
  RETURNS TABLE(id uuid, account_id integer, recipient text, channel text, template_id text, content jsonb, consent_scope text, sealed_secret text, expires_at timestamp with time zone, due_at timestamp with time zone, earlier jsonb)
  LANGUAGE sql
+AS $function$
+    select
+      id, account_id, recipient, channel, template_id, content, consent_scope, sealed_secret,
+      expires_at, due_at, earlier
+    from claim_messages(p_process, p_lease, p_limit, '{}', '{}', '{}', p_limit)
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.claim_messages(p_process text, p_lease interval, p_limit integer, p_account_ids integer[], p_rooms integer[], p_held integer[], p_other_room integer)
+ RETURNS TABLE(id uuid, account_id integer, recipient text, channel text, template_id text, content jsonb, consent_scope text, sealed_secret text, expires_at timestamp with time zone, due_at timestamp with time zone, earlier jsonb, on_trial boolean, is_paced boolean, has_more boolean)
+ LANGUAGE sql
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
-    with due as materialized (
-      select waiting.id
-      from message as waiting
-      where waiting.status in ('scheduled', 'queued')
-        and waiting.due_at <= now()
-        and (waiting.leased_until is null or waiting.leased_until < now())
-        and not exists (
-          select from sending_pause as pause
-          where pause.account_id = waiting.account_id and pause.channel = waiting.channel
-            and pause.until > now()
-        )
-      order by waiting.due_at
-      limit p_limit
-      for update skip locked
+    with recursive lane as (
+      (
+        select head.account_id, head.lane, head.due_at
+        from message as head
+        where head.status in ('scheduled', 'queued')
+        order by head.account_id, head.lane, head.due_at
+        limit 1
+      )
+      union all
+      select after.account_id, after.lane, after.due_at
+      from lane
+      cross join lateral (
+        select head.account_id, head.lane, head.due_at
+        from message as head
+        where head.status in ('scheduled', 'queued')
+          and (head.account_id, head.lane) > (lane.account_id, lane.lane)
+        order by head.account_id, head.lane, head.due_at
+        limit 1
+      ) as after
+    ), bucket as materialized (
+      select pace.account_id, filled.tokens
+      from send_pace as pace
+      cross join lateral (
+        select pace_now(pace.per_second, pace.slowed_from, pace.slowed_to, pace.slowed_at) as per_second
+      ) as allowed
+      cross join lateral (
+        -- no more than a second's, so that a rest is not made up for in one burst
+        select least(
+          greatest(2, allowed.per_second),
+          pace.tokens + allowed.per_second * greatest(0, extract(epoch from now() - pace.counted_at))
+        ) as tokens
+      ) as filled
+      where allowed.per_second is not null
+      for update of pace skip locked
+    ), paced as materialized (
+      select pace.account_id, floor(coalesce(bucket.tokens, 0))::integer as room
+      from send_pace as pace
+      left join bucket on bucket.account_id = pace.account_id
+      where pace_now(pace.per_second, pace.slowed_from, pace.slowed_to, pace.slowed_at) is not null
+    ), found as materialized (
+      select
+        lane.account_id, lane.lane, coalesce(known.held, 0) as held,
+        coalesce(own.until, theirs.until) is not null as on_trial,
+        paced.room is not null as is_paced,
+        least(paced.room, case
+          when own.until > now() or theirs.until > now() then 0
+          when theirs.until is not null and lane.account_id > min(lane.account_id)
+            filter (where own.until is null or own.until <= now())
+            over (partition by theirs.host) then 0
+          when own.until is not null or theirs.until is not null
+            then 1 - coalesce(known.held, 0)
+          else coalesce(known.room, p_other_room)
+        end) as room
+      from lane
+      left join unnest(p_account_ids, p_rooms, p_held) as known (account_id, room, held)
+        on known.account_id = lane.account_id
+      -- row by row by the key: a join may read every account there is for each lane
+      left join lateral (
+        select open.until from call_breaker as open
+        where open.account_id = lane.account_id and open.host = '' offset 0
+      ) as own on true
+      left join lateral (
+        select open.host, open.until from call_breaker as open
+        where open.account_id = 0 and open.host = (
+          select case when owner.kind like 'wecom%' then 'wecom' else 'wechat' end
+          from account as owner where owner.id = lane.account_id
+        ) offset 0
+      ) as theirs on true
+      left join paced on paced.account_id = lane.account_id
+      where lane.due_at <= now()
+    ), wanted as materialized (
+      select found.*,
+        greatest(1, (2 * p_limit + count(*) over () - 1) / count(*) over ())::integer as share,
+        random() * 7 as luck
+      from found where found.room > 0
+    ), taken as materialized (
+      select
+        waiting.id, wanted.account_id, wanted.lane, wanted.held, wanted.room, wanted.on_trial,
+        wanted.is_paced, wanted.share, wanted.luck,
+        row_number() over (partition by wanted.account_id, wanted.lane order by waiting.due_at)
+          as place
+      from wanted
+      cross join lateral (
+        select next.id, next.due_at
+        from message as next
+        where next.account_id = wanted.account_id and next.lane = wanted.lane
+          and next.status in ('scheduled', 'queued')
+          and next.due_at <= now()
+          and (next.leased_until is null or next.leased_until < now())
+          and not exists (
+            select from sending_pause as pause
+            where pause.account_id = next.account_id and pause.channel = next.channel
+              and pause.until > now()
+          )
+        order by next.due_at
+        limit least(wanted.room, wanted.share)
+        for update skip locked
+      ) as waiting
+    ), turned as materialized (
+      select taken.*,
+        case taken.lane when 0 then taken.place else 7 * taken.place - taken.luck end as turn
+      from taken
+    ), due as materialized (
+      select
+        fitting.id, fitting.account_id, fitting.on_trial, fitting.is_paced,
+        fitting.place = fitting.share and fitting.share < fitting.room as has_more
+      from (
+        select turned.*,
+          row_number() over (partition by turned.account_id order by turned.turn, turned.lane)
+            as account_place
+        from turned
+      ) as fitting
+      where fitting.account_place <= fitting.room
+      order by fitting.held + fitting.turn, fitting.lane
+      limit least(p_limit, (select paced.room from paced where paced.account_id = 0))
+    ), spent as (
+      update send_pace as pace set tokens = bucket.tokens - used.count, counted_at = now()
+      from bucket
+      cross join lateral (
+        select count(*) as count from due where bucket.account_id in (0, due.account_id)
+      ) as used
+      where pace.account_id = bucket.account_id and used.count > 0
     )
     update message as claimed set lease_owner = p_process, leased_until = now() + p_lease
     from due
@@ -1276,7 +1419,8 @@ AS $function$
           order by attempt.number
         )
         from attempt where attempt.message_id = claimed.id
-      ) end
+      ) end,
+      due.on_trial, due.is_paced, due.has_more
   $function$;
 
 CREATE OR REPLACE FUNCTION public.consent_severity(p_change text)
@@ -1740,7 +1884,7 @@ AS $function$
         ), queued as (
           insert into message (
             id, account_id, application_id, recipient, channel, template_id, content, purpose, status,
-            send_at, expires_at, due_at, created_at, updated_at, broadcast_id, broadcast_line
+            send_at, expires_at, due_at, created_at, updated_at, broadcast_id, broadcast_line, lane
           )
           select
             new_message_id(), v_broadcast.account_id, v_broadcast.application_id, picked.recipient,
@@ -1750,7 +1894,7 @@ AS $function$
                 v_broadcast.content, '{data}', (v_broadcast.content -> 'data') || picked.data
               ) end,
             v_broadcast.purpose, 'queued', v_now, v_broadcast.expires_at, v_now, v_now, v_now,
-            v_broadcast.id, picked.line
+            v_broadcast.id, picked.line, 1
           from picked
           where picked.recipient is not null -- a person erased before their turn
           order by picked.line
@@ -2227,6 +2371,25 @@ AS $function$
     ) as verdict
   $function$;
 
+CREATE OR REPLACE FUNCTION public.keep_send_pace()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  declare
+    v_per_second double precision :=
+      nullif((new.settings ->> 'sends_per_second')::double precision, 0);
+  begin
+    if v_per_second is null then
+      update send_pace set per_second = null
+      where account_id = new.id and per_second is not null;
+    else
+      insert into send_pace (account_id, per_second) values (new.id, v_per_second)
+      on conflict (account_id) do update set per_second = excluded.per_second;
+    end if;
+    return null;
+  end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.keep_ticket(p_account_id integer, p_sealed text, p_key_id text, p_effective_at timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -2443,6 +2606,20 @@ AS $function$
       return new;
     end
     $function$;
+
+CREATE OR REPLACE FUNCTION public.pace_now(p_per_second double precision, p_from double precision, p_to double precision, p_at timestamp with time zone)
+ RETURNS double precision
+ LANGUAGE sql
+ STABLE
+AS $function$
+    select case
+      when p_at is null or now() - p_at >= interval '5 minutes' then p_per_second
+      else least(
+        p_per_second,
+        p_to + (p_from - p_to) * greatest(0, extract(epoch from now() - p_at)) / 300
+      )
+    end
+  $function$;
 
 CREATE OR REPLACE FUNCTION public.project_consents(p_account_ids integer[], p_subjects text[], p_scopes text[])
  RETURNS void
@@ -3251,6 +3428,8 @@ CREATE TRIGGER access_token_changed AFTER UPDATE OF version, rejected_version ON
 
 CREATE TRIGGER account_is_kept BEFORE DELETE ON public.account FOR EACH ROW EXECUTE FUNCTION refuse_account_removal();
 
+CREATE TRIGGER account_send_pace AFTER INSERT OR UPDATE OF settings ON public.account FOR EACH ROW EXECUTE FUNCTION keep_send_pace();
+
 CREATE TRIGGER consent_ledger_append_only BEFORE DELETE OR UPDATE ON public.consent_ledger FOR EACH ROW EXECUTE FUNCTION refuse_ledger_change();
 
 CREATE TRIGGER consent_ledger_no_truncate BEFORE TRUNCATE ON public.consent_ledger FOR EACH STATEMENT EXECUTE FUNCTION refuse_ledger_change();
@@ -3261,6 +3440,8 @@ CREATE TRIGGER group_message_is_followed AFTER UPDATE OF status ON public.messag
 
 CREATE TRIGGER message_secret_is_forgotten BEFORE UPDATE OF status ON public.message FOR EACH ROW WHEN (((new.sealed_secret IS NOT NULL) AND ((new.recipient IS NULL) OR (new.status <> ALL (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text]))))) EXECUTE FUNCTION forget_message_secret();
 
+comment on column call_breaker.until is 'Nobody calls before it; after it one call tries, and its answer removes the row.';
+
 comment on table erasure is 'Tombstones: that a person was erased, when and why; the person only as a digest.';
 
 comment on column follower_sync.began_at is 'A second of the platform''s clock before anything was listed: what the run found held after it.';
@@ -3270,3 +3451,5 @@ comment on table follower_sync_page is 'The lists of a run, until the run has en
 comment on column job_process.worker is 'The name under which the engine locks the jobs of this process.';
 
 comment on column kf_cursor.cursor is 'Everything before it has been recorded: it moves after the items of its page are committed.';
+
+comment on column send_pace.slowed_to is 'The pace after the platform said that it is too much; it is back at slowed_from after five minutes.';

@@ -26,6 +26,8 @@ import { createJobEngine, type JobTasks } from './database/job-engine.ts'
 import { createListener } from './database/listener.ts'
 import { pending } from './database/migrate.ts'
 import { createDispatcher } from './dispatch/dispatcher.ts'
+import { listBreakers, type OpenBreaker } from './dispatch/breaker-store.ts'
+import { forgetOldPaces, listPaces, setGatewayPace, type SendPace } from './dispatch/pace-store.ts'
 import { endQuotaRests, restForQuota } from './dispatch/pause-store.ts'
 import { createUpkeep } from './dispatch/upkeep.ts'
 import { forgetOldPushesAside } from './events/aside-store.ts'
@@ -114,6 +116,11 @@ export interface Parts {
   /** The early deaths of an account's tokens since a moment, newest first. */
   readonly tokenDeaths: (accountId: number, since: Date) => Promise<TokenDeath[]>
   readonly quotas: Quotas
+  /** What holds sends back at this moment, in all processes. */
+  readonly sending: {
+    breakers(): Promise<OpenBreaker[]>
+    paces(): Promise<SendPace[]>
+  }
   /** What operators decided about error codes. */
   readonly codeOverrides: {
     list(accountId: number): Promise<RecordedOverride[]>
@@ -189,6 +196,7 @@ async function build(
     createPlatformClient({
       baseUrl: config.platform.wechatApiBaseUrl,
       wecomBaseUrl: config.platform.wecomApiBaseUrl,
+      ...config.platform.timeouts,
       clock,
       log,
     }),
@@ -266,12 +274,14 @@ async function build(
     log,
     metrics,
     onRecovered: () => dispatcher.wake(),
+    onMeasure: () => dispatcher.measure(),
     hourly: [
       () => keepEventLog({ db, clock, log, retentionDays: config.events.retentionDays }),
       () => forgetOldPushesAside(db),
       () => forgetOldLinks(db),
       () => forgetOldCalls(db),
       () => forgetOldDeaths(db),
+      () => forgetOldPaces(db),
     ],
   })
   const feeder = createBroadcastFeeder({ store: broadcasts, clock, log })
@@ -346,6 +356,7 @@ async function build(
       })
       await listener.ready
       await codes.load()
+      await setGatewayPace(db, config.dispatch.sendsPerSecond)
       dispatcher.start()
       upkeep.start()
       feeder.start()
@@ -438,6 +449,7 @@ async function build(
       makeAuthorizationPage: (page) => makeAuthorizationPage({ api, box, clock }, page),
       tokenDeaths: (accountId, since) => listDeaths(db, accountId, since),
       quotas,
+      sending: { breakers: () => listBreakers(db), paces: () => listPaces(db) },
       codeOverrides: {
         list: (accountId) => listOverrides(db, accountId),
         put: (act) => putOverride(db, act),

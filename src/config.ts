@@ -20,9 +20,20 @@ export interface Config {
   }
   /** The first seals, all open; null: the one of `ensureMasterKey` (development only). */
   readonly masterKeys: MasterKeys | null
-  readonly platform: { readonly wechatApiBaseUrl: string; readonly wecomApiBaseUrl: string }
+  readonly platform: {
+    readonly wechatApiBaseUrl: string
+    readonly wecomApiBaseUrl: string
+    readonly timeouts: {
+      readonly connectTimeoutMs: number
+      readonly headersTimeoutMs: number
+      readonly bodyTimeoutMs: number
+      readonly totalTimeoutMs: number
+    }
+  }
   readonly dispatch: {
     readonly concurrency: number
+    /** Of all processes together; 0: as many as there are. */
+    readonly sendsPerSecond: number
     readonly leaseSeconds: number
     readonly messageLifetimeHours: number
   }
@@ -110,6 +121,31 @@ export const SETTINGS = [
     secret: false,
   },
   {
+    name: 'WCG_CONNECT_TIMEOUT_MS',
+    default: '3000',
+    meaning: 'How long a connection to the platform may take (100–60000).',
+    secret: false,
+  },
+  {
+    name: 'WCG_HEADERS_TIMEOUT_MS',
+    default: '10000',
+    meaning: 'How long the platform may take to begin its answer (100–60000).',
+    secret: false,
+  },
+  {
+    name: 'WCG_BODY_TIMEOUT_MS',
+    default: '10000',
+    meaning: 'How long the platform may pause within its answer (100–60000).',
+    secret: false,
+  },
+  {
+    name: 'WCG_CALL_TIMEOUT_MS',
+    default: '10000',
+    meaning:
+      'How long a call of the platform may take in all (100–60000). No longer than `WCG_LEASE_SECONDS`.',
+    secret: false,
+  },
+  {
     name: 'WCG_DATA_DIRECTORY',
     default: '.data',
     meaning: 'Where a development machine keeps the embedded database and its master key.',
@@ -118,7 +154,15 @@ export const SETTINGS = [
   {
     name: 'WCG_DISPATCH_CONCURRENCY',
     default: '64',
-    meaning: 'Platform calls in flight at once, per process (1–1000).',
+    meaning:
+      'Messages in hand at once, per process (1–1000). How many of an account follows from how quick its calls are.',
+    secret: false,
+  },
+  {
+    name: 'WCG_SENDS_PER_SECOND',
+    default: '0',
+    meaning:
+      'Messages a second that all processes together may send (0–100000); `0`: as many as there are. Give every process the same.',
     secret: false,
   },
   {
@@ -172,6 +216,7 @@ export function readConfig(env: Environment): Config {
   const reader = createReader(env)
   const production =
     reader.oneOf('NODE_ENV', ['production', 'development', 'test']) === 'production'
+  const leaseSeconds = reader.integer('WCG_LEASE_SECONDS', 10, 600)
   const config: Config = {
     environment: production ? 'production' : 'development',
     http: {
@@ -187,10 +232,17 @@ export function readConfig(env: Environment): Config {
     platform: {
       wechatApiBaseUrl: reader.url('WECHAT_API_BASE_URL'),
       wecomApiBaseUrl: reader.url('WECOM_API_BASE_URL'),
+      timeouts: {
+        connectTimeoutMs: reader.integer('WCG_CONNECT_TIMEOUT_MS', 100, 60_000),
+        headersTimeoutMs: reader.integer('WCG_HEADERS_TIMEOUT_MS', 100, 60_000),
+        bodyTimeoutMs: reader.integer('WCG_BODY_TIMEOUT_MS', 100, 60_000),
+        totalTimeoutMs: reader.callTimeout(leaseSeconds),
+      },
     },
     dispatch: {
       concurrency: reader.integer('WCG_DISPATCH_CONCURRENCY', 1, 1000),
-      leaseSeconds: reader.integer('WCG_LEASE_SECONDS', 10, 600),
+      sendsPerSecond: reader.integer('WCG_SENDS_PER_SECOND', 0, 100_000),
+      leaseSeconds,
       messageLifetimeHours: reader.integer('WCG_MESSAGE_LIFETIME_HOURS', 1, 720),
     },
     events: { retentionDays: reader.integer('WCG_EVENT_RETENTION_DAYS', 0, 3650) },
@@ -214,7 +266,12 @@ export function describeConfig(config: Config): Record<string, string | number |
     master_key_configured: config.masterKeys !== null,
     wechat_api_base_url: config.platform.wechatApiBaseUrl,
     wecom_api_base_url: config.platform.wecomApiBaseUrl,
+    connect_timeout_ms: config.platform.timeouts.connectTimeoutMs,
+    headers_timeout_ms: config.platform.timeouts.headersTimeoutMs,
+    body_timeout_ms: config.platform.timeouts.bodyTimeoutMs,
+    call_timeout_ms: config.platform.timeouts.totalTimeoutMs,
     dispatch_concurrency: config.dispatch.concurrency,
+    sends_per_second: config.dispatch.sendsPerSecond,
     lease_seconds: config.dispatch.leaseSeconds,
     message_lifetime_hours: config.dispatch.messageLifetimeHours,
     event_retention_days: config.events.retentionDays,
@@ -243,23 +300,36 @@ function createReader(env: Environment) {
     return base ?? ''
   }
 
+  function integer(name: SettingName, least: number, most: number): number {
+    const value = text(name)
+    const number = /^\d{1,9}$/.test(value) ? Number(value) : NaN
+    if (number >= least && number <= most) return number
+    fault(
+      name,
+      `must be a whole number from ${least} to ${most}, not ${JSON.stringify(value)}`,
+      `必须是 ${least} 到 ${most} 之间的整数，现在是 ${JSON.stringify(value)}`,
+    )
+    return least
+  }
+
   return {
     faults,
     given,
     text,
     url,
+    integer,
     optionalUrl: (name: SettingName) => (given(name) === undefined ? null : url(name)),
 
-    integer(name: SettingName, least: number, most: number): number {
-      const value = text(name)
-      const number = /^\d{1,9}$/.test(value) ? Number(value) : NaN
-      if (number >= least && number <= most) return number
-      fault(
-        name,
-        `must be a whole number from ${least} to ${most}, not ${JSON.stringify(value)}`,
-        `必须是 ${least} 到 ${most} 之间的整数，现在是 ${JSON.stringify(value)}`,
-      )
-      return least
+    callTimeout(leaseSeconds: number): number {
+      const timeoutMs = integer('WCG_CALL_TIMEOUT_MS', 100, 60_000)
+      if (timeoutMs > leaseSeconds * 1000) {
+        fault(
+          'WCG_CALL_TIMEOUT_MS',
+          `must be no longer than WCG_LEASE_SECONDS (${leaseSeconds} s): another process would take the message up during the call`,
+          `不得大于 WCG_LEASE_SECONDS（${leaseSeconds} 秒），否则调用期间其他进程会接管该消息`,
+        )
+      }
+      return timeoutMs
     },
 
     oneOf(name: SettingName, allowed: readonly string[]): string {

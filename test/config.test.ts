@@ -91,6 +91,9 @@ describe('readConfig', () => {
     ['LOG_LEVEL', 'verbose', 'one of trace'],
     ['WCG_DISPATCH_CONCURRENCY', '0', '1 to 1000'],
     ['WCG_LEASE_SECONDS', '1.5', '10 to 600'],
+    ['WCG_SENDS_PER_SECOND', '-1', '0 to 100000'],
+    ['WCG_CONNECT_TIMEOUT_MS', '3s', '100 to 60000'],
+    ['WCG_CALL_TIMEOUT_MS', '30001', 'no longer than WCG_LEASE_SECONDS (30 s)'],
     ['WCG_DATABASE_POOL', '1', '4 to 200'],
     ['WCG_MESSAGE_LIFETIME_HOURS', '1e3', '1 to 720'],
   ])('refuses %s=%s and says the rule', (name, value, words) => {

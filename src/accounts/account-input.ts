@@ -59,6 +59,7 @@ export interface SettingsInput {
   readonly welcomeMessage?: string | undefined
   /** Empty: nobody is asked about. */
   readonly archiveAccount?: string | undefined
+  readonly sendsPerSecond?: string | undefined
 }
 
 export interface RotationInput {
@@ -145,6 +146,8 @@ const LONGEST_SECRET = 256
 const LONGEST_FRESHNESS_SECONDS = 86_400
 /** Half a quota left over is no margin but another quota. */
 const WIDEST_MARGIN_PERCENT = 50
+/** More than one database carries: beyond it a pace would limit nothing. */
+const QUICKEST_PER_SECOND = 10_000
 
 const IDENTITY_OPTIONS: Readonly<Record<IdentityField, string>> = {
   originalId: '--original-id',
@@ -368,6 +371,7 @@ function collectSettings(faults: Faults, input: SettingsInput): Partial<AccountS
   const margin = whenGiven(input.quotaMargin, (text) => faults.percent('--quota-margin', text))
   const welcome = whenGiven(input.welcomeMessage, (text) => readWelcome(faults, text))
   const archive = whenGiven(input.archiveAccount, (text) => readArchive(faults, text))
+  const pace = whenGiven(input.sendsPerSecond, (text) => faults.pace('--sends-per-second', text))
   const templates = input.longTermTemplates?.filter((text) => text !== '')
   const keywords = input.optOutKeywords?.filter((text) => text !== '')
   faults.each('--long-term-template', templates, {
@@ -391,6 +395,7 @@ function collectSettings(faults: Faults, input: SettingsInput): Partial<AccountS
     ...(margin === undefined ? {} : { quota_margin_percent: margin }),
     ...(welcome === undefined ? {} : { welcome_message: welcome }),
     ...(archive === undefined ? {} : { archive_account: archive }),
+    ...(pace === undefined ? {} : { sends_per_second: pace }),
     ...(templates === undefined ? {} : { long_term_templates: unique(templates) }),
     ...(keywords === undefined
       ? {}
@@ -466,6 +471,11 @@ class Faults {
   percent(field: string, text: string): number | undefined {
     const percent = /^\d{1,2}$/.test(text) ? Number(text) : NaN
     return percent <= WIDEST_MARGIN_PERCENT ? percent : this.add(field, 'bad_margin')
+  }
+
+  pace(field: string, text: string): number | undefined {
+    const perSecond = /^\d{1,5}$/.test(text) ? Number(text) : NaN
+    return perSecond <= QUICKEST_PER_SECOND ? perSecond : this.add(field, 'bad_pace')
   }
 
   each(field: string, texts: readonly string[] | undefined, { form, code }: FormRule): void {

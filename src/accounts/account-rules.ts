@@ -114,6 +114,10 @@ export const ACCOUNT_RULES = {
     en: () => 'must be a whole number of seconds from 0 to 86400; 0 switches the check off',
     zh: () => '必须是 0 到 86400 之间的整数秒；0 表示不检查',
   },
+  bad_pace: {
+    en: () => 'must be a whole number of messages a second from 0 to 10000; 0 sets no limit',
+    zh: () => '必须是每秒消息条数，0 到 10000 之间的整数；0 表示不限速',
+  },
   bad_margin: {
     en: () => 'must be a whole percentage from 0 to 50 of the daily quota',
     zh: () => '必须是 0 到 50 之间的整数百分比（占当日额度）',

@@ -13,6 +13,7 @@ const STORED = z
     quota_margin_percent: z.int().min(0).max(50),
     welcome_message: z.record(z.string(), z.unknown()).nullable(),
     archive_account: z.string().nullable(),
+    sends_per_second: z.int().min(0),
   })
   .partial()
 

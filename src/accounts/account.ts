@@ -92,6 +92,8 @@ export interface AccountSettings {
    * customers of this account are asked about. Null: nobody is.
    */
   readonly archive_account: string | null
+  /** Messages a second that all processes together may send for it; 0: as many as there are. */
+  readonly sends_per_second: number
 }
 
 export const DEFAULT_SETTINGS: AccountSettings = {
@@ -105,6 +107,7 @@ export const DEFAULT_SETTINGS: AccountSettings = {
   quota_margin_percent: 2,
   welcome_message: null,
   archive_account: null,
+  sends_per_second: 0,
 }
 
 /** An account with its callback keys opened; it is never logged or answered as it is. */

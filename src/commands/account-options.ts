@@ -83,6 +83,14 @@ export const SETTING_OPTIONS = {
       zh: '持有会话内容存档 Secret 的帐号，用于查询客户是否同意存档；空值表示不查询。',
     },
   },
+  'sends-per-second': {
+    type: 'text',
+    value: 'number',
+    help: {
+      en: 'How many messages a second all processes together send for it; 0 by default: no limit.',
+      zh: '所有进程合计每秒发送的消息条数；默认 0，不限速。',
+    },
+  },
   'empty-receive-id': {
     type: 'flag',
     help: {
@@ -108,6 +116,7 @@ export async function settingsInput(
     longTermTemplates: args.texts('long-term-template'),
     optOutKeywords: args.texts('opt-out-keyword'),
     quotaMargin: args.text('quota-margin'),
+    sendsPerSecond: args.text('sends-per-second'),
     emptyReceiveId: args.flag('empty-receive-id') || undefined,
   }
 }

@@ -9,6 +9,7 @@ import {
   identityRows,
 } from './account-options.ts'
 import type { Command } from './command.ts'
+import { readSendingState, sendingAnswer, sendingWarnings } from './sending-state.ts'
 import { textTable } from './text-table.ts'
 import type { Say } from './words.ts'
 
@@ -24,8 +25,13 @@ export const accountShow: Command = {
     await withGateway(async ({ parts }, config) => {
       const account = await parts.accounts.show(args.word(0))
       const { publicBaseUrl } = config.http
+      const state = await readSendingState(parts)
       output.answer(
-        { ...accountAnswer(account, say), ...addressAnswer(publicBaseUrl, account) },
+        {
+          ...accountAnswer(account, say),
+          ...addressAnswer(publicBaseUrl, account),
+          sending: sendingAnswer(account, state),
+        },
         textTable([
           [say('name'), account.name],
           [say('kind'), account.kind],
@@ -38,7 +44,8 @@ export const accountShow: Command = {
           ...Object.entries(account.settings).map(([name, value]) => [name, JSON.stringify(value)]),
         ]),
       )
-      for (const warning of accountWarnings(account, say)) output.note(warning)
+      const warnings = [...accountWarnings(account, say), ...sendingWarnings(account, state, say)]
+      for (const warning of warnings) output.note(warning)
     })
   },
 }

@@ -8,6 +8,7 @@ import { accountWarnings } from './account-options.ts'
 import type { Command, CommandContext } from './command.ts'
 import { countPushesAside } from '../events/aside-store.ts'
 import { explainError } from './explain-error.ts'
+import { readSendingState, sendingWarnings } from './sending-state.ts'
 import { textTable } from './text-table.ts'
 import { deathWarnings, recentDeaths } from './token-deaths.ts'
 import type { Say } from './words.ts'
@@ -134,9 +135,14 @@ async function checkAccounts({ parts }: Gateway, _: Config, say: Say): Promise<C
     return [{ name: say('check_accounts'), status: 'warning', message: say('no_accounts') }]
   }
   const checks: Check[] = []
+  const sending = await readSendingState(parts)
   for (const account of accounts) {
     const deaths = await recentDeaths(parts, account)
-    checks.push(...accountChecks(account, deathWarnings(account.name, deaths, say), say))
+    const warnings = [
+      ...deathWarnings(account.name, deaths, say),
+      ...sendingWarnings(account, sending, say),
+    ]
+    checks.push(...accountChecks(account, warnings, say))
   }
   return checks
 }

@@ -160,6 +160,18 @@ export const WORDS = {
   state: { en: 'State', zh: '状态' },
   in_service: { en: 'in service', zh: '启用' },
   disabled: { en: 'disabled', zh: '停用' },
+  send_breaker_open: {
+    en: 'sends of {name} rest until {time}: no call has got through since {since} ({reason}); one call tries then; see docs/operations.md',
+    zh: '{name} 的发送暂停至 {time}：自 {since} 起调用均未成功（{reason}），届时先试发一条；见 docs/operations.md',
+  },
+  host_breaker_open: {
+    en: 'sends of {name} and of all accounts at its API host rest until {time}: no call has got through since {since} ({reason}); see docs/operations.md',
+    zh: '{name} 及同一接口域名下所有帐号的发送暂停至 {time}：自 {since} 起调用均未成功（{reason}）；见 docs/operations.md',
+  },
+  sends_slowed: {
+    en: 'the platform said that {name} sends too fast; {rate} a second now, back to normal within five minutes',
+    zh: '平台提示 {name} 发送过快；目前每秒 {rate} 条，五分钟内自动恢复',
+  },
   check_pushes_aside: { en: 'Pushes kept aside', zh: '另存的推送' },
   no_pushes_aside: { en: 'none', zh: '没有' },
   pushes_aside: {

@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import { changeRow } from '../consent/consent-store.ts'
 import type { Channel, Content } from '../wechat/channels.ts'
 import type { AttemptEnd } from './outcome.ts'
+import type { Offer } from './places.ts'
 
 /** A message that this process has claimed and alone may work on until the lease ends. */
 export interface ClaimedMessage {
@@ -19,6 +20,12 @@ export interface ClaimedMessage {
   readonly dueAt: Date
   /** Earlier attempts, oldest first. */
   readonly earlier: readonly { readonly startedAt: Date; readonly cause: string | null }[]
+  /** The calls of its account or API host rest, and this one tries whether they must. */
+  readonly onTrial: boolean
+  /** Only so many of its account may be sent a second: the next are not long in coming. */
+  readonly isPaced: boolean
+  /** More of its kind wait than this claim would take of them. */
+  readonly hasMore: boolean
 }
 
 export type BeginDecision =
@@ -46,19 +53,35 @@ export interface RecoveredMessage {
 }
 
 /**
- * Claims what is due, oldest first, under a lease. Served by message_due_idx; `skip locked` lets
- * several processes claim at once without waiting for each other.
+ * Claims what is due, in turns of the accounts, under a lease; see `claim_messages` in
+ * docs/schema.sql. Served by message_lane_idx; `skip locked` lets several processes claim at once
+ * without waiting for each other.
  */
 export async function claimMessages(
   db: Knex,
-  claim: { readonly process: string; readonly leaseSeconds: number; readonly limit: number },
+  claim: {
+    readonly process: string
+    readonly leaseSeconds: number
+    readonly limit: number
+    /** What this process has room for; absent: for anything, up to the limit. */
+    readonly offer?: Offer
+  },
 ): Promise<ClaimedMessage[]> {
+  const { accountIds = [], rooms = [], held = [], otherRoom = claim.limit } = claim.offer ?? {}
   const { rows } = await db
     .raw<{ rows: ClaimedRow[] }>(
       `select id, account_id, recipient, channel, template_id, content, consent_scope,
-         sealed_secret, expires_at, due_at, earlier
-       from claim_messages(?, make_interval(secs => ?), ?)`,
-      [claim.process, claim.leaseSeconds, claim.limit],
+         sealed_secret, expires_at, due_at, earlier, on_trial, is_paced, has_more
+       from claim_messages(?, make_interval(secs => ?), ?, ?::int[], ?::int[], ?::int[], ?)`,
+      [
+        claim.process,
+        claim.leaseSeconds,
+        claim.limit,
+        [...accountIds],
+        [...rooms],
+        [...held],
+        otherRoom,
+      ],
     )
     .options({ name: 'claim_messages' })
   return rows.map(toClaimed)
@@ -210,7 +233,7 @@ export async function pauseChannel(
 
 /**
  * How long the queue is, by status, and since when its oldest due message has waited. Served by
- * message_due_idx and message_sending_idx: each holds a part of the queue, and neither serves a
+ * message_lane_idx and message_sending_idx: each holds a part of the queue, and neither serves a
  * condition that names both parts.
  */
 export async function measureQueue(
@@ -256,6 +279,9 @@ interface ClaimedRow {
   readonly expires_at: Date
   readonly due_at: Date
   readonly earlier: { started_at: string; cause: string | null }[] | null
+  readonly on_trial: boolean
+  readonly is_paced: boolean
+  readonly has_more: boolean
 }
 
 /** What `begin_sends` answers: one entry per message in each array; null for no message at all. */
@@ -284,6 +310,9 @@ function toClaimed(row: ClaimedRow): ClaimedMessage {
       startedAt: new Date(one.started_at),
       cause: one.cause,
     })),
+    onTrial: row.on_trial,
+    isPaced: row.is_paced,
+    hasMore: row.has_more,
   }
 }
 

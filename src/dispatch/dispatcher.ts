@@ -21,6 +21,7 @@ import type { AttemptEnd } from './outcome.ts'
 import { createPlaces } from './places.ts'
 import type { FindAccountById, LookUpCode, OpenSealed, Tokens } from './ports.ts'
 import { sendClaimed, type SendParts } from './send-claimed.ts'
+import { createCallWatch } from './watch-calls.ts'
 
 export interface DispatcherOptions {
   readonly db: Knex
@@ -48,12 +49,16 @@ export interface Dispatcher {
   wake(): void
   /** Claims nothing more, lets the calls under way end and records them, gives back the rest. */
   stop(): Promise<void>
+  /** Sets the gauges of what each account may have in hand, and of breakers. */
+  measure(): Promise<void>
   /** When the loop last went round; null before the first time. */
   readonly lastRoundAt: Date | null
 }
 
 /** How long a message may wait for its due time to be noticed when nobody wakes us. */
 const LOOK_EVERY_MS = 500
+/** The same while an account is paced: a bucket that fills evenly is emptied evenly. */
+const LOOK_PACED_MS = 100
 /** After a failure of the loop itself, usually a database that is away. */
 const PAUSE_AFTER_FAILURE_MS = 1_000
 const MAX_CLAIM = 200
@@ -67,7 +72,11 @@ const MAX_BATCH = 100
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { db, clock, log } = options
   const lease = { process: options.process, leaseSeconds: options.leaseSeconds }
-  const places = createPlaces(options.concurrency)
+  const places = createPlaces(options.concurrency, {
+    monotonicMs: () => clock.monotonicMs(),
+    onRoom: wake,
+  })
+  const watch = createCallWatch({ ...options, places })
   const stopping = new AbortController()
   let wakeUp = () => {}
   let woken = false
@@ -103,6 +112,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (waitMs < LOOK_EVERY_MS) setTimeout(() => wakeUp(), waitMs).unref()
     },
     pause: (message, end) => surely(() => restChannel(db, message, end)),
+    watch: (watched) => watch.called(watched),
+  }
+
+  /** Also when the round that is under way has looked already. */
+  function wake(): void {
+    woken = true
+    wakeUp()
   }
 
   /**
@@ -125,8 +141,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     while (!stopping.signal.aborted) {
       try {
         woken = false
-        const found = await round()
-        if (!found && !woken) await pauseUntilWoken(LOOK_EVERY_MS)
+        const waitMs = await round()
+        if (waitMs > 0 && !woken) await pauseUntilWoken(waitMs)
       } catch (error) {
         log.error({ error: describeError(error) }, 'dispatch.round_failed')
         await sleep(PAUSE_AFTER_FAILURE_MS, stopping.signal)
@@ -134,19 +150,23 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   }
 
-  /** @returns whether there is reason to look again at once. */
-  async function round(): Promise<boolean> {
+  /** @returns how long to wait before looking again, in milliseconds. */
+  async function round(): Promise<number> {
     await places.untilWorthwhile(stopping.signal)
     const limit = Math.min(places.free, MAX_CLAIM)
-    if (limit <= 0) return true
-    const claimed = await claimMessages(db, { ...lease, limit })
+    if (limit <= 0) return 0
+    const offer = places.offer()
+    const claimed = await claimMessages(db, { ...lease, limit, offer })
     lastRoundAt = clock.now()
     if (stopping.signal.aborted) {
       await giveBack(claimed)
-      return false
+      return 0
     }
+    const accountIds = claimed.map(({ accountId }) => accountId)
     for (const message of claimed) startOne(message)
-    return claimed.length === limit
+    places.claimed(offer, accountIds)
+    if (claimed.length === limit || claimed.some(({ hasMore }) => hasMore)) return 0
+    return claimed.some(({ isPaced }) => isPaced) ? LOOK_PACED_MS : LOOK_EVERY_MS
   }
 
   async function giveBack(claimed: readonly ClaimedMessage[]): Promise<void> {
@@ -158,7 +178,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const work = sendClaimed(parts, message).catch((error: unknown) => {
       log.error({ message_id: message.id, error: describeError(error) }, 'dispatch.failed')
     })
-    places.hold(work)
+    places.hold(message.accountId, work)
   }
 
   async function pauseUntilWoken(ms: number): Promise<void> {
@@ -172,11 +192,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     start() {
       loop ??= run()
     },
-    wake() {
-      // also when the round that is under way has looked already
-      woken = true
-      wakeUp()
-    },
+    wake,
+    measure: () => watch.measure(),
     async stop() {
       stopping.abort()
       await loop

@@ -16,6 +16,7 @@ import {
   type Send,
 } from './report-send.ts'
 import { nextTry, type RetryCause } from './retry-schedule.ts'
+import type { WatchedCall } from './watch-calls.ts'
 
 /** What sending one claimed message takes. The three writes are gathered by the dispatcher. */
 export interface SendParts extends ReportParts {
@@ -29,6 +30,8 @@ export interface SendParts extends ReportParts {
   readonly finish: (ended: EndedAttempt) => Promise<string | null>
   readonly release: (messageId: string, dueAt: Date | null) => Promise<void>
   readonly pause: (message: ClaimedMessage, end: AttemptEnd) => Promise<void>
+  /** Told of every call that is over; never throws. */
+  readonly watch: (watched: WatchedCall) => Promise<void>
   readonly random: () => number
 }
 
@@ -121,10 +124,9 @@ async function callInTime(
     accessToken: begun.accessToken,
     beginBeforeMs: begun.askedMs + DECISION_VALID_MS,
   })
-  metrics.attemptSeconds.observe(
-    { channel: message.channel },
-    (clock.monotonicMs() - startedMs) / 1000,
-  )
+  const latencyMs = clock.monotonicMs() - startedMs
+  metrics.attemptSeconds.observe({ channel: message.channel }, latencyMs / 1000)
+  await parts.watch({ account, call: outcome, latencyMs, onTrial: message.onTrial })
   return outcome.kind === 'not_sent' && outcome.reason === BEGUN_TOO_LATE ? null : outcome
 }
 

@@ -24,6 +24,12 @@ export interface Metrics {
   readonly attempts: Counter<'account' | 'channel' | 'outcome'>
   /** Seconds of one platform call. */
   readonly attemptSeconds: Histogram<'channel'>
+  /** Messages of an account that this process may have in hand, and has. */
+  readonly sendLimit: Gauge<'account'>
+  readonly sendsInHand: Gauge<'account'>
+  /** 1 while the sends of an account, or all calls of an API host, rest because none got through. */
+  readonly sendBreaker: Gauge<'account'>
+  readonly hostBreaker: Gauge<'host'>
   /** Messages that reached a final status, with the reason where there is one. */
   readonly messages: Counter<'account' | 'channel' | 'status' | 'reason'>
   /** Platform error codes seen, `unlisted` for those the table does not know. */
@@ -122,6 +128,7 @@ export function createMetrics(): Metrics {
       buckets: FAST_SECONDS,
       registers,
     }),
+    ...createSendGauges(registers),
     messages: new Counter({
       name: 'wcg_messages_total',
       help: 'Messages that reached a final status.',
@@ -191,6 +198,42 @@ function tokenMetrics(registers: Registry[]) {
       name: 'wcg_quota_used_ratio',
       help: 'Share of the daily quota of an API that is used; 1 is the limit.',
       labelNames: ['account', 'path'],
+      aggregator: 'max',
+      registers,
+    }),
+  }
+}
+
+/** Each process has places of its own: of these the sum is what all may do. */
+function createSendGauges(
+  registers: Registry[],
+): Pick<Metrics, 'sendLimit' | 'sendsInHand' | 'sendBreaker' | 'hostBreaker'> {
+  return {
+    sendLimit: new Gauge({
+      name: 'wcg_send_limit_messages',
+      help: 'Messages of an account that may be in hand at once, as its latency allows.',
+      labelNames: ['account'],
+      aggregator: 'sum',
+      registers,
+    }),
+    sendsInHand: new Gauge({
+      name: 'wcg_send_in_hand_messages',
+      help: 'Messages of an account that are in hand.',
+      labelNames: ['account'],
+      aggregator: 'sum',
+      registers,
+    }),
+    sendBreaker: new Gauge({
+      name: 'wcg_send_breaker_open',
+      help: '1 while the sends of an account rest because no call got through.',
+      labelNames: ['account'],
+      aggregator: 'max',
+      registers,
+    }),
+    hostBreaker: new Gauge({
+      name: 'wcg_host_breaker_open',
+      help: '1 while all sends through an API host rest because no call got through.',
+      labelNames: ['host'],
       aggregator: 'max',
       registers,
     }),

@@ -71,8 +71,8 @@ async function insertMessage(db: Knex, message: NewMessage): Promise<boolean> {
        insert into message (
          id, account_id, application_id, recipient, channel, template_id, content, consent_scope,
          sealed_secret, purpose, idempotency_key, request_digest, status, send_at, expires_at, due_at,
-         created_at, updated_at
-       ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         created_at, updated_at, lane
+       ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        on conflict (application_id, idempotency_key) where idempotency_key is not null
          do nothing
        returning id
@@ -97,6 +97,7 @@ async function insertMessage(db: Knex, message: NewMessage): Promise<boolean> {
       message.sendAt,
       message.createdAt,
       message.createdAt,
+      message.isMarketing === true ? 1 : 0,
     ],
   )
   return result.rows.length === 1

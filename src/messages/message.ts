@@ -46,6 +46,8 @@ export interface NewMessage {
   /** The credential it brings with it, sealed. */
   readonly sealedSecret: string | null
   readonly purpose: string | null
+  /** Goes behind what people wait for, as a broadcast does. */
+  readonly isMarketing?: boolean
   readonly idempotencyKey: string | null
   /** SHA-256 of the request, to tell a repeat from another request under the same key. */
   readonly requestDigest: Buffer

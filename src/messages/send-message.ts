@@ -120,7 +120,8 @@ function whatToSend({ seal }: SendDeps, id: string, request: SendRequest) {
   const { content, secret } = takeSecret(request)
   const sealedSecret = secret === null ? null : seal(secret, placeOfMessageSecret(id))
   const consentScope = consentScopeOf(request)
-  return { to, channel, templateId, content, consentScope, sealedSecret, purpose }
+  const isMarketing = request.priority === 'marketing'
+  return { to, channel, templateId, content, consentScope, sealedSecret, purpose, isMarketing }
 }
 
 /** The first answer follows from what never changes, so a repeat gets it to the letter. */

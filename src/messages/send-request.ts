@@ -18,7 +18,7 @@ const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
 
 const UNKNOWN_FIELD =
-  'is not a field of a send; the fields are account, to, channel, content, purpose, send_at, expires_at, for a wecom_welcome_message sender, for a wecom_robot_message robot_key'
+  'is not a field of a send; the fields are account, to, channel, content, purpose, priority, send_at, expires_at, for a wecom_welcome_message sender, for a wecom_robot_message robot_key'
 
 /** An instant with its offset, as a Date. Without an offset nobody could say which instant it is. */
 const instant = z.iso
@@ -46,6 +46,12 @@ export const SEND_FIELDS = {
   expires_at: instant.optional(),
 }
 
+/** Who goes first where several wait; the first is meant where a request names none. */
+export const PRIORITIES = ['transactional', 'marketing'] as const
+export type Priority = (typeof PRIORITIES)[number]
+
+const priority = z.enum(PRIORITIES, { error: `must be one of ${PRIORITIES.join(', ')}` }).optional()
+
 /** What a channel wants beside the platform's own body. */
 const OWN_FIELDS = {
   wecom_welcome_message: {
@@ -61,6 +67,7 @@ const OWN_FIELDS = {
 } as const
 
 type Shape = typeof SEND_FIELDS & {
+  readonly priority: typeof priority
   readonly channel: z.ZodLiteral<Channel>
   readonly content: z.ZodType<Content>
   readonly sender: z.ZodOptional<z.ZodString>
@@ -71,7 +78,7 @@ type Shape = typeof SEND_FIELDS & {
 function sendThrough(channel: Channel) {
   const own = channel in OWN_FIELDS ? OWN_FIELDS[channel as keyof typeof OWN_FIELDS] : {}
   const content: z.ZodType<Content> = CHANNELS[channel].content
-  const shape = { ...SEND_FIELDS, channel: z.literal(channel), content, ...own }
+  const shape = { ...SEND_FIELDS, priority, channel: z.literal(channel), content, ...own }
   // a field that a channel does not have is optional to whoever reads any of them
   return z.strictObject(shape as unknown as Shape, {
     error: (issue) => (issue.code === 'unrecognized_keys' ? UNKNOWN_FIELD : undefined),
@@ -105,6 +112,8 @@ export interface SendRequest {
   /** Of a group robot: its key, which is a credential. */
   readonly robotKey?: string
   readonly purpose: string | null
+  /** Only where the request names one: a retry has the digest of its first try, also of long ago. */
+  readonly priority?: Priority
   readonly sendAt: Date | null
   readonly expiresAt: Date | null
 }
@@ -126,6 +135,7 @@ export function readSendRequest(body: unknown): SendRequest {
     ...(read.sender !== undefined && { sender: read.sender }),
     ...(read.robot_key !== undefined && { robotKey: read.robot_key }),
     purpose: read.purpose ?? null,
+    ...(read.priority !== undefined && { priority: read.priority }),
     sendAt: read.send_at ?? null,
     expiresAt: read.expires_at ?? null,
   }

@@ -76,6 +76,10 @@ export interface PlatformClientOptions {
   readonly log: Log
   /** The platform states none. 3 s is three tries of a lost SYN. */
   readonly connectTimeoutMs?: number
+  /** From the request to the first byte of the answer; the whole time when absent. */
+  readonly headersTimeoutMs?: number
+  /** Between two parts of the answer; the whole time when absent. */
+  readonly bodyTimeoutMs?: number
   /** From the call to the last byte of the answer. Well above the platform's usual 100 ms. */
   readonly totalTimeoutMs?: number
 }
@@ -91,8 +95,8 @@ export function createPlatformClient(options: PlatformClientOptions): PlatformCl
   const { clock, log, connectTimeoutMs = 3_000, totalTimeoutMs = 10_000 } = options
   const agent = new Agent({
     connect: { timeout: connectTimeoutMs },
-    headersTimeout: totalTimeoutMs,
-    bodyTimeout: totalTimeoutMs,
+    headersTimeout: options.headersTimeoutMs ?? totalTimeoutMs,
+    bodyTimeout: options.bodyTimeoutMs ?? totalTimeoutMs,
     maxResponseSize: LARGEST_ANSWER_BYTES,
     // One request per connection at a time: what happened to it is then what happened to the socket.
     allowH2: false,

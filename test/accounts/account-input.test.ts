@@ -78,6 +78,8 @@ describe('readNewAccount', () => {
     ['secret', 'top secret', '--secret', 'white space', '空格'],
     ['freshness', '-1', '--freshness', '0 to 86400', '86400'],
     ['freshness', '86401', '--freshness', '0 to 86400', '86400'],
+    ['sendsPerSecond', '10001', '--sends-per-second', '0 to 10000', '10000'],
+    ['sendsPerSecond', '1.5', '--sends-per-second', '0 to 10000', '10000'],
     ['tokenKind', 'new', '--token-kind', 'stable, classic', 'stable'],
   ])('refuses %s = %j and names %s and the rule', (key, value, ...words) => {
     const [field, english, chinese] = words

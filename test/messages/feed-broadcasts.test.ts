@@ -115,7 +115,8 @@ describe('feed_broadcast', () => {
     const rows = await db()('message')
       .where({ broadcast_id: id })
       .orderBy('broadcast_line')
-      .select<{ content: { data: unknown } }[]>('content')
+      .select<{ content: { data: unknown }; lane: number }[]>('content', 'lane')
+    expect(rows.map(({ lane }) => lane)).toEqual([1, 1])
     expect(rows.map(({ content }) => content.data)).toEqual([
       { a: { value: '1' }, b: { value: 'own' } },
       { a: { value: '1' }, b: { value: '2' } },

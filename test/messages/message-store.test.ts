@@ -71,6 +71,16 @@ describe('insert', () => {
     expect(row).toEqual({ status: 'scheduled', due_at: sendAt })
   })
 
+  it('puts marketing behind what people wait for', async () => {
+    const lanes = await Promise.all(
+      [undefined, true].map(async (isMarketing) => {
+        const { id } = await stored(isMarketing === undefined ? {} : { isMarketing })
+        return database().db('message').where({ id }).first<{ lane: number }>('lane')
+      }),
+    )
+    expect(lanes).toEqual([{ lane: 0 }, { lane: 1 }])
+  })
+
   it('wakes whoever listens, once the row can be read', async () => {
     const listener = new Client({ connectionString: database().url })
     await listener.connect()

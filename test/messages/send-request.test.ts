@@ -34,6 +34,12 @@ describe('readSendRequest', () => {
     })
   })
 
+  it('reads the priority, and leaves the digest of a request without one as it was', () => {
+    expect(readSendRequest(templateSend({ priority: 'marketing' })).priority).toBe('marketing')
+    expect(readSendRequest(templateSend())).not.toHaveProperty('priority')
+    expect(faultyFields(templateSend({ priority: 'urgent' }))).toEqual(['priority'])
+  })
+
   it('reads a channel without templates', () => {
     const content = { msgtype: 'text', text: { content: 'hello' } }
     const read = readSendRequest(templateSend({ channel: 'customer_service_message', content }))

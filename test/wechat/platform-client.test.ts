@@ -40,7 +40,13 @@ async function listen(server: Server | TcpServer): Promise<string> {
 
 function clientOf(
   baseUrl: string,
-  limits: { connectTimeoutMs?: number; totalTimeoutMs?: number; wecomBaseUrl?: string } = {},
+  limits: {
+    connectTimeoutMs?: number
+    headersTimeoutMs?: number
+    bodyTimeoutMs?: number
+    totalTimeoutMs?: number
+    wecomBaseUrl?: string
+  } = {},
 ): PlatformClient {
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -232,6 +238,18 @@ describe('call', () => {
     ],
   ])('takes %s in time for unclear', async (_name, act) => {
     const client = clientOf(`http://${await onRequest(act)}`, { totalTimeoutMs: 150 })
+    expect(await client.call(CALL)).toEqual({ kind: 'unclear', reason: 'timeout' })
+  })
+
+  it.each([
+    ['the beginning of an answer', { headersTimeoutMs: 150 }, () => {}],
+    [
+      'the rest of an answer',
+      { bodyTimeoutMs: 150 },
+      (socket: Socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{'),
+    ],
+  ])('waits no longer for %s than it was told', async (_name, limits, act) => {
+    const client = clientOf(`http://${await onRequest(act)}`, limits)
     expect(await client.call(CALL)).toEqual({ kind: 'unclear', reason: 'timeout' })
   })
 

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest'
+import { sendingAnswer, sendingWarnings } from '../../src/commands/sending-state.ts'
+import { speakIn } from '../../src/commands/words.ts'
+import type { OpenBreaker } from '../../src/dispatch/breaker-store.ts'
+
+const acme = { id: 7, name: 'acme', kind: 'official_account' } as const
+const corp = { id: 8, name: 'corp', kind: 'wecom_app' } as const
+
+const breaker = (owner: OpenBreaker['owner']): OpenBreaker => ({
+  owner,
+  openedAt: new Date('2026-03-01T01:00:00Z'),
+  until: new Date('2026-03-01T01:00:10Z'),
+  reason: 'timeout',
+})
+const ofAcme = breaker({ kind: 'account', accountId: 7 })
+const ofWecom = breaker({ kind: 'host', host: 'wecom' })
+const state = { breakers: [ofAcme, ofWecom], paces: [] }
+const slowed = { breakers: [], paces: [{ accountId: 7, perSecond: 12.34, isSlowed: true }] }
+const set = { breakers: [], paces: [{ accountId: 7, perSecond: 50, isSlowed: false }] }
+
+describe('sendingAnswer', () => {
+  it('names the breaker that concerns an account: its own, or that of its API host', () => {
+    expect(sendingAnswer(acme, state)).toEqual({
+      breaker: {
+        of: 'account',
+        reason: 'timeout',
+        opened_at: '2026-03-01T01:00:00.000Z',
+        until: '2026-03-01T01:00:10.000Z',
+      },
+      per_second: null,
+      slowed: false,
+    })
+    expect(sendingAnswer(corp, state).breaker).toMatchObject({ of: 'host' })
+  })
+
+  it('tells a pace that somebody set from one that the platform caused', () => {
+    expect(sendingAnswer(acme, set)).toMatchObject({ per_second: 50, slowed: false })
+    expect(sendingAnswer(acme, slowed)).toMatchObject({ per_second: 12.34, slowed: true })
+    expect(sendingAnswer(corp, slowed)).toEqual({ breaker: null, per_second: null, slowed: false })
+  })
+})
+
+describe('sendingWarnings', () => {
+  it.each(['en', 'zh'] as const)('says what holds sends back, in %s', (language) => {
+    const say = speakIn(language)
+    const [own] = sendingWarnings(acme, state, say)
+    expect(own).toContain('acme')
+    expect(own).toContain('timeout')
+    expect(sendingWarnings(corp, state, say)).not.toEqual([own])
+    expect(sendingWarnings(acme, slowed, say).join()).toContain('12.3')
+    expect(sendingWarnings(acme, set, say)).toEqual([])
+  })
+})
