@@ -4,7 +4,10 @@ import { importX } from 'eslint-plugin-import-x'
 import tseslint from 'typescript-eslint'
 
 const FLOOR = ['foundation', 'database', 'accounts']
-const BESIDE_THE_API = [...FLOOR, 'applications', 'consent', 'events', 'messages', 'wechat']
+const BESIDE_THE_API = [
+  ...[...FLOOR, 'applications', 'consent', 'events', 'messages', 'wechat'],
+  'delivery',
+]
 
 /**
  * The arrow: each room of src/ with the rooms and single files that it may import, for types too.

@@ -8,6 +8,8 @@ import { createAccountCache } from './accounts/account-cache.ts'
 import { DEFAULT_SETTINGS } from './accounts/account.ts'
 import { hasFollowers } from './accounts/account-kinds.ts'
 import { createAccountStore, type AccountStore } from './accounts/account-store.ts'
+import { eventBody } from './api/event-routes.ts'
+import { messageDocument } from './api/message-routes.ts'
 import type { Readiness } from './api/operating.ts'
 import { createApp } from './app.ts'
 import { createApplicationStore, type ApplicationStore } from './applications/application-store.ts'
@@ -25,6 +27,11 @@ import { startEmbeddedServer } from './database/embedded-server.ts'
 import { createJobEngine, type JobTasks } from './database/job-engine.ts'
 import { createListener } from './database/listener.ts'
 import { pending } from './database/migrate.ts'
+import { createReplyDesk } from './delivery/ask-for-reply.ts'
+import { createCourier } from './delivery/deliver-due.ts'
+import { createDeliveryJobs, measureDeliveryAge, tidyDeliveries } from './delivery/delivery-jobs.ts'
+import { createEndpoints, type Endpoints } from './delivery/manage-endpoints.ts'
+import { createWebhookClient } from './delivery/webhook-client.ts'
 import { createDispatcher } from './dispatch/dispatcher.ts'
 import { listBreakers, type OpenBreaker } from './dispatch/breaker-store.ts'
 import { forgetOldPaces, listPaces, setGatewayPace, type SendPace } from './dispatch/pace-store.ts'
@@ -107,6 +114,7 @@ export interface Parts {
   /** Seals the credential of a message for its place. */
   readonly seal: Seal
   readonly broadcasts: BroadcastStore
+  readonly endpoints: Endpoints
   readonly tokens: TokenKeeper
   /** Addresses of the pages on which merchants and corps authorise an account. */
   readonly makeAuthorizationPage: (page: {
@@ -268,13 +276,38 @@ async function build(
     concurrency: config.dispatch.concurrency,
     leaseSeconds: config.dispatch.leaseSeconds,
   })
+  const webhooks = createWebhookClient({
+    clock,
+    privateAddresses: config.deliveries.privateEndpoints,
+  })
+  undo.push(() => webhooks.close())
+  const told = { eventDocument: (event: StoredEvent) => eventBody(event, true), messageDocument }
+  const courier = createCourier({
+    db,
+    box,
+    clock,
+    log,
+    metrics,
+    client: webhooks,
+    messages,
+    ...told,
+  })
+  const deliveryJobs = createDeliveryJobs({ db, clock, courier })
+  const replyDesk = createReplyDesk({ db, box, clock, log, metrics, client: webhooks, ...told })
+  const endpoints = createEndpoints({
+    db,
+    box,
+    clock,
+    randomBytes,
+    privateAddresses: config.deliveries.privateEndpoints,
+  })
   const upkeep = createUpkeep({
     db,
     clock,
     log,
     metrics,
     onRecovered: () => dispatcher.wake(),
-    onMeasure: () => dispatcher.measure(),
+    measures: [() => dispatcher.measure(), () => measureDeliveryAge({ db, clock, metrics })],
     hourly: [
       () => keepEventLog({ db, clock, log, retentionDays: config.events.retentionDays }),
       () => forgetOldPushesAside(db),
@@ -282,6 +315,7 @@ async function build(
       () => forgetOldCalls(db),
       () => forgetOldDeaths(db),
       () => forgetOldPaces(db),
+      () => tidyDeliveries(db, config.deliveries.retentionDays),
     ],
   })
   const feeder = createBroadcastFeeder({ store: broadcasts, clock, log })
@@ -328,8 +362,8 @@ async function build(
         .map(({ id }) => id),
   })
   /** Every kind of job there is; a room that brings one adds its tasks here. */
-  const tasks: JobTasks = { ...followerJobs.tasks, ...followUps }
-  const schedule = [...followerJobs.schedule, ...FOLLOW_UP_SCHEDULE]
+  const tasks: JobTasks = { ...followerJobs.tasks, ...followUps, ...deliveryJobs.tasks }
+  const schedule = [...followerJobs.schedule, ...FOLLOW_UP_SCHEDULE, ...deliveryJobs.schedule]
   const jobs = createJobEngine({ url, db, clock, log, metrics, process, tasks, schedule })
 
   const workers = createWorkers({
@@ -345,10 +379,12 @@ async function build(
             codes.invalidate()
             ledger.refresh()
           },
+          endpoint_changed: () => replyDesk.invalidate(),
           token_changed: (accountId) => tokens.changed(Number(accountId)),
         },
         onReconnect: () => {
           cache.invalidate()
+          replyDesk.invalidate()
           codes.invalidate()
           dispatcher.wake()
           feeder.wake()
@@ -376,6 +412,7 @@ async function build(
     findAccount: (name) => cache.find(name),
     findTenant: (parentId, appId) => cache.findTenant(parentId, appId),
     recordPush: (push) => recorder.record(push),
+    askForReply: (asked) => replyDesk.ask(asked),
     queueReleaseCheck: (check) => queueReleaseCheck({ db, box }, check),
     exchangeRedirect: (account, redirect) =>
       exchangeRedirect({ db, box, clock }, account, redirect),
@@ -394,6 +431,8 @@ async function build(
     },
     messages,
     broadcasts,
+    endpoints,
+    callbacks: endpoints,
     decide: (question) => decideSend(db, question),
     findSender: (id) => cache.findById(id),
     createLink: (wish) => oneTimeLinks.create(wish),
@@ -445,6 +484,7 @@ async function build(
       messages,
       seal: (text, place) => box.seal(text, place),
       broadcasts,
+      endpoints,
       tokens,
       makeAuthorizationPage: (page) => makeAuthorizationPage({ api, box, clock }, page),
       tokenDeaths: (accountId, since) => listDeaths(db, accountId, since),

@@ -38,6 +38,11 @@ export interface Config {
     readonly messageLifetimeHours: number
   }
   readonly events: { readonly retentionDays: number }
+  readonly deliveries: {
+    /** Which addresses beside the public ones may be delivered to. */
+    readonly privateEndpoints: 'refuse' | 'loopback' | 'allow'
+    readonly retentionDays: number
+  }
   /** When the followers are compared with the platform's list every night, China time; null: never. */
   readonly followerSyncAt: `${number}:${number}` | null
   readonly dataDirectory: string
@@ -192,6 +197,19 @@ export const SETTINGS = [
     secret: false,
   },
   {
+    name: 'WCG_PRIVATE_ENDPOINTS',
+    default: 'loopback',
+    meaning:
+      'Where deliveries to applications may go beside public https addresses: `refuse` (nowhere), `loopback` (this machine, http too), `allow` (private networks too, http there too). In production the default is `refuse`. docs/delivery.md has more.',
+    secret: false,
+  },
+  {
+    name: 'WCG_DELIVERY_RETENTION_DAYS',
+    default: '30',
+    meaning: 'How long an ended delivery stays listed, in days (1–3650).',
+    secret: false,
+  },
+  {
     name: 'WCG_FOLLOWER_SYNC_AT',
     default: '03:40',
     meaning:
@@ -246,6 +264,10 @@ export function readConfig(env: Environment): Config {
       messageLifetimeHours: reader.integer('WCG_MESSAGE_LIFETIME_HOURS', 1, 720),
     },
     events: { retentionDays: reader.integer('WCG_EVENT_RETENTION_DAYS', 0, 3650) },
+    deliveries: {
+      privateEndpoints: reader.privateEndpoints(production),
+      retentionDays: reader.integer('WCG_DELIVERY_RETENTION_DAYS', 1, 3650),
+    },
     followerSyncAt: reader.nightTime('WCG_FOLLOWER_SYNC_AT'),
     dataDirectory: reader.text('WCG_DATA_DIRECTORY'),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS),
@@ -275,6 +297,8 @@ export function describeConfig(config: Config): Record<string, string | number |
     lease_seconds: config.dispatch.leaseSeconds,
     message_lifetime_hours: config.dispatch.messageLifetimeHours,
     event_retention_days: config.events.retentionDays,
+    private_endpoints: config.deliveries.privateEndpoints,
+    delivery_retention_days: config.deliveries.retentionDays,
     follower_sync_at: config.followerSyncAt,
     data_directory: config.dataDirectory,
     log_level: config.logLevel,
@@ -343,6 +367,18 @@ function createReader(env: Environment) {
         )
       }
       return value
+    },
+
+    privateEndpoints(production: boolean): Config['deliveries']['privateEndpoints'] {
+      const name = 'WCG_PRIVATE_ENDPOINTS'
+      const value = given(name) ?? (production ? 'refuse' : text(name))
+      if (value === 'refuse' || value === 'loopback' || value === 'allow') return value
+      fault(
+        name,
+        `must be one of refuse, loopback, allow, not ${JSON.stringify(value)}`,
+        `必须是 refuse, loopback, allow 之一，现在是 ${JSON.stringify(value)}`,
+      )
+      return 'refuse'
     },
 
     nightTime(name: SettingName): `${number}:${number}` | null {

@@ -60,6 +60,7 @@ export interface SettingsInput {
   /** Empty: nobody is asked about. */
   readonly archiveAccount?: string | undefined
   readonly sendsPerSecond?: string | undefined
+  readonly replyDeadline?: string | undefined
 }
 
 export interface RotationInput {
@@ -144,6 +145,9 @@ const LONGEST_APP_ID = 64
 const LONGEST_TOKEN = 32
 const LONGEST_SECRET = 256
 const LONGEST_FRESHNESS_SECONDS = 86_400
+/** An application needs time to answer, and the platform's five seconds must hold all the rest. */
+const SHORTEST_DEADLINE_MS = 100
+const LONGEST_DEADLINE_MS = 3_500
 /** Half a quota left over is no margin but another quota. */
 const WIDEST_MARGIN_PERCENT = 50
 /** More than one database carries: beyond it a pace would limit nothing. */
@@ -372,6 +376,9 @@ function collectSettings(faults: Faults, input: SettingsInput): Partial<AccountS
   const welcome = whenGiven(input.welcomeMessage, (text) => readWelcome(faults, text))
   const archive = whenGiven(input.archiveAccount, (text) => readArchive(faults, text))
   const pace = whenGiven(input.sendsPerSecond, (text) => faults.pace('--sends-per-second', text))
+  const deadline = whenGiven(input.replyDeadline, (text) =>
+    faults.deadline('--reply-deadline', text),
+  )
   const templates = input.longTermTemplates?.filter((text) => text !== '')
   const keywords = input.optOutKeywords?.filter((text) => text !== '')
   faults.each('--long-term-template', templates, {
@@ -396,6 +403,7 @@ function collectSettings(faults: Faults, input: SettingsInput): Partial<AccountS
     ...(welcome === undefined ? {} : { welcome_message: welcome }),
     ...(archive === undefined ? {} : { archive_account: archive }),
     ...(pace === undefined ? {} : { sends_per_second: pace }),
+    ...(deadline === undefined ? {} : { reply_deadline_ms: deadline }),
     ...(templates === undefined ? {} : { long_term_templates: unique(templates) }),
     ...(keywords === undefined
       ? {}
@@ -476,6 +484,13 @@ class Faults {
   pace(field: string, text: string): number | undefined {
     const perSecond = /^\d{1,5}$/.test(text) ? Number(text) : NaN
     return perSecond <= QUICKEST_PER_SECOND ? perSecond : this.add(field, 'bad_pace')
+  }
+
+  deadline(field: string, text: string): number | undefined {
+    const ms = /^\d{1,5}$/.test(text) ? Number(text) : NaN
+    return ms >= SHORTEST_DEADLINE_MS && ms <= LONGEST_DEADLINE_MS
+      ? ms
+      : this.add(field, 'bad_reply_deadline')
   }
 
   each(field: string, texts: readonly string[] | undefined, { form, code }: FormRule): void {

@@ -126,6 +126,11 @@ export const ACCOUNT_RULES = {
     en: () => 'must be a JSON object: the body of send_welcome_msg without welcome_code',
     zh: () => '必须是 JSON 对象：send_welcome_msg 的请求体，不含 welcome_code',
   },
+  bad_reply_deadline: {
+    en: () =>
+      'must be a whole number of milliseconds from 100 to 3500; the platform waits for 5000',
+    zh: () => '必须是 100 到 3500 之间的整数毫秒；平台最多等待 5000 毫秒',
+  },
   unknown_token_kind: {
     en: ({ kind }) => `must be one of: ${TOKEN_KINDS.join(', ')}, not ${JSON.stringify(kind)}`,
     zh: ({ kind }) => `必须是以下之一：${TOKEN_KINDS.join('、')}；现在是 ${JSON.stringify(kind)}`,

@@ -14,6 +14,7 @@ const STORED = z
     welcome_message: z.record(z.string(), z.unknown()).nullable(),
     archive_account: z.string().nullable(),
     sends_per_second: z.int().min(0),
+    reply_deadline_ms: z.int().min(100).max(3_500),
   })
   .partial()
 

@@ -94,6 +94,8 @@ export interface AccountSettings {
   readonly archive_account: string | null
   /** Messages a second that all processes together may send for it; 0: as many as there are. */
   readonly sends_per_second: number
+  /** How long an application has for the reply to a push, in milliseconds, before it is `success`. */
+  readonly reply_deadline_ms: number
 }
 
 export const DEFAULT_SETTINGS: AccountSettings = {
@@ -108,6 +110,7 @@ export const DEFAULT_SETTINGS: AccountSettings = {
   welcome_message: null,
   archive_account: null,
   sends_per_second: 0,
+  reply_deadline_ms: 2_000,
 }
 
 /** An account with its callback keys opened; it is never logged or answered as it is. */

@@ -8,6 +8,7 @@ import { answerNotFound, createErrorAnswer } from './answer-errors.ts'
 import { authenticateHeader, type Authenticate } from './authenticate.ts'
 import { broadcastRoutes, type BroadcastRouteDeps } from './broadcast-routes.ts'
 import { consentRoutes, type ConsentRouteDeps } from './consent-routes.ts'
+import { endpointRoutes, type EndpointRouteDeps } from './endpoint-routes.ts'
 import { errorCodeRoutes, type ErrorCodeRouteDeps } from './error-code-routes.ts'
 import { eventRoutes, type EventRouteDeps } from './event-routes.ts'
 import { messageRoutes, type MessageRouteDeps } from './message-routes.ts'
@@ -29,6 +30,7 @@ export interface ApiDeps
     EventRouteDeps,
     TokenRouteDeps,
     QuotaRouteDeps,
+    EndpointRouteDeps,
     ErrorCodeRouteDeps {
   readonly authenticate: Authenticate
   readonly metrics: Metrics
@@ -65,6 +67,7 @@ function apiRoutes(deps: ApiDeps): readonly Route[] {
     ...eventRoutes(deps),
     ...tokenRoutes(deps),
     ...quotaRoutes(deps),
+    ...endpointRoutes(deps),
     ...errorCodeRoutes(deps),
   ]
 }

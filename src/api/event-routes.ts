@@ -50,7 +50,8 @@ function isEventId(text: string): boolean {
   return /^[1-9][0-9]{0,17}$/.test(text)
 }
 
-function eventBody(event: StoredEvent, withDocument: boolean) {
+/** An event as applications see it, in the list and in what is delivered to them. */
+export function eventBody(event: StoredEvent, withDocument: boolean) {
   return {
     id: event.id,
     account: event.account,

@@ -5,6 +5,7 @@ import type { FindSender } from '../messages/account-fit.ts'
 import { accountIdsOf, accountOf } from '../messages/caller.ts'
 import { cancelMessage } from '../messages/cancel-message.ts'
 import { checkSend, type DecideSend } from '../messages/check-send.ts'
+import type { Callbacks } from '../messages/callback-url.ts'
 import { findMessage } from '../messages/find-message.ts'
 import { readInput } from '../messages/input-faults.ts'
 import type { Seal } from '../messages/message-secret.ts'
@@ -25,6 +26,7 @@ export interface MessageRouteDeps {
   readonly clock: Clock
   /** How long a message without `expires_at` may wait after it became due. */
   readonly lifetimeHours: number
+  readonly callbacks: Callbacks
 }
 
 /** Asking for sends, and asking what became of them. */
@@ -132,7 +134,12 @@ async function getMessage(deps: MessageRouteDeps, call: Call): Promise<Answer> {
   const wanted = { caller: call.application, id: param(call, 'id') }
   const message = await findMessage(deps.messages, wanted)
   const attempts = await deps.messages.attemptsOf(message.id)
-  return { status: 200, body: { ...messageBody(message), attempts: attempts.map(attemptBody) } }
+  return { status: 200, body: messageDocument(message, attempts) }
+}
+
+/** A message with every attempt made for it, as applications see it, asked for or delivered to them. */
+export function messageDocument(message: Message, attempts: readonly Attempt[]) {
+  return { ...messageBody(message), attempts: attempts.map(attemptBody) }
 }
 
 async function postCancel(deps: MessageRouteDeps, call: Call): Promise<Answer> {

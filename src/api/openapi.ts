@@ -46,6 +46,8 @@ const REQUESTS: ReadonlySet<string> = new Set<SchemaName>([
   'OneTimeLinkRequest',
   'OptOut',
   'OptIn',
+  'NewEndpoint',
+  'EndpointChange',
 ])
 
 function ioOf(name: string): 'input' | 'output' {

@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { POPUP_RESULTS } from '../consent/answer-changes.ts'
+import { DELIVERY_STATUSES } from '../delivery/delivery.ts'
+import { ENDPOINT_PURPOSES, endpointChangeSchema, newEndpointSchema } from '../delivery/endpoint.ts'
 import {
   audienceBroadcastSchema,
   broadcastHeadSchema,
@@ -207,6 +209,34 @@ const quotaOfPath = z.strictObject({
   state: z.enum(QUOTA_STATES),
 })
 
+const endpoint = z.strictObject({
+  id: z.uuid(),
+  application: z.string(),
+  account: nullable(z.string()).describe('null for callbacks'),
+  purpose: z.enum(ENDPOINT_PURPOSES),
+  url: nullable(z.string()).describe('null for callbacks: it stands in each message'),
+  events: z.array(z.string()).describe('kinds of events, or *'),
+  created_at: instant,
+  updated_at: instant,
+  disabled_at: nullable(instant),
+  disabled_reason: nullable(z.enum(['by_request', 'gone', 'application_revoked'])),
+  previous_secret_until: nullable(instant).describe('so long the secret before signs too'),
+})
+
+const delivery = z.strictObject({
+  id: z.uuid().describe('the webhook-id, the same at every try'),
+  endpoint_id: z.uuid(),
+  event_id: nullable(z.string()),
+  message_id: nullable(messageId),
+  status: z.enum(DELIVERY_STATUSES),
+  attempt_count: z.int(),
+  http_status: nullable(z.int()).describe('of the last try'),
+  reason: nullable(z.string()).describe('why the last try failed, or nothing is tried'),
+  created_at: instant,
+  next_attempt_at: nullable(instant),
+  finished_at: nullable(instant),
+})
+
 export const SCHEMAS = {
   SendRequest: sendRequestSchema,
   Acceptance: acceptance,
@@ -279,6 +309,15 @@ export const SCHEMAS = {
     resets_at: instant,
     paths: z.array(quotaOfPath).describe('the fullest first'),
   }),
+  NewEndpoint: newEndpointSchema,
+  EndpointChange: endpointChangeSchema,
+  Endpoint: endpoint,
+  EndpointWithSecret: endpoint.extend({
+    secret: z.string().describe('whsec_…; shown this once'),
+  }),
+  EndpointList: z.strictObject({ endpoints: z.array(endpoint), next_cursor: nextCursor }),
+  Delivery: delivery,
+  DeliveryList: z.strictObject({ deliveries: z.array(delivery), next_cursor: nextCursor }),
   OpenApiDocument: z.looseObject({ openapi: z.literal('3.1.0') }),
   Problem: z.looseObject({
     type: z.string(),
@@ -324,6 +363,20 @@ export const messageQuery = z.strictObject(
 
 export const broadcastQuery = z.strictObject(
   { account: z.string('must be given once').optional(), cursor, limit },
+  { error: unknownField },
+)
+
+export const endpointQuery = z.strictObject(
+  { account: z.string('must be given once').optional(), cursor, limit },
+  { error: unknownField },
+)
+
+export const deliveryQuery = z.strictObject(
+  {
+    status: z.enum(DELIVERY_STATUSES, `must be one of ${DELIVERY_STATUSES.join(', ')}`).optional(),
+    cursor,
+    limit,
+  },
   { error: unknownField },
 )
 

@@ -18,6 +18,8 @@ export interface ApplicationStore {
   add(application: NewApplication): Promise<AddedApplication>
   /** Every application, revoked ones too, by name. */
   list(): Promise<ApplicationOverview[]>
+  /** One that is not revoked. @throws NotFoundError `unknown_application` */
+  find(name: string): Promise<Application>
   /**
    * Ends an application's key for good; a second call changes nothing. Processes that hold a copy
    * refuse it within five seconds.
@@ -99,16 +101,23 @@ export function createApplicationStore(parts: {
         .where({ name })
         .update({ revoked_at: db.raw('coalesce(revoked_at, now())') })
       copy.invalidate()
-      if (found > 0) return
-      throw new NotFoundError(
-        'unknown_application',
-        `there is no application ${JSON.stringify(name)}; wcg app list shows them`,
-        { details: { name } },
-      )
+      if (found === 0) throw unknownApplication(name)
+    },
+
+    async find(name) {
+      const live = indexByKey(await readRows(db)).values()
+      const found = [...live].find((one) => one.name === name)
+      if (!found) throw unknownApplication(name)
+      return found
     },
 
     authenticate: (key) => copy.find((byKey) => byKey.get(sha256(key).toString('hex'))),
   }
+}
+
+function unknownApplication(name: string): NotFoundError {
+  const text = `there is no application ${JSON.stringify(name)}; wcg app list shows them`
+  return new NotFoundError('unknown_application', text, { details: { name } })
 }
 
 /** One row each, with its accounts in order of their names; a table of tens of rows, read whole. */

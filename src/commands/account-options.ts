@@ -91,6 +91,14 @@ export const SETTING_OPTIONS = {
       zh: '所有进程合计每秒发送的消息条数；默认 0，不限速。',
     },
   },
+  'reply-deadline': {
+    type: 'text',
+    value: 'ms',
+    help: {
+      en: 'How long an application has for the reply to a push; 2000 milliseconds by default.',
+      zh: '业务应用给出被动回复的时限（毫秒），默认 2000。',
+    },
+  },
   'empty-receive-id': {
     type: 'flag',
     help: {
@@ -117,6 +125,7 @@ export async function settingsInput(
     optOutKeywords: args.texts('opt-out-keyword'),
     quotaMargin: args.text('quota-margin'),
     sendsPerSecond: args.text('sends-per-second'),
+    replyDeadline: args.text('reply-deadline'),
     emptyReceiveId: args.flag('empty-receive-id') || undefined,
   }
 }

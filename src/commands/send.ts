@@ -75,6 +75,7 @@ export const send: Command = {
           store: parts.messages,
           findSender: (id) => parts.accounts.findById(id),
           seal: parts.seal,
+          callbacks: parts.endpoints,
           clock: systemClock,
           log: parts.log,
           lifetimeHours: config.dispatch.messageLifetimeHours,

@@ -23,6 +23,9 @@ import { consentImport } from './consent-import.ts'
 import { consentShow } from './consent-show.ts'
 import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
+import { endpointAdd } from './endpoint-add.ts'
+import { endpointRemove, endpointRotate } from './endpoint-change.ts'
+import { endpointList } from './endpoint-list.ts'
 import { eventsTail } from './events-tail.ts'
 import { followersSync } from './followers-sync.ts'
 import { explain } from './explain.ts'
@@ -58,6 +61,10 @@ export const COMMANDS: readonly Command[] = [
   appAdd,
   appList,
   appRevoke,
+  endpointAdd,
+  endpointList,
+  endpointRotate,
+  endpointRemove,
   consentShow,
   consentImport,
   consentExport,

@@ -144,6 +144,7 @@ export const WORDS = {
     zh: '已用当前主密钥重新加密：{secrets} 个密钥、{tokens} 个 access_token。',
   },
   name: { en: 'Name', zh: '名称' },
+  purpose: { en: 'Purpose', zh: '用途' },
   kind: { en: 'Kind', zh: '类型' },
   mode: { en: 'Mode', zh: '模式' },
   app_id: { en: 'App id', zh: 'AppID' },
@@ -248,6 +249,22 @@ export const WORDS = {
   no_apps: {
     en: 'There is no application yet; wcg app add adds one.',
     zh: '还没有应用；用 wcg app add 添加。',
+  },
+  endpoint_added: {
+    en: 'Endpoint {id} is there. Its signing secret, shown this once:',
+    zh: '已登记接收地址 {id}。签名密钥只显示这一次：',
+  },
+  endpoint_rotated: {
+    en: 'Endpoint {id} has a new signing secret, shown this once. The one before signs too for a day:',
+    zh: '接收地址 {id} 已更换签名密钥，只显示这一次；旧密钥在一天内仍同时签名：',
+  },
+  endpoint_removed: {
+    en: 'Endpoint {id} is removed; nothing more is delivered to it.',
+    zh: '接收地址 {id} 已删除，不再投递。',
+  },
+  no_endpoints: {
+    en: 'There is no endpoint yet; wcg endpoint add adds one.',
+    zh: '还没有接收地址；用 wcg endpoint add 登记。',
   },
   key: { en: 'Key', zh: '密钥' },
   accounts: { en: 'Accounts', zh: '帐号' },

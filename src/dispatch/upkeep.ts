@@ -29,8 +29,8 @@ export function createUpkeep(deps: {
   readonly metrics: Metrics
   /** Called when messages were queued again. */
   readonly onRecovered: () => void
-  /** Sets the gauges that nobody needs at every call. */
-  readonly onMeasure: () => Promise<void>
+  /** What other rooms measure, done in every round. */
+  readonly measures: readonly (() => Promise<void>)[]
   /** Work of other rooms, done at the start and then once an hour. */
   readonly hourly: readonly (() => Promise<void>)[]
 }): Upkeep {
@@ -78,7 +78,7 @@ export function createUpkeep(deps: {
     metrics.queueLength.set({ status: 'sending' }, queue.sending)
     const waitedMs = queue.oldestDueAt ? clock.now().getTime() - queue.oldestDueAt.getTime() : 0
     metrics.queueAge.set(Math.max(0, waitedMs / 1000))
-    await deps.onMeasure()
+    for (const other of deps.measures) await other()
   }
 
   return {

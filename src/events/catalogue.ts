@@ -211,6 +211,11 @@ export function findKfRow(route: 'event_type' | 'origin', name: string): Catalog
   return name === '3' ? KF_MESSAGE : name === '5' ? KF_STAFF_MESSAGE : UNKNOWN_KF_ITEM
 }
 
+/** Whether a text is the kind of some event. */
+export function isEventKind(text: string): boolean {
+  return BY_KIND.has(text)
+}
+
 /** The row of a kind. */
 export function rowOf(kind: EventKind): CatalogueRow {
   const row = BY_KIND.get(kind)

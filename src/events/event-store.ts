@@ -26,6 +26,32 @@ export interface EventFilter {
   readonly limit: number
 }
 
+/**
+ * The events with these numbers, in any order, with their documents; one that is no longer on record is
+ * left out. The times say in which months to look: served by event_id_idx.
+ */
+export async function findEvents(
+  db: Knex,
+  wanted: readonly { readonly id: string; readonly occurredAt: Date }[],
+): Promise<StoredEvent[]> {
+  const rows: EventRow[] = await db('event')
+    .join('account', 'account.id', 'event.account_id')
+    .whereIn('event.id', [...new Set(wanted.map(({ id }) => id))])
+    .whereIn('event.occurred_at', [...new Set(wanted.map(({ occurredAt }) => occurredAt))])
+    .select(
+      'event.id',
+      'account.name as account',
+      'event.kind',
+      'event.name',
+      'event.subject',
+      'event.occurred_at',
+      'event.received_at',
+      'event.erased_at',
+      'event.document',
+    )
+  return rows.map(eventOf)
+}
+
 interface EventRow {
   readonly id: string
   readonly account: string
@@ -67,7 +93,11 @@ export async function listEvents(db: Knex, filter: EventFilter): Promise<StoredE
     query.orderBy('event.id', 'desc')
   }
   const rows = (await query) as EventRow[]
-  return rows.map((row) => ({
+  return rows.map(eventOf)
+}
+
+function eventOf(row: EventRow): StoredEvent {
+  return {
     id: row.id,
     account: row.account,
     kind: row.kind,
@@ -77,5 +107,5 @@ export async function listEvents(db: Knex, filter: EventFilter): Promise<StoredE
     receivedAt: row.received_at,
     document: row.document,
     erasedAt: row.erased_at,
-  }))
+  }
 }

@@ -53,6 +53,12 @@ export interface Metrics {
   readonly jobsWaiting: Gauge
   readonly jobsAge: Gauge
   readonly jobsDead: Gauge<'task'>
+  /** Tries to deliver, by the endpoint's purpose and outcome (`delivered`, `retried`, `failed`, `dropped`). */
+  readonly deliveries: Counter<'purpose' | 'outcome'>
+  /** Seconds since the oldest delivery that waits was made. */
+  readonly deliveryAge: Gauge
+  /** Applications asked for replies, by outcome (`given`, `none`, `unusable`, `late`, `failed`, `busy`). */
+  readonly replies: Counter<'account' | 'outcome'>
   /** HTTP answers to applications by route pattern and status. */
   readonly apiAnswers: Counter<'route' | 'status'>
 }
@@ -156,6 +162,7 @@ export function createMetrics(): Metrics {
       registers,
     }),
     ...createJobMetrics(registers),
+    ...createDeliveryMetrics(registers),
     apiAnswers: new Counter({
       name: 'wcg_api_answers_total',
       help: 'Answers to applications, by route and status.',
@@ -235,6 +242,31 @@ function createSendGauges(
       help: '1 while all sends through an API host rest because no call got through.',
       labelNames: ['host'],
       aggregator: 'max',
+      registers,
+    }),
+  }
+}
+
+function createDeliveryMetrics(
+  registers: Registry[],
+): Pick<Metrics, 'deliveries' | 'deliveryAge' | 'replies'> {
+  return {
+    deliveries: new Counter({
+      name: 'wcg_deliveries_total',
+      help: 'Tries to deliver events and results to applications, by outcome.',
+      labelNames: ['purpose', 'outcome'],
+      registers,
+    }),
+    deliveryAge: new Gauge({
+      name: 'wcg_oldest_delivery_seconds',
+      help: 'Seconds since the oldest delivery that still waits was made.',
+      aggregator: 'max',
+      registers,
+    }),
+    replies: new Counter({
+      name: 'wcg_replies_total',
+      help: 'Applications asked for the reply to a push, by outcome.',
+      labelNames: ['account', 'outcome'],
       registers,
     }),
   }

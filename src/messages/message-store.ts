@@ -15,6 +15,12 @@ export interface EarlierRequest {
   readonly requestDigest: Buffer
 }
 
+/** A message, and where its results are posted. */
+export interface MessageWithCallback {
+  readonly message: Message
+  readonly callbackUrl: string | null
+}
+
 /** What to list. Every field narrows; `accountIds` is what the caller may see at all. */
 export interface MessageFilter {
   readonly accountIds: readonly number[]
@@ -38,6 +44,8 @@ export interface MessageStore {
   insert(message: NewMessage): Promise<boolean>
   findByKey(applicationId: string, idempotencyKey: string): Promise<EarlierRequest | undefined>
   find(id: string, accountIds: readonly number[]): Promise<Message | undefined>
+  /** Whoever may see it: for what is posted to the address that its own application named. */
+  findWithCallback(id: string): Promise<MessageWithCallback | undefined>
   /** The calls made for a message, oldest first. */
   attemptsOf(id: string): Promise<readonly Attempt[]>
   /** Newest first. */
@@ -55,6 +63,7 @@ export function createMessageStore(db: Knex): MessageStore {
     insert: (message) => insertMessage(db, message),
     findByKey: (applicationId, key) => findByKey(db, applicationId, key),
     find: (id, accountIds) => findMessage(db, id, accountIds),
+    findWithCallback: (id) => findWithCallback(db, id),
     attemptsOf: (id) => findAttempts(db, id),
     list: (filter) => listMessages(db, filter),
     cancel: (id, accountIds) => cancelMessage(db, id, accountIds),
@@ -70,8 +79,8 @@ async function insertMessage(db: Knex, message: NewMessage): Promise<boolean> {
     `with stored as (
        insert into message (
          id, account_id, application_id, recipient, channel, template_id, content, consent_scope,
-         sealed_secret, purpose, idempotency_key, request_digest, status, send_at, expires_at, due_at,
-         created_at, updated_at, lane
+         sealed_secret, purpose, callback_url, idempotency_key, request_digest, status, send_at,
+         expires_at, due_at, created_at, updated_at, lane
        ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        on conflict (application_id, idempotency_key) where idempotency_key is not null
          do nothing
@@ -89,6 +98,7 @@ async function insertMessage(db: Knex, message: NewMessage): Promise<boolean> {
       message.consentScope,
       message.sealedSecret,
       message.purpose,
+      message.callbackUrl ?? null,
       message.idempotencyKey,
       message.requestDigest,
       firstStatus(message),
@@ -129,6 +139,14 @@ async function findMessage(
     .whereIn('message.account_id', accountIds)
     .first()
   return row && messageOf(row)
+}
+
+async function findWithCallback(db: Knex, id: string): Promise<MessageWithCallback | undefined> {
+  const row = await messages(db)
+    .select<(MessageRow & { callback_url: string | null })[]>('message.callback_url')
+    .where('message.id', id)
+    .first()
+  return row && { message: messageOf(row), callbackUrl: row.callback_url }
 }
 
 /** Served by message_account_id_idx, or by message_recipient_idx when a person is named. */

@@ -48,6 +48,8 @@ export interface NewMessage {
   readonly purpose: string | null
   /** Goes behind what people wait for, as a broadcast does. */
   readonly isMarketing?: boolean
+  /** Where the results are posted, where somebody asked for that. */
+  readonly callbackUrl?: string | null
   readonly idempotencyKey: string | null
   /** SHA-256 of the request, to tell a repeat from another request under the same key. */
   readonly requestDigest: Buffer

@@ -4,6 +4,7 @@ import { newId, personMark } from '../foundation/ids.ts'
 import type { Log } from '../foundation/log.ts'
 import { refuseMisfit, type FindSender } from './account-fit.ts'
 import { accountOf, type Caller } from './caller.ts'
+import { prepareCallback, type Callbacks } from './callback-url.ts'
 import { consentScopeOf } from './consent-scope.ts'
 import { placeOfMessageSecret, takeSecret, type Seal } from './message-secret.ts'
 import type { MessageStore } from './message-store.ts'
@@ -16,6 +17,7 @@ export interface SendDeps {
   readonly log: Log
   readonly findSender: FindSender
   readonly seal: Seal
+  readonly callbacks: Callbacks
   /** How long a message without `expires_at` may wait after it became due. */
   readonly lifetimeHours: number
 }
@@ -54,6 +56,7 @@ export async function sendMessage(
   const request = readSendRequest(send.body)
   const account = accountOf(send.caller, request.account)
   refuseMisfit(request, await deps.findSender(account.id))
+  await prepareCallback(deps.callbacks, send.caller, request.callbackUrl)
   const requestDigest = digestOf(request)
   const earlier = () => findEarlier(deps, { ...send, requestDigest })
 
@@ -121,7 +124,9 @@ function whatToSend({ seal }: SendDeps, id: string, request: SendRequest) {
   const sealedSecret = secret === null ? null : seal(secret, placeOfMessageSecret(id))
   const consentScope = consentScopeOf(request)
   const isMarketing = request.priority === 'marketing'
-  return { to, channel, templateId, content, consentScope, sealedSecret, purpose, isMarketing }
+  const callbackUrl = request.callbackUrl ?? null
+  const asked = { purpose, isMarketing, callbackUrl }
+  return { to, channel, templateId, content, consentScope, sealedSecret, ...asked }
 }
 
 /** The first answer follows from what never changes, so a repeat gets it to the letter. */

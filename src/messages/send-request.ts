@@ -18,7 +18,7 @@ const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
 
 const UNKNOWN_FIELD =
-  'is not a field of a send; the fields are account, to, channel, content, purpose, priority, send_at, expires_at, for a wecom_welcome_message sender, for a wecom_robot_message robot_key'
+  'is not a field of a send; the fields are account, to, channel, content, purpose, priority, send_at, expires_at, callback_url, for a wecom_welcome_message sender, for a wecom_robot_message robot_key'
 
 /** An instant with its offset, as a Date. Without an offset nobody could say which instant it is. */
 const instant = z.iso
@@ -50,7 +50,15 @@ export const SEND_FIELDS = {
 export const PRIORITIES = ['transactional', 'marketing'] as const
 export type Priority = (typeof PRIORITIES)[number]
 
-const priority = z.enum(PRIORITIES, { error: `must be one of ${PRIORITIES.join(', ')}` }).optional()
+/** What a send of its own has beside these; a line of a broadcast has not. */
+const SINGLE_FIELDS = {
+  priority: z.enum(PRIORITIES, { error: `must be one of ${PRIORITIES.join(', ')}` }).optional(),
+  callback_url: z
+    .string('must be an https address')
+    .max(2_000, 'must be at most 2000 characters')
+    .optional()
+    .describe('where every result is posted, signed; docs/delivery.md'),
+}
 
 /** What a channel wants beside the platform's own body. */
 const OWN_FIELDS = {
@@ -66,19 +74,19 @@ const OWN_FIELDS = {
   },
 } as const
 
-type Shape = typeof SEND_FIELDS & {
-  readonly priority: typeof priority
-  readonly channel: z.ZodLiteral<Channel>
-  readonly content: z.ZodType<Content>
-  readonly sender: z.ZodOptional<z.ZodString>
-  readonly robot_key: z.ZodOptional<z.ZodString>
-}
+type Shape = typeof SEND_FIELDS &
+  typeof SINGLE_FIELDS & {
+    readonly channel: z.ZodLiteral<Channel>
+    readonly content: z.ZodType<Content>
+    readonly sender: z.ZodOptional<z.ZodString>
+    readonly robot_key: z.ZodOptional<z.ZodString>
+  }
 
 /** The body of a send through one channel. */
 function sendThrough(channel: Channel) {
   const own = channel in OWN_FIELDS ? OWN_FIELDS[channel as keyof typeof OWN_FIELDS] : {}
   const content: z.ZodType<Content> = CHANNELS[channel].content
-  const shape = { ...SEND_FIELDS, priority, channel: z.literal(channel), content, ...own }
+  const shape = { ...SEND_FIELDS, ...SINGLE_FIELDS, channel: z.literal(channel), content, ...own }
   // a field that a channel does not have is optional to whoever reads any of them
   return z.strictObject(shape as unknown as Shape, {
     error: (issue) => (issue.code === 'unrecognized_keys' ? UNKNOWN_FIELD : undefined),
@@ -114,6 +122,8 @@ export interface SendRequest {
   readonly purpose: string | null
   /** Only where the request names one: a retry has the digest of its first try, also of long ago. */
   readonly priority?: Priority
+  /** Where the results are posted. Absent without one: the digest of a request must stay what it was. */
+  readonly callbackUrl?: string
   readonly sendAt: Date | null
   readonly expiresAt: Date | null
 }
@@ -136,6 +146,7 @@ export function readSendRequest(body: unknown): SendRequest {
     ...(read.robot_key !== undefined && { robotKey: read.robot_key }),
     purpose: read.purpose ?? null,
     ...(read.priority !== undefined && { priority: read.priority }),
+    ...(read.callback_url !== undefined && { callbackUrl: read.callback_url }),
     sendAt: read.send_at ?? null,
     expiresAt: read.expires_at ?? null,
   }

@@ -8,8 +8,10 @@ import { newId } from '../foundation/ids.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { prepareKeys, type CallbackKeys } from './callback-keys.ts'
+import { writePassiveReply, type PassiveReply } from './passive-reply.ts'
 import { readBody } from './read-body.ts'
 import {
+  receiveIdOf,
   verifyHandshake,
   verifyPush,
   type HandshakeInput,
@@ -18,7 +20,7 @@ import {
   type VerifiedPush,
 } from './receive-push.ts'
 import { REFUSALS, type Refusal } from './refusals.ts'
-import { checkAnswerTo, isStranger, sealReply, tenantOrChecker } from './release-check.ts'
+import { checkAnswerTo, isStranger, tenantOrChecker } from './release-check.ts'
 
 /** Compatible mode makes a push about three times as large; none is near this. */
 const MAX_BODY_BYTES = 262_144
@@ -26,6 +28,8 @@ const MAX_BODY_BYTES = 262_144
 const BODY_TIMEOUT_MS = 5_000
 /** When we answer at the latest, whatever the database does: a second before the platform gives up. */
 const ANSWER_LIMIT_MS = 4_000
+/** What of that is kept for storing a reply and writing the answer. */
+const REPLY_MARGIN_MS = 300
 /** How long a sender may go on writing after its answer, so that it reads the answer. */
 const LINGER_MS = 1_000
 
@@ -42,6 +46,15 @@ export interface CallbackDeps {
   readonly findTenant: (parentId: number, appId: string) => Promise<Account | undefined>
   /** Resolves only when the event and all that follows from it are committed. */
   readonly recordPush: (push: VerifiedPush) => Promise<RecordedPush>
+  /**
+   * What an application wants a person to be answered with at once; null: nothing, or not in time. It
+   * is asked when the push has been committed, the same for every repeat, and does not throw.
+   */
+  readonly askForReply: (asked: {
+    readonly push: VerifiedPush
+    readonly eventId: string
+    readonly limitMs: number
+  }) => Promise<{ readonly reply: PassiveReply; readonly at: Date } | null>
   /** Has the code of a release check exchanged and answered; see release-check.ts. */
   readonly queueReleaseCheck: (check: {
     readonly componentId: number
@@ -66,9 +79,17 @@ export interface CallbackDeps {
 type Verdict =
   | { readonly kind: 'refused'; readonly refusal: Refusal; readonly account?: string }
   | { readonly kind: 'handshake'; readonly echostr: string; readonly account: Account }
-  | { readonly kind: 'push'; readonly push: VerifiedPush; readonly recorded: RecordedPush }
+  | {
+      readonly kind: 'push'
+      readonly push: VerifiedPush
+      readonly recorded: RecordedPush
+      /** The body of the answer where it is more than `success`. */
+      readonly reply?: string
+    }
   | { readonly kind: 'check'; readonly reply: string; readonly account: string }
   | { readonly kind: 'unavailable'; readonly error: unknown; readonly account?: string }
+
+type PushVerdict = Extract<Verdict, { kind: 'push' }>
 
 interface Arrival {
   readonly receivedAt: Date
@@ -146,15 +167,37 @@ async function take(
   arrival: Arrival,
   { sealed, appId }: { readonly sealed: PushInput; readonly appId: string | undefined },
 ): Promise<Verdict> {
-  const { account, keys, query } = sealed
+  const { account } = sealed
   const tenant = appId === undefined ? appId : await findTenant(deps, arrival, { account, appId })
   const verified = verifyPush({ ...sealed, tenant })
   if (!verified.ok) return refused(verified.refusal, tenant?.account ?? account)
   const { push } = verified
   const recorded = isStranger(push, account) ? null : await record(deps, arrival, push)
-  if (recorded && recorded.kind !== 'push') return recorded
-  const checked = await answerCheck(deps, { push, component: account, keys, query, arrival })
-  return checked ?? recorded ?? refused({ reason: 'unknown_authorizer' }, account)
+  if (recorded?.kind === 'unavailable') return recorded
+  const checked = await answerCheck(deps, { push, sealed: { ...sealed, tenant }, arrival })
+  if (checked) return checked
+  if (!recorded) return refused({ reason: 'unknown_authorizer' }, account)
+  const reply = await replyTo(deps, arrival, { verdict: recorded, sealed: { ...sealed, tenant } })
+  return reply === null ? recorded : { ...recorded, reply }
+}
+
+/** The message that the answer to a recorded push carries; null for `success`. */
+async function replyTo(
+  deps: CallbackDeps,
+  { startedMs }: Arrival,
+  { verdict, sealed }: { readonly verdict: PushVerdict; readonly sealed: PushInput },
+): Promise<string | null> {
+  const { push, recorded } = verdict
+  const leftMs = startedMs + ANSWER_LIMIT_MS - REPLY_MARGIN_MS - deps.clock.monotonicMs()
+  const limitMs = Math.min(push.account.settings.reply_deadline_ms, leftMs)
+  if (limitMs <= 0) return null
+  const asked = deps.askForReply({ push, eventId: recorded.eventId, limitMs })
+  const limit = { ms: limitMs + REPLY_MARGIN_MS, tooLate: overdue }
+  const given = await within(limit, asked).catch(() => null)
+  if (!given) return null
+  const way = { receiver: sealed.account, keys: sealed.keys, receiveId: receiveIdOf(sealed) }
+  const { reply: content, at } = given
+  return writePassiveReply(push, way, { content, at, now: deps.clock.now() })
 }
 
 /** The answer to a message of the platform's release check; null for every other push. */
@@ -162,20 +205,22 @@ async function answerCheck(
   deps: CallbackDeps,
   check: {
     readonly push: VerifiedPush
-    readonly component: Account
-    readonly keys: CallbackKeys
-    readonly query: Readonly<Record<string, unknown>>
+    readonly sealed: PushInput
     readonly arrival: Arrival
   },
 ): Promise<Verdict | null> {
-  const { push, component, keys, query, arrival } = check
+  const { push, sealed, arrival } = check
   const expected = checkAnswerTo(push)
   if (expected === null) return null
+  const { account: component, keys, query } = sealed
   const account = component.name
   if (expected.kind === 'reply') {
-    const { nonce } = query
-    const reply = { text: expected.text, now: arrival.receivedAt, nonce: String(nonce) }
-    return { kind: 'check', reply: sealReply(push, { component, keys }, reply), account }
+    const content = { msgtype: 'text', text: { content: expected.text } } as const
+    const now = arrival.receivedAt
+    // the platform's own examples send the nonce of the request back
+    const reply = { content, at: now, now, nonce: String(query['nonce']) }
+    const way = { receiver: component, keys, receiveId: receiveIdOf(sealed) }
+    return { kind: 'check', reply: writePassiveReply(push, way, reply), account }
   }
   const { code, openid } = expected
   await inTime(
@@ -254,7 +299,11 @@ async function findTenant(
   return tenantOrChecker(account, { appId, account: tenant })
 }
 
-async function record(deps: CallbackDeps, arrival: Arrival, push: VerifiedPush): Promise<Verdict> {
+async function record(
+  deps: CallbackDeps,
+  arrival: Arrival,
+  push: VerifiedPush,
+): Promise<PushVerdict | Extract<Verdict, { kind: 'unavailable' }>> {
   try {
     const recorded = await inTime(deps.clock, arrival, deps.recordPush(push))
     return { kind: 'push', push, recorded }
@@ -291,7 +340,7 @@ function refused(refusal: Refusal, account?: Account): Verdict {
 function answer(verdict: Verdict, req: Request, res: Response): void {
   switch (verdict.kind) {
     case 'push':
-      return sendText(res, 'success')
+      return sendText(res, verdict.reply ?? 'success')
     case 'handshake':
       return sendText(res, verdict.echostr)
     case 'check':
@@ -369,7 +418,7 @@ function reportHandshake({ clock, log }: CallbackDeps, arrival: Arrival, account
 function reportPush(
   { clock, log, metrics }: CallbackDeps,
   arrival: Arrival,
-  { push, recorded }: Extract<Verdict, { kind: 'push' }>,
+  { push, recorded }: PushVerdict,
 ): void {
   const account = push.account.name
   const { outcome, kind, eventId } = recorded

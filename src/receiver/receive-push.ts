@@ -218,7 +218,7 @@ function findEncrypt(input: PushInput): { readonly ok: true; readonly encrypt: s
 }
 
 /** What must stand behind the message: nothing else says for whom the platform has sealed it. */
-function receiveIdOf({ account, tenant }: PushInput): string {
+export function receiveIdOf({ account, tenant }: PushInput): string {
   if (!tenant) return account.appId
   return KIND_RULES[account.kind].tenants?.receiveId === 'tenant' ? tenant.appId : account.appId
 }

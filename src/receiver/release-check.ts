@@ -1,10 +1,6 @@
 import type { Account } from '../accounts/account.ts'
 import { textOf } from '../events/document.ts'
-import type { CallbackKeys } from './callback-keys.ts'
-import { sealEnvelope } from './message-crypto.ts'
 import type { Tenant, VerifiedPush } from './receive-push.ts'
-import { signMessage } from './signature.ts'
-import { cdata } from './xml.ts'
 
 /*
  * The platform's check of a third-party platform before its release (全网发布检测). It speaks as one of
@@ -58,35 +54,4 @@ export function checkAnswerTo({ account, fields }: VerifiedPush): CheckAnswer | 
   if (!content.startsWith(CODE)) return null
   const openid = textOf(fields, 'FromUserName')?.trim() ?? ''
   return { kind: 'code', code: content.slice(CODE.length), openid }
-}
-
-/**
- * A passive reply, sealed and signed with the pair that the push came under.
- *
- * @param reply.nonce that of the request; the platform's own examples send it back.
- */
-export function sealReply(
-  push: VerifiedPush,
-  parts: { readonly component: Account; readonly keys: CallbackKeys },
-  reply: { readonly text: string; readonly now: Date; readonly nonce: string },
-): string {
-  const { component, keys } = parts
-  const isPrevious = push.keyUsed === 'previous'
-  const token = (isPrevious ? keys.previousToken : null) ?? keys.token
-  const key = (isPrevious ? keys.envelope?.previous : null) ?? keys.envelope?.current
-  if (!key) return ''
-  const timestamp = String(Math.floor(reply.now.getTime() / 1000))
-  const message = [
-    `<xml><ToUserName>${cdata(textOf(push.fields, 'FromUserName') ?? '')}</ToUserName>`,
-    `<FromUserName>${cdata(textOf(push.fields, 'ToUserName') ?? '')}</FromUserName>`,
-    `<CreateTime>${timestamp}</CreateTime><MsgType><![CDATA[text]]></MsgType>`,
-    `<Content>${cdata(reply.text)}</Content></xml>`,
-  ].join('')
-  const encrypt = sealEnvelope({ message, receiveId: component.appId, key })
-  const { nonce } = reply
-  return [
-    `<xml><Encrypt>${cdata(encrypt)}</Encrypt>`,
-    `<MsgSignature>${cdata(signMessage({ token, timestamp, nonce, encrypt }))}</MsgSignature>`,
-    `<TimeStamp>${timestamp}</TimeStamp><Nonce>${cdata(nonce)}</Nonce></xml>`,
-  ].join('')
 }

@@ -96,7 +96,7 @@ describe('docs/api.md', () => {
   const page = readFileSync(resolve(import.meta.dirname, '../../docs/api.md'), 'utf8')
 
   it('has a heading for every route, and for no other under /v1', () => {
-    const headings = [...page.matchAll(/^### `(GET|POST) (\/v1\/[^`]*)`/gm)].map(
+    const headings = [...page.matchAll(/^### `(GET|POST|PATCH|DELETE) (\/v1\/[^`]*)`/gm)].map(
       ([, method, path]) => `${method?.toLowerCase()} ${expressPath(path ?? '')}`,
     )
     expect(headings.sort()).toEqual([...served].sort())
@@ -108,7 +108,7 @@ describe('docs/api.md', () => {
 
   it('lists every code that these rooms answer with', () => {
     const root = resolve(import.meta.dirname, '../../src')
-    const source = ['api', 'messages']
+    const source = ['api', 'messages', 'delivery']
       .flatMap((room) => readdirSync(`${root}/${room}`).map((file) => `${root}/${room}/${file}`))
       .map((path) => readFileSync(path, 'utf8'))
       .join('\n')

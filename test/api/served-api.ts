@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import express, { type Express } from 'express'
 import type { Knex } from 'knex'
 import request from 'supertest'
@@ -7,9 +8,11 @@ import type { TokenReading } from '../../src/api/token-routes.ts'
 import { createApplicationStore } from '../../src/applications/application-store.ts'
 import { decideSend } from '../../src/consent/consent-store.ts'
 import { createConsents } from '../../src/consent/consents.ts'
+import { createEndpoints } from '../../src/delivery/manage-endpoints.ts'
 import { listEvents } from '../../src/events/event-store.ts'
 import type { Clock } from '../../src/foundation/clock.ts'
 import { createLog } from '../../src/foundation/log.ts'
+import { createSecretBox, parseMasterKey } from '../../src/foundation/sealed-secrets.ts'
 import { createMetrics, type Metrics } from '../../src/foundation/metrics.ts'
 import { createBroadcastStore } from '../../src/messages/broadcast-store.ts'
 import { createMessageStore } from '../../src/messages/message-store.ts'
@@ -53,6 +56,15 @@ export function serveApi(db: Knex): ServedApi {
     endRests: unused,
     clock,
   })
+  const masterKey = parseMasterKey('42'.repeat(32))
+  if (!masterKey) throw new Error('the master key of the tests is none')
+  const endpoints = createEndpoints({
+    db,
+    box: createSecretBox([masterKey]),
+    clock,
+    randomBytes,
+    privateAddresses: 'loopback',
+  })
   const app = express()
   app.use(
     createApi({
@@ -67,6 +79,8 @@ export function serveApi(db: Knex): ServedApi {
       },
       messages: createMessageStore(db),
       broadcasts: createBroadcastStore(db),
+      endpoints,
+      callbacks: endpoints,
       findSender: async (id) => {
         const row = await db('account').where({ id }).first<{ kind: AccountKind }>('kind')
         return row && { ...row, agentId: '1000007' }
@@ -138,5 +152,7 @@ export function clientOf(app: Express, key: string) {
   return {
     get: (path: string) => request(app).get(path).set('authorization', authorization),
     post: (path: string) => request(app).post(path).set('authorization', authorization),
+    patch: (path: string) => request(app).patch(path).set('authorization', authorization),
+    delete: (path: string) => request(app).delete(path).set('authorization', authorization),
   }
 }

@@ -78,7 +78,8 @@ async function startRoutes(
   const findTenant = async () => undefined
   const queueReleaseCheck = async () => undefined
   const exchangeRedirect = async () => false
-  const asked = { queueReleaseCheck, exchangeRedirect }
+  const askForReply = async () => null
+  const asked = { queueReleaseCheck, exchangeRedirect, askForReply }
   const deps = { findAccount, findTenant, recordPush, ...asked, clock, log, metrics, ...changes }
   const app = express().disable('x-powered-by')
   addCallbackRoutes(app, deps)

@@ -80,6 +80,7 @@ beforeAll(async () => {
     recordPush: (push) => recorder.record(push),
     queueReleaseCheck: async () => undefined,
     exchangeRedirect: async () => false,
+    askForReply: async () => null,
     clock,
     log: createLog('debug', {
       write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>),

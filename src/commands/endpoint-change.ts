@@ -1,0 +1,37 @@
+import { endpointBody, secretBody } from '../api/endpoint-routes.ts'
+import { operatorOf } from './broadcast-caller.ts'
+import type { Command } from './command.ts'
+
+export const endpointRotate: Command = {
+  name: 'endpoint rotate',
+  summary: {
+    en: 'Give an endpoint a new signing secret, shown this once; the one before signs too for a day.',
+    zh: '更换签名密钥（只显示一次）；旧密钥在一天内仍同时签名。',
+  },
+  words: ['ID'],
+
+  async run({ args, say, output, withGateway }) {
+    const id = args.word(0)
+    const rotated = await withGateway(async ({ parts }) =>
+      parts.endpoints.rotate(await operatorOf(parts), id),
+    )
+    output.answer(secretBody(rotated), `${say('endpoint_rotated', { id })}\n${rotated.secret}`)
+  },
+}
+
+export const endpointRemove: Command = {
+  name: 'endpoint remove',
+  summary: {
+    en: 'Remove an endpoint; what still waits for it is dropped.',
+    zh: '删除接收地址；尚未送达的通知将被丢弃。',
+  },
+  words: ['ID'],
+
+  async run({ args, say, output, withGateway }) {
+    const id = args.word(0)
+    const removed = await withGateway(async ({ parts }) =>
+      parts.endpoints.remove(await operatorOf(parts), id),
+    )
+    output.answer(endpointBody(removed), say('endpoint_removed', { id }))
+  },
+}

@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { createAccountStore } from '../../src/accounts/account-store.ts'
+import { createApplicationStore } from '../../src/applications/application-store.ts'
+import { createEndpoints } from '../../src/delivery/manage-endpoints.ts'
+import { systemClock } from '../../src/foundation/clock.ts'
+import { createSecretBox, parseMasterKey } from '../../src/foundation/sealed-secrets.ts'
+import { addAccount } from '../api/served-api.ts'
+import { useTestDatabase } from '../support/database.ts'
+import { runWcg } from '../support/run-wcg.ts'
+
+const URL = 'https://shop.example.com/events'
+
+describe('wcg endpoint', () => {
+  const database = useTestDatabase()
+  const wcg = (...typed: string[]) => runWcg(database().url, typed)
+
+  it('adds an endpoint for an application, lists, rotates and removes it', async () => {
+    const { db } = database()
+    await addAccount(db, 'acme')
+    await createApplicationStore({ db, clock: systemClock }).add({
+      ...{ name: 'shop', accountNames: ['acme'] },
+    })
+    expect((await wcg('endpoint', 'list', '--lang', 'zh')).out).toContain('还没有接收地址')
+
+    const typed = ['--account', 'acme', '--url', URL, '--event', 'message.text']
+    const added = await wcg('endpoint', 'add', 'shop', ...typed, '--json')
+    const { id, secret } = JSON.parse(added.out) as { id: string; secret: string }
+    expect(secret).toMatch(/^whsec_/)
+    const listed = await wcg('endpoint', 'list')
+    expect(listed.out).toContain(URL)
+    expect(listed.out).not.toContain(secret)
+    expect((await wcg('endpoint', 'rotate', id)).out).toMatch(/whsec_[\w+/]{43}=/)
+    expect((await wcg('endpoint', 'remove', id)).out).toContain('removed')
+    const again = await wcg('endpoint', 'remove', id, '--lang', 'zh')
+    expect([again.code, again.err]).toEqual([1, expect.stringContaining('没有此接收地址')])
+  })
+
+  it('names what is wrong', async () => {
+    const noUrl = await wcg('endpoint', 'add', 'shop', '--account', 'acme')
+    expect([noUrl.code, noUrl.err]).toEqual([2, expect.stringContaining('url: is required')])
+    const nobody = await wcg('endpoint', 'add', 'nobody', '--purpose', 'callbacks')
+    expect([nobody.code, nobody.err]).toEqual([1, expect.stringContaining('wcg app list')])
+  })
+
+  it('has its secrets sealed again with a new master key', async () => {
+    const { db } = database()
+    const [first, second] = [parseMasterKey('11'.repeat(32)), parseMasterKey('22'.repeat(32))]
+    if (!first || !second) throw new Error('the master keys of this test are none')
+    const { id } = await createApplicationStore({ db, clock: systemClock }).find('shop')
+    const old = createSecretBox([first])
+    const parts = { db, clock: systemClock, randomBytes, privateAddresses: 'refuse' } as const
+    const caller = { id, name: 'shop', accounts: [] }
+    const { endpoint } = await createEndpoints({ ...parts, box: old }).add(caller, {
+      purpose: 'callbacks',
+    })
+    await createEndpoints({ ...parts, box: old }).rotate(caller, endpoint.id)
+
+    const both = createAccountStore({ db, box: createSecretBox([second, first]) })
+    expect(await both.checkSeals()).toMatchObject({ total: 1, underOldKeys: 1 })
+    expect(await both.resealAll()).toEqual({ secrets: 1, tokens: 0 })
+    const row = await db('endpoint').where({ id: endpoint.id }).first<Record<string, string>>()
+    const fresh = createSecretBox([second])
+    for (const column of ['sealed_secret', 'previous_secret']) {
+      expect(fresh.open(row[column] ?? '', `endpoint/${endpoint.id}`)).toMatch(/^whsec_/)
+    }
+    expect(await both.resealAll()).toEqual({ secrets: 0, tokens: 0 })
+  })
+})
