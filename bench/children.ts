@@ -15,7 +15,7 @@ export const MASTER_KEY = Buffer.alloc(32, 7)
 
 /** How long a process may take to end when asked; longer than the gateway's own limit. */
 const END_LIMIT_MS = 12_000
-const READY_LIMIT_MS = 30_000
+const READY_LIMIT_MS = 60_000
 const READY_POLL_MS = 5
 
 /** A file of this folder, running as a process of its own. */
@@ -33,6 +33,8 @@ export interface GatewayProcess {
   /** From the start of the process to the first 200 of `/readyz`. */
   readonly readyMs: number
   end(): Promise<void>
+  /** `kill -9`; resolves when it is gone. */
+  kill(): Promise<void>
 }
 
 /** All processes of a run; whatever happens, `endAll` leaves none of them behind. */
@@ -45,6 +47,8 @@ export interface Children {
 export interface GatewayOptions {
   readonly databaseUrl: string
   readonly platformUrl: string
+  /** Any free one when absent. */
+  readonly port?: number
   /** `error` when absent; what it logs at `info` goes nowhere, but is written. */
   readonly logLevel?: 'error' | 'info'
   readonly env?: Readonly<Record<string, string>>
@@ -56,6 +60,10 @@ export interface GatewayOptions {
 export function createChildren(options: { readonly profileFolder: string | null }): Children {
   const running = new Map<ChildProcess, Promise<unknown>>()
   let over = false
+  // a run that fails where nobody looks must not leave a gateway behind
+  process.once('exit', () => {
+    for (const child of running.keys()) child.kill('SIGKILL')
+  })
 
   function keep(child: ChildProcess): ChildProcess {
     if (over) child.kill('SIGKILL')
@@ -94,12 +102,17 @@ export function createChildren(options: { readonly profileFolder: string | null 
     },
 
     async startGateway(gateway) {
-      const port = await findFreePort()
+      const port = gateway.port ?? (await findFreePort())
       const startedMs = performance.now()
       const child = keep(spawnGateway(gateway, { port, ...options }))
       await untilReady(child, port)
       const readyMs = performance.now() - startedMs
-      return { pid: child.pid ?? 0, port, readyMs, end: () => end(child) }
+      const kill = async () => {
+        const ended = running.get(child)
+        child.kill('SIGKILL')
+        await ended
+      }
+      return { pid: child.pid ?? 0, port, readyMs, end: () => end(child), kill }
     },
 
     async endAll() {

@@ -275,6 +275,48 @@ CASE evidence
 END)
 );
 
+create table delivery (
+  endpoint_id uuid not null,
+  id uuid not null default new_message_id(),
+  event_id bigint,
+  event_occurred_at timestamp with time zone,
+  message_id uuid,
+  status text not null default 'waiting'::text,
+  due_at timestamp with time zone not null default clock_timestamp(),
+  attempt_count integer not null default 0,
+  http_status integer,
+  reason text,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  finished_at timestamp with time zone,
+  constraint delivery_pkey PRIMARY KEY (endpoint_id, id),
+  constraint delivery_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES endpoint(id),
+  constraint delivery_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'delivered'::text, 'failed'::text, 'dropped'::text]))),
+  constraint delivery_subject_check CHECK ((num_nonnulls(event_id, message_id) = 1))
+);
+
+create table endpoint (
+  id uuid not null,
+  application_id uuid not null,
+  account_id integer,
+  purpose text not null,
+  url text,
+  kinds text[] not null,
+  sealed_secret text not null,
+  previous_secret text,
+  previous_until timestamp with time zone,
+  created_at timestamp with time zone not null default now(),
+  updated_at timestamp with time zone not null default now(),
+  disabled_at timestamp with time zone,
+  disabled_reason text,
+  removed_at timestamp with time zone,
+  constraint endpoint_pkey PRIMARY KEY (id),
+  constraint endpoint_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint endpoint_application_id_fkey FOREIGN KEY (application_id) REFERENCES application(id),
+  constraint endpoint_place_check CHECK ((((purpose = 'callbacks'::text) = (account_id IS NULL)) AND ((purpose = 'callbacks'::text) = (url IS NULL)))),
+  constraint endpoint_purpose_check CHECK ((purpose = ANY (ARRAY['events'::text, 'reply'::text, 'callbacks'::text]))),
+  constraint endpoint_removed_check CHECK (((removed_at IS NULL) OR (disabled_at IS NOT NULL)))
+);
+
 create table erasure (
   id bigint not null generated always as identity,
   account_id integer not null,
@@ -408,6 +450,7 @@ create table message (
   broadcast_id uuid,
   broadcast_line bigint,
   sealed_secret text,
+  callback_url text,
   lane smallint not null default 0,
   constraint message_pkey PRIMARY KEY (id),
   constraint message_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
@@ -471,6 +514,17 @@ create table receipt (
   constraint receipt_status_check CHECK ((status = ANY (ARRAY['delivered'::text, 'not_delivered'::text])))
 );
 
+create table reply (
+  account_id integer not null,
+  event_id bigint not null,
+  state text not null default 'asked'::text,
+  sealed text,
+  asked_at timestamp with time zone not null default clock_timestamp(),
+  constraint reply_pkey PRIMARY KEY (account_id, event_id),
+  constraint reply_sealed_check CHECK (((state = 'given'::text) = (sealed IS NOT NULL))),
+  constraint reply_state_check CHECK ((state = ANY (ARRAY['asked'::text, 'given'::text, 'none'::text])))
+);
+
 create table send_pace (
   account_id integer not null,
   per_second double precision,
@@ -522,6 +576,22 @@ CREATE INDEX consent_ledger_attempt_idx ON public.consent_ledger USING btree (at
 
 CREATE INDEX consent_ledger_subject_idx ON public.consent_ledger USING btree (account_id, subject, scope, effective_at);
 
+CREATE INDEX delivery_due_idx ON public.delivery USING btree (endpoint_id, due_at) WHERE (status = 'waiting'::text);
+
+CREATE UNIQUE INDEX delivery_event_key ON public.delivery USING btree (endpoint_id, event_id) WHERE (event_id IS NOT NULL);
+
+CREATE INDEX delivery_finished_at_idx ON public.delivery USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+
+CREATE INDEX delivery_waiting_idx ON public.delivery USING btree (created_at) WHERE (status = 'waiting'::text);
+
+CREATE INDEX endpoint_application_id_idx ON public.endpoint USING btree (application_id, id);
+
+CREATE UNIQUE INDEX endpoint_callbacks_key ON public.endpoint USING btree (application_id) WHERE ((purpose = 'callbacks'::text) AND (removed_at IS NULL));
+
+CREATE INDEX endpoint_events_idx ON public.endpoint USING btree (account_id) WHERE ((purpose = 'events'::text) AND (disabled_at IS NULL));
+
+CREATE UNIQUE INDEX endpoint_reply_key ON public.endpoint USING btree (account_id) WHERE ((purpose = 'reply'::text) AND (removed_at IS NULL));
+
 CREATE INDEX erasure_subject_hash_idx ON public.erasure USING btree (account_id, subject_hash);
 
 CREATE INDEX event_id_idx ON ONLY public.event USING btree (id);
@@ -561,6 +631,8 @@ CREATE INDEX push_aside_subject_hash_idx ON public.push_aside USING btree (accou
 CREATE INDEX quota_clear_account_idx ON public.quota_clear USING btree (account_id, cleared_at);
 
 CREATE INDEX receipt_occurred_at_idx ON public.receipt USING btree (occurred_at);
+
+CREATE INDEX reply_asked_at_idx ON public.reply USING btree (asked_at);
 
 CREATE INDEX token_death_died_idx ON public.token_death USING btree (account_id, died_at);
 
@@ -867,13 +939,28 @@ AS $function$
     end if;
 
     if v_message.id is null and v_channel = 'subscription_message' then
-      -- the answer of bizsend names no id: the oldest send of this template still waiting
+      
+      -- the answer of bizsend names no id. What the platform has taken waits for a receipt, the oldest
+      -- first; then what it is being asked to take; of the others nobody knows whether they arrived.
       select * into v_message from message as wanted
       where wanted.account_id = p_account_id and wanted.recipient = p_subject
         and wanted.channel = v_channel and wanted.template_id = v_template_id
         and wanted.status in ('sending', 'sent', 'unknown') and wanted.receipt_at is null
+        -- a send whose id is known has another receipt: that id was looked for above
+        and (wanted.msgid is null or v_msgid is null)
         and wanted.updated_at > v_occurred_at - interval '1 day'
-      order by wanted.id limit 1 for update;
+      order by array_position(array['sent', 'sending', 'unknown'], wanted.status), wanted.id
+      limit 1 for update;
+      if v_message.status = 'unknown' and exists (
+        select from message as other
+        where other.account_id = p_account_id and other.recipient = p_subject
+          and other.channel = v_channel and other.template_id = v_template_id
+          and other.status = 'unknown' and other.receipt_at is null and other.msgid is null
+          and other.updated_at > v_occurred_at - interval '1 day' and other.id <> v_message.id
+      ) then
+        return null; -- it can be either; both have spent their credit
+      end if;
+
     end if;
 
     if v_message.id is null and v_channel = 'template_message' then
@@ -1547,6 +1634,33 @@ AS $function$
       else
         return query select false, 'unknown_channel', null::text, array[]::bigint[];
     end case;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.deliver_message_result()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    insert into delivery (endpoint_id, message_id)
+    select endpoint.id, new.id
+    from endpoint
+    where endpoint.application_id = new.application_id and endpoint.purpose = 'callbacks'
+      and endpoint.disabled_at is null;
+    return null;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.disable_endpoints_of_application()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    update endpoint set
+      disabled_at = clock_timestamp(), disabled_reason = 'application_revoked',
+      updated_at = clock_timestamp()
+    where endpoint.application_id = new.id and endpoint.disabled_at is null;
+    return null;
   end
   $function$;
 
@@ -2597,6 +2711,16 @@ AS $function$
     )::uuid
   $function$;
 
+CREATE OR REPLACE FUNCTION public.notify_endpoint_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    perform pg_notify('endpoint_changed', '');
+    return null;
+  end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.notify_token_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3175,6 +3299,23 @@ AS $function$
         );
       end if;
     end loop;
+
+    
+    if exists (
+      select from endpoint
+      where endpoint.account_id = any (p_account_ids) and endpoint.purpose = 'events'
+        and endpoint.disabled_at is null
+    ) then
+      insert into delivery (endpoint_id, event_id, event_occurred_at)
+      select endpoint.id, event_ids[push.n], to_timestamp(push.occurred_at)
+      from unnest(p_account_ids, p_kinds, p_occurred_at)
+        with ordinality as push (account_id, kind, occurred_at, n)
+      join endpoint on endpoint.account_id = push.account_id and endpoint.purpose = 'events'
+        and endpoint.disabled_at is null
+        and endpoint.kinds && array['*', push.kind]
+      where is_new[push.n] and not (v_any_erasure and v_erased[push.n]);
+    end if;
+
   end
   $function$;
 
@@ -3334,6 +3475,17 @@ AS $function$
     end
     $function$;
 
+CREATE OR REPLACE FUNCTION public.wake_endpoints()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    perform graphile_worker.add_job('deliver', json_build_object('endpoint_id', woken.endpoint_id))
+    from (select distinct added.endpoint_id from added) as woken;
+    return null;
+  end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.write_consents(p_account_id integer, p_subjects text[], p_scopes text[], p_changes text[], p_effective_ats timestamp with time zone[], p_reasons text[], p_credits integer[], p_evidence text, p_actor text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -3430,17 +3582,33 @@ CREATE TRIGGER account_is_kept BEFORE DELETE ON public.account FOR EACH ROW EXEC
 
 CREATE TRIGGER account_send_pace AFTER INSERT OR UPDATE OF settings ON public.account FOR EACH ROW EXECUTE FUNCTION keep_send_pace();
 
+CREATE TRIGGER application_leaves_endpoints AFTER UPDATE ON public.application FOR EACH ROW WHEN (((old.revoked_at IS NULL) AND (new.revoked_at IS NOT NULL))) EXECUTE FUNCTION disable_endpoints_of_application();
+
 CREATE TRIGGER consent_ledger_append_only BEFORE DELETE OR UPDATE ON public.consent_ledger FOR EACH ROW EXECUTE FUNCTION refuse_ledger_change();
 
 CREATE TRIGGER consent_ledger_no_truncate BEFORE TRUNCATE ON public.consent_ledger FOR EACH STATEMENT EXECUTE FUNCTION refuse_ledger_change();
+
+CREATE TRIGGER delivery_wakes_endpoint AFTER INSERT ON public.delivery REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION wake_endpoints();
+
+CREATE TRIGGER endpoint_changed AFTER INSERT OR DELETE OR UPDATE ON public.endpoint FOR EACH ROW EXECUTE FUNCTION notify_endpoint_change();
 
 CREATE TRIGGER erasure_forgets_pushes_aside AFTER INSERT ON public.erasure FOR EACH ROW EXECUTE FUNCTION forget_pushes_aside();
 
 CREATE TRIGGER group_message_is_followed AFTER UPDATE OF status ON public.message FOR EACH ROW WHEN (((new.channel = 'wecom_group_message'::text) AND (new.status = 'sent'::text) AND (old.status <> 'sent'::text) AND (new.msgid IS NOT NULL) AND (new.recipient IS NOT NULL))) EXECUTE FUNCTION follow_group_message();
 
+CREATE TRIGGER message_result_is_delivered AFTER UPDATE ON public.message FOR EACH ROW WHEN (((new.callback_url IS NOT NULL) AND (new.status IS DISTINCT FROM old.status) AND (new.status <> ALL (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text])))) EXECUTE FUNCTION deliver_message_result();
+
 CREATE TRIGGER message_secret_is_forgotten BEFORE UPDATE OF status ON public.message FOR EACH ROW WHEN (((new.sealed_secret IS NOT NULL) AND ((new.recipient IS NULL) OR (new.status <> ALL (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text]))))) EXECUTE FUNCTION forget_message_secret();
 
 comment on column call_breaker.until is 'Nobody calls before it; after it one call tries, and its answer removes the row.';
+
+comment on column delivery.id is 'The webhook-id: the same at every try.';
+
+comment on column delivery.due_at is 'When it is tried next. Whoever takes it moves this ahead, so that nobody else takes it meanwhile and somebody does when that process dies.';
+
+comment on table endpoint is 'callbacks: the results of an application''s messages; the address stands in each message.';
+
+comment on column endpoint.previous_secret is 'Signs beside the current one until previous_until, so that a receiver can change over.';
 
 comment on table erasure is 'Tombstones: that a person was erased, when and why; the person only as a digest.';
 
@@ -3451,5 +3619,7 @@ comment on table follower_sync_page is 'The lists of a run, until the run has en
 comment on column job_process.worker is 'The name under which the engine locks the jobs of this process.';
 
 comment on column kf_cursor.cursor is 'Everything before it has been recorded: it moves after the items of its page are committed.';
+
+comment on table reply is 'Who has inserted the row asks the application; everybody else waits for what it says.';
 
 comment on column send_pace.slowed_to is 'The pace after the platform said that it is too much; it is back at slowed_from after five minutes.';

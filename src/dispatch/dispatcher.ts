@@ -109,7 +109,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       await releaseMessages(db, { process: options.process, messageIds: [messageId], dueAt })
       const waitMs = dueAt ? dueAt.getTime() - clock.now().getTime() : 0
       // due before the next look: a message that waited for its person
-      if (waitMs < LOOK_EVERY_MS) setTimeout(() => wakeUp(), waitMs).unref()
+      if (waitMs < LOOK_EVERY_MS) setTimeout(() => wakeUp(), Math.max(0, waitMs)).unref()
     },
     pause: (message, end) => surely(() => restChannel(db, message, end)),
     watch: (watched) => watch.called(watched),

@@ -840,6 +840,49 @@ describe('apply_receipt', () => {
     expect(await receipt(person, told)).toBeNull()
   })
 
+  describe('of a subscription message, when an earlier one may never have arrived,', () => {
+    const told = { channel: 'subscription_message', templateId: 'T', status: 'delivered' } as const
+    const unclear = { outcome: 'unknown', status: 'unknown', cause: 'unclear' } as const
+
+    async function aLost(person: Person) {
+      const lost = await aBegun(person)
+      await finishOne(db(), lost.attempt, unclear)
+      return lost
+    }
+
+    it.each(['sent', 'under way'] as const)('is for the one that is %s', async (state) => {
+      const person = await aPerson({ scope: TEMPLATE, credits: 2 })
+      const lost = await aLost(person)
+      const next = await aBegun(person)
+      if (state === 'sent') await finishOne(db(), next.attempt, sent)
+      expect(await receipt(person, told)).toBe(next.id)
+      if (state === 'under way') await finishOne(db(), next.attempt, sent)
+      expect(await readMessage(db(), next.id)).toMatchObject({ status: 'delivered' })
+      expect(await readMessage(db(), lost.id)).toMatchObject({ status: 'unknown' })
+      // a second receipt can only be for the first
+      expect(await receipt(person, told)).toBe(lost.id)
+    })
+
+    it('settles neither of two of which nobody knows, and no credit', async () => {
+      const person = await aPerson({ scope: TEMPLATE, credits: 3 })
+      const lost = [await aLost(person), await aLost(person)]
+      expect(await receipt(person, told)).toBeNull()
+      for (const { id } of lost) expect((await readMessage(db(), id)).status).toBe('unknown')
+      expect(await credits(person)).toBe(1)
+    })
+
+    it('is not for a send that is known by another id', async () => {
+      const person = await aPerson({ scope: TEMPLATE, credits: 2 })
+      const older = await aBegun(person)
+      await finishOne(db(), older.attempt, { ...sent, msgid: '81' })
+      const newer = await aBegun(person)
+      expect(await receipt(person, { ...told, msgId: '82' })).toBe(newer.id)
+      await finishOne(db(), newer.attempt, { ...sent, msgid: '82' })
+      expect(await readMessage(db(), newer.id)).toMatchObject({ status: 'delivered' })
+      expect(await readMessage(db(), older.id)).toMatchObject({ status: 'sent' })
+    })
+  })
+
   it('gives the credit back when a subscription message was not delivered', async () => {
     const person = await aPerson({ scope: TEMPLATE, credits: 1 })
     const { id, attempt } = await aBegun(person)

@@ -203,4 +203,36 @@ describe('P7 one-token', () => {
     // At 0, 5, 15 and 35 minutes.
     expect(world.endpoint.requests).toHaveLength(4)
   })
+
+  it.each(['stable', 'classic'] as const)(
+    'asks nobody while the database is away, and once when it is back: %s',
+    async (kind) => {
+      const world = await openWorld(kind)
+      const { endpoint, desks, account } = world
+      const held = await askEverywhere(world, 1)
+      const requests = endpoint.requests.length
+      await database().db.raw('alter table access_token rename to away')
+      try {
+        // the token dies, everybody notices, and for three hours everybody asks again and again
+        endpoint.revoke()
+        for (let minute = 0; minute < 180; minute += 10) {
+          for (const [index, { keeper }] of desks.entries()) {
+            await keeper.reportRejected(account, held[index]!.version)
+            const asked = Array.from({ length: 20 }, () => keeper.getToken(account))
+            for (const answer of await Promise.all(asked)) {
+              expect(answer).toMatchObject({ kind: 'unavailable', reason: 'database_unavailable' })
+            }
+          }
+          world.forward(600)
+        }
+        expect(endpoint.requests).toHaveLength(requests)
+      } finally {
+        await database().db.raw('alter table away rename to access_token')
+      }
+      const answers = await askEverywhere(world, 20)
+      expect(new Set(answers.map(({ token }) => token)).size).toBe(1)
+      expect(endpoint.accepts(answers[0]!.token)).toBe(true)
+      expect(endpoint.requests).toHaveLength(requests + 1)
+    },
+  )
 })

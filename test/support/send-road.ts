@@ -188,7 +188,7 @@ export function createSender(place: Place): Sender {
  * A connection that rested too long may be closed under a request, above all on a busy machine. Every
  * request here may be made twice: its key, or its meaning, makes it one.
  */
-async function fetchSurely(url: string, options: RequestInit): Promise<Response> {
+export async function fetchSurely(url: string, options: RequestInit): Promise<Response> {
   try {
     return await fetch(url, options)
   } catch {
