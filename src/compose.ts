@@ -43,6 +43,8 @@ import { listEvents, type EventFilter, type StoredEvent } from './events/event-s
 import { queueReleaseCheck } from './follow-ups/answer-release-check.ts'
 import { exchangeRedirect, makeAuthorizationPage } from './follow-ups/authorization-page.ts'
 import { createFollowUpTasks, FOLLOW_UP_SCHEDULE } from './follow-ups/follow-up-jobs.ts'
+import { createAuthorizerJobs } from './follow-ups/authorizer-jobs.ts'
+import { reconcileAuthorizers, type Reconciliation } from './follow-ups/reconcile-authorizers.ts'
 import { systemClock, type Clock } from './foundation/clock.ts'
 import { createLog, type Log } from './foundation/log.ts'
 import { createMetrics, type Metrics } from './foundation/metrics.ts'
@@ -121,6 +123,11 @@ export interface Parts {
     readonly account: Account
     readonly gatewayUrl: string
   }) => Promise<string>
+  /** Compares a component's merchants with the platform's list. */
+  readonly reconcileAuthorizers: (
+    component: Account,
+    signal: AbortSignal,
+  ) => Promise<Reconciliation>
   /** The early deaths of an account's tokens since a moment, newest first. */
   readonly tokenDeaths: (accountId: number, since: Date) => Promise<TokenDeath[]>
   readonly quotas: Quotas
@@ -361,9 +368,34 @@ async function build(
         .filter(({ disabledAt, settings }) => !disabledAt && settings.archive_account !== null)
         .map(({ id }) => id),
   })
+  const findAccount = (id: number) => cache.findById(id)
+  const reconcile: Parts['reconcileAuthorizers'] = (component, signal) =>
+    reconcileAuthorizers({ db, box, clock, log, api, findAccount }, component, signal)
+  const authorizerJobs = createAuthorizerJobs({
+    db,
+    clock,
+    random: Math.random,
+    findAccount,
+    listComponentIds: async () =>
+      (await accounts.list())
+        .filter(({ disabledAt, kind }) => !disabledAt && kind === 'component')
+        .map(({ id }) => id),
+    reconcile,
+    nightlyAt: config.authorizerListAt,
+  })
   /** Every kind of job there is; a room that brings one adds its tasks here. */
-  const tasks: JobTasks = { ...followerJobs.tasks, ...followUps, ...deliveryJobs.tasks }
-  const schedule = [...followerJobs.schedule, ...FOLLOW_UP_SCHEDULE, ...deliveryJobs.schedule]
+  const tasks: JobTasks = {
+    ...followerJobs.tasks,
+    ...authorizerJobs.tasks,
+    ...followUps,
+    ...deliveryJobs.tasks,
+  }
+  const schedule = [
+    ...followerJobs.schedule,
+    ...authorizerJobs.schedule,
+    ...FOLLOW_UP_SCHEDULE,
+    ...deliveryJobs.schedule,
+  ]
   const jobs = createJobEngine({ url, db, clock, log, metrics, process, tasks, schedule })
 
   const workers = createWorkers({
@@ -487,6 +519,7 @@ async function build(
       endpoints,
       tokens,
       makeAuthorizationPage: (page) => makeAuthorizationPage({ api, box, clock }, page),
+      reconcileAuthorizers: reconcile,
       tokenDeaths: (accountId, since) => listDeaths(db, accountId, since),
       quotas,
       sending: { breakers: () => listBreakers(db), paces: () => listPaces(db) },

@@ -45,6 +45,8 @@ export interface Config {
   }
   /** When the followers are compared with the platform's list every night, China time; null: never. */
   readonly followerSyncAt: `${number}:${number}` | null
+  /** When components' merchants are compared with the platform's list, China time; null: never. */
+  readonly authorizerListAt: `${number}:${number}` | null
   readonly dataDirectory: string
   readonly logLevel: string
 }
@@ -216,6 +218,13 @@ export const SETTINGS = [
       "When every account's followers are compared with the platform's list, China time; `off`: never by itself.",
     secret: false,
   },
+  {
+    name: 'WCG_AUTHORIZER_LIST_AT',
+    default: '04:20',
+    meaning:
+      "When every component's merchants are compared with the platform's list, China time; `off`: never by itself.",
+    secret: false,
+  },
 ] as const satisfies readonly Setting[]
 
 type SettingName = (typeof SETTINGS)[number]['name']
@@ -269,6 +278,7 @@ export function readConfig(env: Environment): Config {
       retentionDays: reader.integer('WCG_DELIVERY_RETENTION_DAYS', 1, 3650),
     },
     followerSyncAt: reader.nightTime('WCG_FOLLOWER_SYNC_AT'),
+    authorizerListAt: reader.nightTime('WCG_AUTHORIZER_LIST_AT'),
     dataDirectory: reader.text('WCG_DATA_DIRECTORY'),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS),
   }
@@ -300,6 +310,7 @@ export function describeConfig(config: Config): Record<string, string | number |
     private_endpoints: config.deliveries.privateEndpoints,
     delivery_retention_days: config.deliveries.retentionDays,
     follower_sync_at: config.followerSyncAt,
+    authorizer_list_at: config.authorizerListAt,
     data_directory: config.dataDirectory,
     log_level: config.logLevel,
   }

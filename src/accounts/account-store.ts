@@ -28,7 +28,7 @@ import { KIND_RULES } from './account-kinds.ts'
 import { refuseFaults, spokenFault } from './account-rules.ts'
 import { checkSeals, resealAll, type SealReport } from './seal-store.ts'
 import { createSecretStore, type SecretName } from './secret-store.ts'
-import { keepTicket, openTickets, type Ticket } from './ticket-store.ts'
+import { openTickets, type Ticket } from './ticket-store.ts'
 import { readStoredSettings, settingsToStore } from './account-settings.ts'
 
 /** An account as an operator sees it: everything but the secrets themselves. */
@@ -96,9 +96,7 @@ export interface AccountStore {
   openSecret(accountId: number, name: SecretName): Promise<string | undefined>
   /** Puts secrets in place that the platform gave us (refresh_token, permanent_code). */
   putSecrets(accountId: number, secrets: Partial<Record<SecretName, string>>): Promise<void>
-  /** Keeps a ticket, unless newer ones are known. Returns whether it is now the newest. */
-  keepTicket(accountId: number, ticket: Ticket): Promise<boolean>
-  /** The newest ticket, then the one before it. */
+  /** The newest ticket, then the one before it; the statement that records their pushes keeps them. */
   openTickets(accountId: number): Promise<Ticket[]>
   /** The AppSecret, for the token endpoint. @throws NotFoundError `unknown_account` */
   openAppSecret(accountId: number): Promise<string>
@@ -283,8 +281,6 @@ export function createAccountStore(parts: {
 
     putSecrets: (accountId, given) =>
       withTransaction(db, (trx) => secrets.put(trx, accountId, given)),
-
-    keepTicket: (accountId, ticket) => keepTicket(db, parts.box, { accountId, ticket }),
 
     ...credentialsOf(db, secrets),
 

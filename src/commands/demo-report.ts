@@ -1,3 +1,4 @@
+import type { KindRow } from './demo-kinds.ts'
 import type { Tally } from './demo-tally.ts'
 import type { DemoWorld } from './demo-world.ts'
 import { textTable } from './text-table.ts'
@@ -12,6 +13,12 @@ const HEADINGS = {
   refused: { en: 'refused → opted out', zh: '平台拒绝 → 记为退订' },
   other: { en: 'other', zh: '其他' },
   reasons: { en: 'Blocked because', zh: '拦截原因' },
+  kind: { en: 'kind of account', zh: '帐号类型' },
+  pushes: { en: 'callbacks', zh: '回调' },
+  consent: { en: 'consent', zh: '授权' },
+  first: { en: 'first message', zh: '第一条消息' },
+  second: { en: 'the next one', zh: '下一条消息' },
+  erased: { en: 'erased', zh: '已删除' },
   number: { en: 'number', zh: '核对项' },
   gateway: { en: 'gateway', zh: '网关' },
   sandbox: { en: 'platform saw', zh: '平台所见' },
@@ -37,6 +44,10 @@ export function tellTally(tally: Tally, language: Language): string {
   const reasons = textTable(
     tally.blockedReasons.map(([reason, count]) => [`  ${reason}`, String(count)]),
   )
+  const kinds = textTable([
+    (['kind', 'pushes', 'consent', 'first', 'second'] as const).map(say),
+    ...tally.kinds.map((row) => kindCells(row, say('erased'))),
+  ])
   const checks = textTable([
     [say('number'), say('gateway'), say('sandbox'), ''],
     ...tally.checks.map((check) => [
@@ -47,7 +58,20 @@ export function tellTally(tally: Tally, language: Language): string {
     ]),
   ])
   const verdict = say(tally.agrees ? 'agrees' : 'differs')
-  return ['', channels, '', `${say('reasons')}:`, reasons, '', checks, '', verdict].join('\n')
+  const blocked = [`${say('reasons')}:`, reasons]
+  return ['', channels, '', ...blocked, '', kinds, '', checks, '', verdict].join('\n')
+}
+
+/** Ids in a scope say nothing to whoever reads the table. */
+function kindCells(row: KindRow, erased: string): string[] {
+  const scope = row.scope.replace(/:.*$/, '')
+  return [
+    row.kind,
+    String(row.pushes),
+    `${scope}: ${row.before} → ${row.after ?? erased}`,
+    row.first && row.channel !== null ? `${row.channel}: ${row.first.status}` : '–',
+    row.second ? [row.second.status, row.second.reason ?? ''].join(': ').replace(/: $/, '') : '–',
+  ]
 }
 
 /** Where to look next, with commands that work as they stand. */

@@ -26,6 +26,10 @@ const STAGES = {
   },
   settle: { en: 'Sending, and waiting for receipts', zh: '发送并等待送达回执' },
   again: { en: 'The application asks once more', zh: '业务应用再次请求发送' },
+  kinds: {
+    en: 'One account of each other kind agrees, is written to, and leaves',
+    zh: '各类型帐号：授权、收到消息、再取消',
+  },
 } as const satisfies Record<string, Spoken>
 
 type Stage = keyof typeof STAGES

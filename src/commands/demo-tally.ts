@@ -1,5 +1,6 @@
 import type { SandboxReport } from '../sandbox/report.ts'
 import type { AskedMessage } from './demo-application.ts'
+import type { KindRow, KindsTally } from './demo-kinds.ts'
 import type { Spoken } from './words.ts'
 
 /** What one channel came to. */
@@ -26,6 +27,8 @@ export interface Tally {
   readonly channels: readonly ChannelTally[]
   /** Why messages were blocked, most frequent first. */
   readonly blockedReasons: readonly (readonly [reason: string, count: number])[]
+  /** One account of each kind. */
+  readonly kinds: readonly KindRow[]
   readonly checks: readonly Check[]
   /** Whether every pair of numbers agrees. */
   readonly agrees: boolean
@@ -33,13 +36,17 @@ export interface Tally {
 
 const ARRIVED = new Set(['sent', 'delivered'])
 
-/** Sums up a run and holds the gateway's numbers against the sandbox's. */
-export function tallyRun(run: {
+/** What happened, as both sides tell it. */
+interface Run {
   readonly messages: readonly AskedMessage[]
   readonly asked: number
+  readonly kinds: KindsTally
   readonly report: SandboxReport
   readonly appId: string
-}): Tally {
+}
+
+/** Sums up a run and holds the gateway's numbers against the sandbox's. */
+export function tallyRun(run: Run): Tally {
   const { messages, report } = run
   const channels = [...Map.groupBy(messages, (message) => message.channel)].map(
     ([channel, group]) => tallyChannel(channel, group),
@@ -48,9 +55,11 @@ export function tallyRun(run: {
   return {
     channels,
     blockedReasons: countReasons(messages),
+    kinds: run.kinds.rows,
     checks,
     agrees:
       checks.every((check) => check.gateway === check.sandbox) &&
+      run.kinds.holds &&
       report.forgotten.messages + report.forgotten.calls === 0,
   }
 }
@@ -73,13 +82,9 @@ function countReasons(messages: readonly AskedMessage[]): [string, number][] {
     .sort((one, other) => other[1] - one[1])
 }
 
-function makeChecks(run: {
-  readonly messages: readonly AskedMessage[]
-  readonly asked: number
-  readonly report: SandboxReport
-  readonly appId: string
-}): Check[] {
+function makeChecks(run: Run): Check[] {
   const counts = run.report.accounts[run.appId] ?? {}
+  const givenUp = Object.values(run.report.accounts).map((one) => one['push:given_up'] ?? 0)
   const sent = run.messages.filter(({ status }) => ARRIVED.has(status)).length
   return [
     {
@@ -91,6 +96,10 @@ function makeChecks(run: {
       name: { en: 'messages sent', zh: '已发送的消息' },
       gateway: sent,
       sandbox: counts['sent'] ?? 0,
+    },
+    {
+      name: { en: 'messages sent, one for each kind', zh: '各类型帐号已发送的消息' },
+      ...run.kinds.sent,
     },
     {
       name: { en: 'sent after an opt-out', zh: '退订之后仍发送' },
@@ -110,7 +119,7 @@ function makeChecks(run: {
     {
       name: { en: 'callbacks never acknowledged', zh: '始终未确认的回调' },
       gateway: 0,
-      sandbox: (counts['push:given_up'] ?? 0) + run.report.unfinished_pushes,
+      sandbox: givenUp.reduce((sum, count) => sum + count, 0) + run.report.unfinished_pushes,
     },
   ]
 }

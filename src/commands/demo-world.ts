@@ -78,7 +78,7 @@ function demoConfig(settings: Config, sandboxUrl: string): Config {
     database: { ...settings.database, url: null },
     dataDirectory: join(settings.dataDirectory, 'demo'),
     masterKeys: null,
-    platform: { ...settings.platform, wechatApiBaseUrl: sandboxUrl },
+    platform: { ...settings.platform, wechatApiBaseUrl: sandboxUrl, wecomApiBaseUrl: sandboxUrl },
   }
 }
 
@@ -111,7 +111,8 @@ async function connectAccount(
   })
 }
 
-function lettersAndDigits(length: number): string {
+/** So many letters and digits that nobody has seen before. */
+export function lettersAndDigits(length: number): string {
   const letters = randomBytes(length * 3)
     .toString('base64')
     .replace(/[^A-Za-z0-9]/g, '')

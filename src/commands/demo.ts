@@ -2,6 +2,7 @@ import { sleep } from '../foundation/clock.ts'
 import type { Command, CommandContext } from './command.ts'
 import { createDemoApplication, type Ask, type DemoApplication } from './demo-application.ts'
 import { tellNext, tellTally } from './demo-report.ts'
+import { playKinds } from './demo-kinds.ts'
 import { createStages, type Stages } from './demo-stages.ts'
 import {
   castPeople,
@@ -96,9 +97,12 @@ async function play(world: DemoWorld, stages: Stages, followers: number): Promis
   const again = people.all.map((to): Ask => ({ to, channel: 'template_message' }))
   await stages.run('again', (progress) => crowd(again, (ask) => application.ask(ask), { progress }))
   await stages.run('settle', (progress) => settled(world, application, progress))
+  const kinds = await stages.run('kinds', (progress) => playKinds(world, progress))
+  await sandbox.settled()
   return tallyRun({
     messages: await application.messages(),
     asked: first.length + again.length,
+    kinds,
     report: sandbox.report(),
     appId: account.appId,
   })

@@ -4,6 +4,7 @@ import { accountCheck } from './account-check.ts'
 import { accountDrill } from './account-drill.ts'
 import { accountList } from './account-list.ts'
 import { accountOverride } from './account-override.ts'
+import { accountReconcile } from './account-reconcile.ts'
 import { accountReseal } from './account-reseal.ts'
 import { accountRotate } from './account-rotate.ts'
 import { accountSet } from './account-set.ts'
@@ -52,6 +53,7 @@ export const COMMANDS: readonly Command[] = [
   accountSet,
   accountRotate,
   accountAuthorize,
+  accountReconcile,
   accountReseal,
   accountOverride,
   accountDrill,

@@ -353,6 +353,17 @@ export const WORDS = {
     en: '{count} × {task} given up after its last try; docs/operations.md says how to look and try again',
     zh: '{task} 有 {count} 个任务多次失败后已放弃；查看与重试方法见 docs/operations.md',
   },
+  no_component: {
+    en: 'is of kind {kind}; only a component has merchants that the platform lists',
+    zh: '的类型是 {kind}；只有第三方平台（component）才有授权方列表',
+  },
+  reconciled_listed: { en: 'Merchants listed by the platform', zh: '平台列出的商家' },
+  reconciled_admitted: { en: 'Admitted: their notice was lost', zh: '补记为已授权（通知曾丢失）' },
+  reconciled_withdrawn: { en: 'Found to have left', zh: '补记为已取消授权' },
+  reconciled_unclear: {
+    en: 'Not clear; ask again later, the log says why',
+    zh: '未能确认；请稍后重试，原因见日志',
+  },
   sync_list: { en: 'Reading the list', zh: '读取关注者列表' },
   sync_apply: { en: 'Comparing', zh: '核对' },
   sync_leave: { en: 'Asking about those who are missing', zh: '查询列表中没有的人' },

@@ -1,10 +1,12 @@
 import type { Knex } from 'knex'
+import { decideSend } from '../consent/consent-store.ts'
 import { isUnavailable } from '../database/availability.ts'
 import { sleep, type Clock } from '../foundation/clock.ts'
 import { describeError } from '../foundation/errors.ts'
 import { createGatherer } from '../foundation/gather.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
+import { createWaker } from '../foundation/waker.ts'
 import { CHANNEL_NAMES } from '../wechat/channels.ts'
 import type { PlatformClient } from '../wechat/platform-client.ts'
 import {
@@ -72,14 +74,13 @@ const MAX_BATCH = 100
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { db, clock, log } = options
   const lease = { process: options.process, leaseSeconds: options.leaseSeconds }
+  const stopping = new AbortController()
+  const waker = createWaker(stopping.signal)
   const places = createPlaces(options.concurrency, {
     monotonicMs: () => clock.monotonicMs(),
-    onRoom: wake,
+    onRoom: () => waker.wake(),
   })
   const watch = createCallWatch({ ...options, places })
-  const stopping = new AbortController()
-  let wakeUp = () => {}
-  let woken = false
   let lastRoundAt: Date | null = null
   let loop: Promise<void> | undefined
 
@@ -103,22 +104,18 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       reportRejected: (account, version) =>
         surely(() => options.tokens.reportRejected(account, version)),
     },
+    isAllowed: async ({ recipient: subject, ...message }) =>
+      (await decideSend(db, { ...message, subject, at: clock.now() })).allowed,
     begin: (messageId) => begins.add(messageId),
     finish: (ended) => surely(() => ends.add(ended)),
     release: async (messageId, dueAt) => {
       await releaseMessages(db, { process: options.process, messageIds: [messageId], dueAt })
       const waitMs = dueAt ? dueAt.getTime() - clock.now().getTime() : 0
       // due before the next look: a message that waited for its person
-      if (waitMs < LOOK_EVERY_MS) setTimeout(() => wakeUp(), Math.max(0, waitMs)).unref()
+      if (waitMs < LOOK_EVERY_MS) setTimeout(() => waker.wake(), Math.max(0, waitMs)).unref()
     },
     pause: (message, end) => surely(() => restChannel(db, message, end)),
     watch: (watched) => watch.called(watched),
-  }
-
-  /** Also when the round that is under way has looked already. */
-  function wake(): void {
-    woken = true
-    wakeUp()
   }
 
   /**
@@ -140,9 +137,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
-        woken = false
         const waitMs = await round()
-        if (waitMs > 0 && !woken) await pauseUntilWoken(waitMs)
+        if (waitMs > 0) await waker.rest(waitMs)
       } catch (error) {
         log.error({ error: describeError(error) }, 'dispatch.round_failed')
         await sleep(PAUSE_AFTER_FAILURE_MS, stopping.signal)
@@ -181,18 +177,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     places.hold(message.accountId, work)
   }
 
-  async function pauseUntilWoken(ms: number): Promise<void> {
-    const waking = new AbortController()
-    wakeUp = () => waking.abort()
-    await sleep(ms, AbortSignal.any([waking.signal, stopping.signal]))
-    wakeUp = () => {}
-  }
-
   return {
     start() {
       loop ??= run()
     },
-    wake,
+    wake: () => waker.wake(),
     measure: () => watch.measure(),
     async stop() {
       stopping.abort()

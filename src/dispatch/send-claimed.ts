@@ -25,6 +25,8 @@ export interface SendParts extends ReportParts {
   readonly tokens: Tokens
   readonly openSealed: OpenSealed
   readonly client: Pick<PlatformClient, 'call'>
+  /** Whether the message may be sent by what holds now; nothing is written. */
+  readonly isAllowed: (message: ClaimedMessage) => Promise<boolean>
   readonly begin: (messageId: string) => Promise<BeginDecision>
   /** Answers what the message has become: an early receipt may have said more than the call. */
   readonly finish: (ended: EndedAttempt) => Promise<string | null>
@@ -53,7 +55,7 @@ export async function sendClaimed(parts: SendParts, message: ClaimedMessage): Pr
 
   const send: Send = { message, account }
   const token = await credentialFor(parts, send)
-  if (token.kind === 'unavailable') return waitForToken(parts, send, token)
+  if (token.kind === 'unavailable') return goWithoutToken(parts, send, token)
   const content = contentOf(parts, message)
 
   const askedMs = parts.clock.monotonicMs()
@@ -188,6 +190,27 @@ function lateDecision({ clock }: SendParts): AttemptEnd {
     tokenRejected: false,
     cause: 'late_decision',
   }
+}
+
+/**
+ * Without a token nothing is sent. A tenant that left has none for ever, so its messages are not to
+ * wait for one: what the gate forbids is blocked with its reason.
+ */
+async function goWithoutToken(
+  parts: SendParts,
+  send: Send,
+  token: { readonly reason: string; readonly until: Date },
+): Promise<void> {
+  const { message, account } = send
+  const mayWait = account.parentId === null || (await parts.isAllowed(message))
+  const decision = mayWait ? null : await parts.begin(message.id)
+  if (decision === null) return waitForToken(parts, send, token)
+  if (decision.kind === 'busy') return waitForPerson(parts, message)
+  if (decision.kind !== 'begun') return reportNotBegun(parts, send, decision)
+  const { id: messageId, accountId, recipient } = message
+  // Allowed again in this very instant: the next try waits like the others.
+  const end = lateDecision(parts)
+  await parts.finish({ attemptId: decision.attemptId, messageId, accountId, recipient, end })
 }
 
 async function waitForToken(

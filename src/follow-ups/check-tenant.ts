@@ -45,16 +45,34 @@ async function checkAuthorizer(
   component: Account,
   appId: string,
 ): Promise<void> {
+  const tenant = await findTenant(parts.db, { parentId: component.id, appId })
+  if (tenant !== undefined) await lookUpAuthorizer(parts, component, appId)
+}
+
+/**
+ * Asks the platform about one merchant and records its answer: what its account is, or that it has
+ * not authorised the component (any more).
+ *
+ * @throws UnavailableError when the platform gives no clear answer.
+ */
+export async function lookUpAuthorizer(
+  parts: TenantParts,
+  component: Account,
+  appId: string,
+): Promise<'stays' | 'withdrawn'> {
   const { db } = parts
   const key = { parentId: component.id, appId }
-  const tenant = await findTenant(db, key)
-  if (tenant === undefined) return
   const looked = await readAuthorizer(parts.api, component, appId)
-  if (looked.info !== null) return describeTenant(db, tenant.id, looked.info)
+  if (looked.info !== null) {
+    const tenant = await findTenant(db, key)
+    if (tenant !== undefined) await describeTenant(db, tenant.id, looked.info)
+    return 'stays'
+  }
   const at = looked.at ?? wholeSecond(parts.clock.now())
   await changeTenant(db, key, { change: 'revoked', at, reason: 'not_authorized' })
   await forgetTenant(db, key, at)
   parts.log.info({ account: component.name }, 'tenant.withdrawn')
+  return 'withdrawn'
 }
 
 async function checkCorp(

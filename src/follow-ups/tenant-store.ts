@@ -243,6 +243,31 @@ export async function findAdmitted(
   return row?.subject ?? null
 }
 
+/** A tenant that may be acted for by the ledger. */
+export interface HeldTenant {
+  readonly appId: string
+  /** Whether its account is there with its credential: nothing is missing to act for it. */
+  readonly isWhole: boolean
+}
+
+/** The tenants of a component that are granted in the ledger. Served by `consent_pkey`. */
+export async function listHeldTenants(db: Knex, parentId: number): Promise<HeldTenant[]> {
+  const { rows } = await db.raw<{ rows: { app_id: string; is_whole: boolean }[] }>(
+    `select
+       held.subject as app_id,
+       exists (
+         select from account
+         join account_secret as secret
+           on secret.account_id = account.id and secret.name = 'refresh_token'
+         where account.parent_id = held.account_id and account.app_id = held.subject
+       ) as is_whole
+     from consent as held
+     where held.account_id = ? and held.scope = ? and held.state = 'granted'`,
+    [parentId, TENANT],
+  )
+  return rows.map((row) => ({ appId: row.app_id, isWhole: row.is_whole }))
+}
+
 /** The account of a tenant, also one that is switched off. */
 export async function findTenant(
   db: Knex,
@@ -372,6 +397,8 @@ async function restartToken(trx: Knex.Transaction, id: number): Promise<void> {
      where account_id = ?`,
     [id],
   )
+  // A process that was told that there is no token remembers it for a minute.
+  await trx.raw(`select pg_notify('token_changed', ?)`, [String(id)])
 }
 
 async function isErased(

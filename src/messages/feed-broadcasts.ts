@@ -1,6 +1,7 @@
 import { sleep, type Clock } from '../foundation/clock.ts'
 import { describeError } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
+import { createWaker } from '../foundation/waker.ts'
 import type { BroadcastStore } from './broadcast-store.ts'
 
 export interface BroadcastFeeder {
@@ -33,19 +34,17 @@ export function createBroadcastFeeder(deps: {
 }): BroadcastFeeder {
   const { store, clock, log } = deps
   const stopping = new AbortController()
+  const waker = createWaker(stopping.signal)
   let loop: Promise<void> | undefined
-  let wakeUp = () => {}
-  let woken = false
   let tidyAtMs = 0
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
-        woken = false
         await tidy()
         const expanded = await expand()
         const fed = await feed()
-        if (!expanded && !woken) await pause(fed ? FEED_EVERY_MS : LOOK_EVERY_MS)
+        if (!expanded) await waker.rest(fed ? FEED_EVERY_MS : LOOK_EVERY_MS)
       } catch (error) {
         log.error({ error: describeError(error) }, 'broadcast.feed_failed')
         await sleep(PAUSE_AFTER_FAILURE_MS, stopping.signal)
@@ -86,21 +85,11 @@ export function createBroadcastFeeder(deps: {
     }
   }
 
-  async function pause(ms: number): Promise<void> {
-    const waking = new AbortController()
-    wakeUp = () => waking.abort()
-    await sleep(ms, AbortSignal.any([waking.signal, stopping.signal]))
-    wakeUp = () => {}
-  }
-
   return {
     start() {
       loop ??= run()
     },
-    wake() {
-      woken = true
-      wakeUp()
-    },
+    wake: () => waker.wake(),
     async stop() {
       stopping.abort()
       await loop

@@ -75,42 +75,44 @@ export function createMessageStore(db: Knex): MessageStore {
  * with one key the later waits here for the first to commit, then inserts nothing.
  */
 async function insertMessage(db: Knex, message: NewMessage): Promise<boolean> {
+  const row = rowOf(message)
   const result: { rows: unknown[] } = await db.raw(
     `with stored as (
-       insert into message (
-         id, account_id, application_id, recipient, channel, template_id, content, consent_scope,
-         sealed_secret, purpose, callback_url, idempotency_key, request_digest, status, send_at,
-         expires_at, due_at, created_at, updated_at, lane
-       ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       insert into message (${Object.keys(row).join(', ')})
+       values (${Object.keys(row).map(() => '?')})
        on conflict (application_id, idempotency_key) where idempotency_key is not null
          do nothing
        returning id
      )
      select pg_notify('message_queued', '') from stored`,
-    [
-      message.id,
-      message.account.id,
-      message.applicationId,
-      message.to,
-      message.channel,
-      message.templateId,
-      JSON.stringify(message.content),
-      message.consentScope,
-      message.sealedSecret,
-      message.purpose,
-      message.callbackUrl ?? null,
-      message.idempotencyKey,
-      message.requestDigest,
-      firstStatus(message),
-      message.sendAt,
-      message.expiresAt,
-      message.sendAt,
-      message.createdAt,
-      message.createdAt,
-      message.isMarketing === true ? 1 : 0,
-    ],
+    Object.values(row),
   )
   return result.rows.length === 1
+}
+
+function rowOf(message: NewMessage) {
+  return {
+    id: message.id,
+    account_id: message.account.id,
+    application_id: message.applicationId,
+    recipient: message.to,
+    channel: message.channel,
+    template_id: message.templateId,
+    content: JSON.stringify(message.content),
+    consent_scope: message.consentScope,
+    sealed_secret: message.sealedSecret,
+    purpose: message.purpose,
+    callback_url: message.callbackUrl ?? null,
+    idempotency_key: message.idempotencyKey,
+    request_digest: message.requestDigest,
+    status: firstStatus(message),
+    send_at: message.sendAt,
+    expires_at: message.expiresAt,
+    due_at: message.sendAt,
+    created_at: message.createdAt,
+    updated_at: message.createdAt,
+    lane: message.isMarketing === true ? 1 : 0,
+  }
 }
 
 /** Served by message_application_id_idempotency_key_key. */

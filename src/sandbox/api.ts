@@ -19,6 +19,7 @@ import {
   listUsers,
 } from './reading-endpoints.ts'
 import {
+  sendDeviceMessage,
   sendMiniMessage,
   sendOneTimeMessage,
   sendReply,
@@ -77,6 +78,10 @@ const ACCOUNT_ENDPOINTS: EndpointTable = [
   [
     '/cgi-bin/message/subscribe/send',
     account('POST', sendMiniMessage, { kind: 'mini_program', channel: 'subscription_message' }),
+  ],
+  [
+    '/cgi-bin/message/device/subscribe/send',
+    account('POST', sendDeviceMessage, { kind: 'mini_program', channel: 'device_message' }),
   ],
   [
     '/cgi-bin/message/custom/send',

@@ -18,6 +18,8 @@ const template = z.strictObject({
   content: z.string().default(''),
   /** One acceptance is a standing right instead of one credit. */
   long_term: z.boolean().default(false),
+  /** A template of device messages, which no other endpoint takes. */
+  for_devices: z.boolean().default(false),
 })
 
 /** What every kind of callback has: where it goes, and the pair it is signed and sealed with. */

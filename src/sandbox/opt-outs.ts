@@ -8,6 +8,7 @@ export type Channel =
   | 'template_message'
   | 'subscription_message'
   | 'one_time_subscription'
+  | 'device_message'
   | 'customer_service_message'
   | 'app_message'
   | 'welcome_message'
@@ -107,6 +108,13 @@ export function wasAnswered(holder: OptOutHolder, scope: OptOutScope): boolean {
   )
 }
 
+/** Channels that rest on a template's right alone. */
+const BY_TEMPLATE: readonly Channel[] = [
+  'subscription_message',
+  'one_time_subscription',
+  'device_message',
+]
+
 /**
  * A template's refusal forbids subscription messages and template messages with that id; an
  * unfollow forbids what rests on following. Whether it also ends subscription rights is unconfirmed,
@@ -114,7 +122,7 @@ export function wasAnswered(holder: OptOutHolder, scope: OptOutScope): boolean {
  */
 function forbids(scope: OptOutScope, channel: Channel, templateId: string | undefined): boolean {
   if (scope.kind === 'everything') return true
-  const byTemplate = channel === 'subscription_message' || channel === 'one_time_subscription'
+  const byTemplate = BY_TEMPLATE.includes(channel)
   if (scope.kind === 'follow') return !byTemplate
   return scope.templateId === templateId && channel !== 'customer_service_message'
 }

@@ -6,17 +6,30 @@ import type { Channel } from './opt-outs.ts'
 import { findTemplate, type Account } from './world.ts'
 
 /** The person a send is for; 40003 when the account does not know the openid. */
-export function findRecipient(call: ApiCall, account: Account): Follower | Answer {
-  const openid = textIn(call.body, 'touser')
+export function findRecipient(
+  call: ApiCall,
+  account: Account,
+  openid = textIn(call.body, 'touser'),
+): Follower | Answer {
   const follower = openid === undefined ? undefined : account.followers.get(openid)
   return follower && !follower.cancelled ? follower : refuse(40003)
 }
 
-/** The template a send uses: 40036 when none is named, 40037 when the account has no such one. */
-export function findSendTemplate(call: ApiCall, account: Account): Template | Answer {
+/**
+ * The template a send uses: 40036 when none is named, 40037 when the account has no such one, or it is
+ * for devices where persons are meant, or the reverse (sending.md §3.7).
+ */
+export function findSendTemplate(
+  call: ApiCall,
+  account: Account,
+  forDevices = false,
+): Template | Answer {
   const id = textIn(call.body, 'template_id')
   if (id === undefined) return refuse(40036)
-  return findTemplate(account, id) ?? refuse(40037)
+  const template = findTemplate(account, id)
+  // With none listed every id exists, and is good for everything.
+  const fits = account.config.templates.length === 0 || template?.for_devices === forDevices
+  return template && fits ? template : refuse(40037)
 }
 
 /**
@@ -84,6 +97,7 @@ export function deliver(
 /** Names of whom and how often, not of what. */
 const ADDRESS = new Set([
   'touser',
+  'to_openid_list',
   'toparty',
   'totag',
   'client_msg_id',

@@ -1,4 +1,4 @@
-import { isFields, ok, refuse, textIn, type Answer, type ApiCall } from './api-call.ts'
+import { isFields, ok, refuse, textIn, textsIn, type Answer, type ApiCall } from './api-call.ts'
 import { accountPlace } from './components.ts'
 import { writeEvent, writeSent } from './documents.ts'
 import { sceneKey, spendReply, spendRight, type Follower } from './followers.ts'
@@ -158,6 +158,31 @@ function spendAndSend(call: ApiCall, account: Account, dedupes: boolean): string
   }
   pushSubscriptionReceipt(call, account, { follower, msgid, status })
   return msgid
+}
+
+/**
+ * `POST /cgi-bin/message/device/subscribe/send`: spends a right of each person in the list. What the
+ * platform does when it knows only some of them is unconfirmed; here it sends nothing.
+ */
+export function sendDeviceMessage(call: ApiCall, account: Account): Answer {
+  const { sn, modelId } = call.body
+  const template = findSendTemplate(call, account, true)
+  if ('errcode' in template) return template
+  if (typeof sn !== 'string' || typeof modelId !== 'string') return refuse(47001)
+  const badData = checkData(call.body.data, template)
+  if (badData) return badData
+  const people: Follower[] = []
+  for (const openid of textsIn(call.body, 'to_openid_list') ?? []) {
+    const follower = findRecipient(call, account, openid)
+    if ('errcode' in follower) return follower
+    people.push(follower)
+  }
+  if (people.length === 0) return refuse(40003)
+  if (!people.every((one) => spendRight(one, template.template_id))) return refuse(43101)
+  for (const { openid } of people) {
+    receiveMessage(call, account, { channel: 'device_message', openid, msgid: null })
+  }
+  return ok()
 }
 
 /**

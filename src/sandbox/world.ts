@@ -137,7 +137,8 @@ export function meetFollower(account: Account, openid: string): Follower {
 export function findTemplate(account: Account, templateId: string): Template | undefined {
   const { templates } = account.config
   if (templates.length === 0) {
-    return { template_id: templateId, title: '', content: '', long_term: false }
+    const any = { title: '', content: '', long_term: false, for_devices: false }
+    return { template_id: templateId, ...any }
   }
   return templates.find((template) => template.template_id === templateId)
 }

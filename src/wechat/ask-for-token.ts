@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { findListedToken, type AskForPage } from './authorizer-list.ts'
 import { fetchToken, type TokenReply } from './fetch-token.ts'
 import type { RefreshParts, TokenAccount } from './refresh-token.ts'
 import { hostOf } from './served-account.ts'
@@ -111,42 +111,28 @@ async function recover(
   return askAndKeep(parts, ask, { ...asking, refreshToken: next })
 }
 
-/** The platform's most per page. */
-const PAGE = 500
-/** 100,000 authorizers; a list that goes on and on shall not hold a refresh for ever. */
-const MOST_PAGES = 200
-
-const pageSchema = z.object({
-  total_count: z.int().min(0),
-  list: z.array(z.object({ authorizer_appid: z.string(), refresh_token: z.string().nullish() })),
-})
-
-type Listed =
-  | { readonly kind: 'listed'; readonly refreshToken: string | null }
-  | Extract<AskOutcome, { kind: 'failed' | 'lease_lost' }>
+type NotAsked = Extract<AskOutcome, { kind: 'failed' | 'lease_lost' }>
+type Listed = { readonly kind: 'listed'; readonly refreshToken: string | null } | NotAsked
 
 /** The refresh token of an account in `api_get_authorizer_list`; null when it is not there. */
 async function findListed(parts: RefreshParts, ask: Ask, asking: Asking): Promise<Listed> {
-  let offset = 0
-  for (let page = 0; page < MOST_PAGES; page += 1) {
-    if (!(await parts.store.renewLease(ask.lease, parts.leaseMs))) return { kind: 'lease_lost' }
+  const askForPage: AskForPage<NotAsked> = async (call) => {
+    if (!(await parts.store.renewLease(ask.lease, parts.leaseMs))) {
+      return { kind: 'failed', failure: { kind: 'lease_lost' } }
+    }
     const outcome = await parts.call({
-      method: 'POST',
+      ...call,
       host: hostOf(TOKEN_SOURCES[ask.source].space),
-      path: '/cgi-bin/component/api_get_authorizer_list',
       accessToken: asking.parent.token,
       tokenName: TOKEN_SOURCES.component.queryName,
-      body: { component_appid: asking.parent.appId, offset, count: PAGE },
     })
-    if (outcome.kind !== 'answer') return { kind: 'failed', reason: outcome.reason }
-    const read = pageSchema.safeParse(outcome.body).data
-    if (!read) return { kind: 'failed', reason: 'bad_authorizer_list' }
-    const found = read.list.find((one) => one.authorizer_appid === asking.appId)
-    offset += read.list.length
-    const isLast = read.list.length === 0 || offset >= read.total_count
-    if (found || isLast) return { kind: 'listed', refreshToken: found?.refresh_token ?? null }
+    if (outcome.kind === 'answer') return { kind: 'body', body: outcome.body }
+    return { kind: 'failed', failure: { kind: 'failed', reason: outcome.reason } }
   }
-  return { kind: 'listed', refreshToken: null }
+  const list = { componentAppId: asking.parent.appId, ask: askForPage }
+  const found = await findListedToken(list, asking.appId)
+  if (found.kind === 'failed') return found.failure
+  return found.kind === 'bad' ? { kind: 'failed', reason: 'bad_authorizer_list' } : found
 }
 
 function isNew(next: string | null, used: string): next is string {

@@ -2,6 +2,13 @@ import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
 import { UnavailableError } from '../foundation/errors.ts'
 import { bodyOf, type AccountApi, type Looked } from './account-api.ts'
+import {
+  AUTHORIZER_LIST,
+  findListedToken,
+  walkAuthorizerList,
+  type AskForPage,
+  type ListedAuthorizer,
+} from './authorizer-list.ts'
 import type { TokenAccount } from './refresh-token.ts'
 
 /*
@@ -46,16 +53,6 @@ const infoSchema = z.object({
     user_name: z.string().min(1),
     MiniProgramInfo: z.unknown().optional(),
   }),
-})
-
-/** The platform's most per page. */
-const PAGE = 500
-/** 100,000 authorizers; a list that goes on and on shall not hold a job for ever. */
-const MOST_PAGES = 200
-
-const pageSchema = z.object({
-  total_count: z.int().min(0),
-  list: z.array(z.object({ authorizer_appid: z.string(), refresh_token: z.string().nullish() })),
 })
 
 /**
@@ -119,21 +116,38 @@ export async function findRefreshToken(
   component: Component,
   appId: string,
 ): Promise<string | null> {
-  let offset = 0
-  for (let page = 0; page < MOST_PAGES; page += 1) {
-    const answer = await api(component, {
-      method: 'POST',
-      path: '/cgi-bin/component/api_get_authorizer_list',
-      body: { component_appid: component.appId, offset, count: PAGE },
-    })
-    const what = 'api_get_authorizer_list'
-    const { list, total_count: total } = read(pageSchema, bodyOf(what, answer), what)
-    const found = list.find((one) => one.authorizer_appid === appId)
-    if (found) return found.refresh_token || null
-    offset += list.length
-    if (list.length === 0 || offset >= total) return null
+  const list = { componentAppId: component.appId, ask: askAs(api, component) }
+  const found = await findListedToken(list, appId)
+  return found.kind === 'listed' ? found.refreshToken : refuseAnswer(AUTHORIZER_LIST)
+}
+
+/**
+ * Every merchant that the platform lists for a component.
+ *
+ * @returns `complete` is false when the list is longer than what we read of it.
+ */
+export async function listAuthorizers(
+  api: AccountApi,
+  component: Component,
+): Promise<{ readonly listed: readonly ListedAuthorizer[]; readonly complete: boolean }> {
+  const listed: ListedAuthorizer[] = []
+  const walked = await walkAuthorizerList({
+    componentAppId: component.appId,
+    ask: askAs(api, component),
+    visit: (page) => {
+      listed.push(...page)
+      return true
+    },
+  })
+  if (walked.kind === 'bad') return refuseAnswer(AUTHORIZER_LIST)
+  return { listed, complete: walked.kind === 'complete' }
+}
+
+/** Asks as the component; what fails is thrown. */
+function askAs(api: AccountApi, component: Component): AskForPage<never> {
+  return async (call) => {
+    return { kind: 'body', body: bodyOf(AUTHORIZER_LIST, await api(component, call)) }
   }
-  return null
 }
 
 /** A code for the page on which a merchant authorises the component; good for half an hour. */
@@ -150,6 +164,9 @@ export async function createPreAuthCode(api: AccountApi, component: Component): 
 
 function read<T>(schema: z.ZodType<T>, body: unknown, what: string): T {
   const result = schema.safeParse(body)
-  if (result.success) return result.data
+  return result.success ? result.data : refuseAnswer(what)
+}
+
+function refuseAnswer(what: string): never {
   throw new UnavailableError('bad_platform_answer', `${what}: not the answer that was expected`)
 }

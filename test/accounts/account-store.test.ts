@@ -10,7 +10,9 @@ import {
   parseMasterKey,
   type MasterKey,
 } from '../../src/foundation/sealed-secrets.ts'
+import type { Ticket } from '../../src/accounts/ticket-store.ts'
 import { useTestDatabase } from '../support/database.ts'
+import { keepTicket } from '../support/keep-ticket.ts'
 
 const database = useTestDatabase()
 const FIRST = masterKey()
@@ -313,11 +315,13 @@ describe('what the kind forbids', () => {
   })
 })
 
-describe('keepTicket', () => {
+describe('a ticket', () => {
   const at = (second: number) => new Date(Date.UTC(2026, 0, 2, 0, 0, second))
   const ticket = (value: string, second: number) => ({ value, effectiveAt: at(second) })
+  const keep = (id: number, one: Ticket) =>
+    keepTicket({ db: database().db, box: createSecretBox([FIRST]) }, id, one)
 
-  it('keeps the two newest by the platform’s time, in whatever order they come', async () => {
+  it('is kept beside the one before it by the platform’s time, in whatever order they come', async () => {
     const store = storeUnder(FIRST)
     const { id } = await store.add(newKind('component'))
     expect(await store.openTickets(id)).toEqual([])
@@ -325,7 +329,7 @@ describe('keepTicket', () => {
     for (const one of [
       ...[ticket('b', 20), ticket('d', 40), ticket('a', 10), ticket('c', 30), ticket('d', 40)],
     ]) {
-      answers.push(await store.keepTicket(id, one))
+      answers.push(await keep(id, one))
     }
     expect(answers).toEqual([true, true, false, false, false])
     expect(await store.openTickets(id)).toEqual([ticket('d', 40), ticket('c', 30)])
@@ -333,22 +337,22 @@ describe('keepTicket', () => {
     expect(await everythingStored()).not.toMatch(/"sealed":"[abcd]"/)
   })
 
-  it('keeps the newest of many that come at once', async () => {
+  it('that is the newest of many that come at once is kept', async () => {
     const store = storeUnder(FIRST)
     const { id } = await store.add(newKind('component'))
     const tickets = Array.from({ length: 8 }, (_, second) => ticket(`t${second}`, second))
-    await Promise.all(tickets.map((one) => store.keepTicket(id, one)))
+    await Promise.all(tickets.map((one) => keep(id, one)))
     expect(await store.openTickets(id)).toEqual([ticket('t7', 7), ticket('t6', 6)])
   })
 
   it('survives a new master key', async () => {
     const { id } = await storeUnder(FIRST).add(newKind('component'))
-    await storeUnder(FIRST).keepTicket(id, ticket('a', 1))
+    await keep(id, ticket('a', 1))
     await storeUnder(SECOND, FIRST).resealAll()
     expect(await storeUnder(SECOND).openTickets(id)).toEqual([ticket('a', 1)])
   })
 
-  it('is the only way in: a ticket has a time, and nothing else has', async () => {
+  it('has a time, and nothing else has', async () => {
     const store = storeUnder(FIRST)
     const { id } = await store.add(newKind('component'))
     await expect(store.putSecrets(id, { ticket: 'a' })).rejects.toMatchObject({

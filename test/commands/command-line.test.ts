@@ -10,6 +10,7 @@ import { COMMANDS } from '../../src/commands/table.ts'
 import { SETTINGS } from '../../src/config.ts'
 import { newMasterKey } from '../../src/foundation/sealed-secrets.ts'
 import { useTestDatabase } from '../support/database.ts'
+import { runWcg } from '../support/run-wcg.ts'
 
 const database = useTestDatabase()
 const MAIN = join(import.meta.dirname, '../../src/main.ts')
@@ -46,7 +47,8 @@ function start(typed: string[], env: Record<string, string> = {}) {
   return child
 }
 
-async function wcg(typed: string[], env: Record<string, string> = {}, stdin = '') {
+/** Such a process, to its end: for what the program does around a command. */
+async function wcgProcess(typed: string[], env: Record<string, string> = {}, stdin = '') {
   const child = start(typed, env)
   child.stdin.end(stdin)
   const [out, err] = await Promise.all([
@@ -57,6 +59,11 @@ async function wcg(typed: string[], env: Record<string, string> = {}, stdin = ''
   return { out, err, code: child.exitCode }
 }
 
+/** The same without the process, for what the command itself does. */
+function wcg(typed: string[], env: Record<string, string> = {}) {
+  return runWcg(database().url, typed, { env: { LANG: 'C', WCG_MASTER_KEY: MASTER_KEY, ...env } })
+}
+
 const addAccount = (name: string, ...more: string[]) => [
   ...['account', 'add', name, '--kind', 'official_account', '--app-id', `wx${name}`],
   ...['--original-id', `gh_${name}`, ...more],
@@ -65,7 +72,7 @@ const typedSecrets = Object.entries(SECRETS).flatMap(([name, value]) => [`--${na
 
 describe('wcg --help', () => {
   it('lists every command, in both languages', async () => {
-    const english = await wcg(['--help'])
+    const english = await wcgProcess(['--help'])
     const chinese = await wcg([], { LANG: 'zh_CN.UTF-8', LC_ALL: '' })
     expect([english.code, chinese.code]).toEqual([0, 0])
     for (const { name, summary } of COMMANDS) {
@@ -88,7 +95,7 @@ describe('wcg --help', () => {
 
 describe('an unknown command', () => {
   it('is refused with the nearest one', async () => {
-    const { out, err, code } = await wcg(['acount', 'add'])
+    const { out, err, code } = await wcgProcess(['acount', 'add'])
     expect([out, code]).toEqual(['', 2])
     expect(err).toContain('did you mean wcg account add?')
   })
@@ -102,7 +109,7 @@ describe('an unknown command', () => {
 
 describe('wcg account add', () => {
   it('adds an account and answers with one line of JSON that holds no secret', async () => {
-    const { out, err, code } = await wcg([
+    const { out, err, code } = await wcgProcess([
       ...addAccount('acme', ...typedSecrets),
       ...['--mode', 'safe', '--json'],
     ])
@@ -121,7 +128,7 @@ describe('wcg account add', () => {
   it('reads secrets from files and from standard input', async () => {
     await writeFile(join(folder, 'token'), `${SECRETS.token}\n`)
     const typed = addAccount('files', '--token', '@token', '--aes-key', AES_KEY, '--secret', '@-')
-    expect(await wcg(typed, {}, `${SECRETS.secret}\n`)).toMatchObject({ code: 0 })
+    expect(await wcgProcess(typed, {}, `${SECRETS.secret}\n`)).toMatchObject({ code: 0 })
   })
 
   it('warns of plain mode', async () => {
@@ -328,21 +335,21 @@ describe('wcg serve', () => {
     await once(other, 'listening')
     const address = other.address()
     const port = typeof address === 'object' ? String(address?.port) : ''
-    const { err, code } = await wcg(['serve'], { PORT: port })
+    const { err, code } = await wcgProcess(['serve'], { PORT: port })
     other.close()
     expect(code).toBe(1)
     expect(err).toContain(`port ${port} on 127.0.0.1 is taken`)
   })
 
   it('refuses bad settings, all of them, and exits with 2', async () => {
-    const { err, code } = await wcg(['serve'], { PORT: 'x', LOG_LEVEL: 'loud' })
+    const { err, code } = await wcgProcess(['serve'], { PORT: 'x', LOG_LEVEL: 'loud' })
     expect(code).toBe(2)
     expect(err).toMatch(/PORT.*\n.*LOG_LEVEL/)
   })
 
   it('refuses secrets that its master key does not open', async () => {
     await wcg(addAccount('foreign', ...typedSecrets))
-    const { err, code } = await wcg(['serve'], { PORT: '0', WCG_MASTER_KEY: newMasterKey() })
+    const { err, code } = await wcgProcess(['serve'], { PORT: '0', WCG_MASTER_KEY: newMasterKey() })
     expect(code).toBe(1)
     expect(err).toContain('foreign')
   })

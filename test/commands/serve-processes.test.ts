@@ -11,6 +11,7 @@ import { linesNamed, pidsBehind } from '../support/log-lines.ts'
 import { documentOf, newOpenid } from '../support/push-documents.ts'
 import { recordedDocuments } from '../support/recorded.ts'
 import { useRoad, type Road } from '../support/road.ts'
+import { runWcg } from '../support/run-wcg.ts'
 import { until } from '../support/send-road.ts'
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts')
@@ -192,7 +193,7 @@ describe('wcg serve --processes, when it cannot start,', () => {
   })
 
   it.each(['0', '65', 'many'])('refuses --processes %s', async (count) => {
-    const { err, code } = await serve(count, env)
+    const { err, code } = await runWcg(env.DATABASE_URL, ['serve', '--processes', count])
     expect(code).toBe(2)
     expect(err).toContain('--processes: must be a whole number from 1 to 64')
   })

@@ -7,7 +7,6 @@ import { sleep, systemClock } from '../../src/foundation/clock.ts'
 import { createLog } from '../../src/foundation/log.ts'
 import { createMetrics } from '../../src/foundation/metrics.ts'
 import { createPlatformClient } from '../../src/wechat/platform-client.ts'
-import { openBreakableWay } from '../support/breakable-way.ts'
 import { lookUpErrorCode } from '../../src/wechat/error-codes.ts'
 import { codeSpaceOf } from '../../src/wechat/served-account.ts'
 import { useTestDatabase } from '../support/database.ts'
@@ -23,6 +22,7 @@ import { accountOf, eventOf } from '../support/proven-pushes.ts'
 import { insertAccount } from '../support/rows.ts'
 import { recorderParts } from '../support/recorder-parts.ts'
 import { startStubPlatform, type StubCall, type StubPlatform } from '../support/stub-platform.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
 
 const database = useTestDatabase()
 const db = () => database().db
@@ -245,7 +245,7 @@ describe('createDispatcher', () => {
   })
 
   it('keeps an answer while the database is away', async () => {
-    const way = await openBreakableWay(database().url)
+    const way = await startTcpProxy(database().url)
     const far = openDatabase({ url: way.url, log })
     undo.push(
       () => way.close(),
@@ -256,11 +256,11 @@ describe('createDispatcher', () => {
     const { ids } = await someFollowers(1)
     startDispatcher(platform, { db: far })
     await vi.waitFor(() => expect(platform.calls).toHaveLength(1), { timeout: 5_000 })
-    way.cut()
+    await way.cut()
     door.open()
     await sleep(400)
     expect(await readMessage(db(), ids[0]!)).toMatchObject({ status: 'sending' })
-    way.mend()
+    await way.restore()
     await untilStatus(ids, 'sent')
     expect(platform.calls).toHaveLength(1)
   })

@@ -4,7 +4,7 @@ import { systemClock } from '../../src/foundation/clock.ts'
 import { exchangeRedirect, makeAuthorizationPage } from '../../src/follow-ups/authorization-page.ts'
 import { createSecretBox, parseMasterKey } from '../../src/foundation/sealed-secrets.ts'
 import { TEST_MASTER_KEY } from '../support/gateway-process.ts'
-import { linesNamed } from '../support/log-lines.ts'
+import { runWcg } from '../support/run-wcg.ts'
 import { until } from '../support/send-road.ts'
 import { CORP, MERCHANT, OTHER_MERCHANT, useTenantRoad } from '../support/tenant-road.ts'
 
@@ -140,14 +140,78 @@ describe('authorisations', { timeout: 30_000 }, () => {
       }),
     })
     expect(asked.status).toBe(202)
-    // Blocked by the ledger, or waiting for a token that never comes.
     await until(
-      () => db('message').where({ account_id: merchant.id }).first('status'),
-      (row: { status: string } | undefined) =>
-        row?.status === 'blocked' || linesNamed(gateway, 'dispatch.waits_for_token').length > 0,
+      () =>
+        db<{ account_id: number; status: string; reason: string | null }>('message')
+          .where({ account_id: merchant.id })
+          .first('status', 'reason'),
+      (row) => row?.status === 'blocked' && row.reason === 'tenant_revoked',
       10_000,
     )
     expect(people.messages(openid)).toEqual([])
+  })
+
+  it('of which the notice was lost are found in the platform’s list', async () => {
+    const { component, ids, store, sandbox } = road()
+    const { db } = road().database
+    const reconcile = () =>
+      runWcg(road().database.url, ['account', 'reconcile', 'platform', '--json'], {
+        env: { WECHAT_API_BASE_URL: road().platformUrl, LOG_LEVEL: 'silent' },
+      })
+    // Nothing to do: one merchant is listed and known, the other has left and is not listed.
+    expect(JSON.parse((await reconcile()).out)).toEqual({
+      ...{ name: 'platform', listed: 1, admitted: 0, withdrawn: 0, unclear: 0 },
+    })
+    sandbox.advance(2)
+    await component.act('unauthorize', { app_id: OTHER_MERCHANT }, { silent: true })
+    const silent = await component.act('authorize', { app_id: MERCHANT }, { silent: true })
+    codes.push(String(silent.made.auth_code))
+    expect(await road().tenantState(ids.component, MERCHANT)).toBe('revoked')
+    expect(await road().tenantState(ids.component, OTHER_MERCHANT)).toBe('granted')
+
+    const { out, code } = await reconcile()
+    expect([JSON.parse(out), code]).toMatchObject([{ admitted: 1, withdrawn: 1, unclear: 0 }, 0])
+    expect(await road().tenantState(ids.component, MERCHANT)).toBe('granted')
+    expect(await road().tenantState(ids.component, OTHER_MERCHANT)).toBe('revoked')
+    const back = await road().untilTenant(ids.component, MERCHANT)
+    expect(await store.openSecret(back.id, 'refresh_token')).toMatch(/^refreshtoken@@@/)
+    const gone = await road().untilTenant(ids.component, OTHER_MERCHANT)
+    expect(await store.openSecret(gone.id, 'refresh_token')).toBeUndefined()
+    const evidence = await db('consent_ledger')
+      .where({ account_id: ids.component, scope: 'tenant', evidence: 'sync' })
+      .orderBy('id')
+      .select('subject', 'change', 'reason')
+    expect(evidence.slice(-2)).toEqual([
+      { subject: MERCHANT, change: 'granted', reason: 'listed' },
+      { subject: OTHER_MERCHANT, change: 'revoked', reason: 'not_authorized' },
+    ])
+    const ended = await db('consent_ledger').where({ account_id: ids.component }).count()
+    expect(JSON.parse((await reconcile()).out)).toMatchObject({ admitted: 0, withdrawn: 0 })
+    expect(await db('consent_ledger').where({ account_id: ids.component }).count()).toEqual(ended)
+
+    const wrong = await runWcg(road().database.url, ['account', 'reconcile', 'suite'])
+    expect([wrong.code, wrong.err.includes('wecom_suite')]).toEqual([2, true])
+  })
+
+  it('whose withdrawal came while the list was read stay withdrawn', async () => {
+    const { component, ids, sandbox } = road()
+    const info = '/cgi-bin/component/api_get_authorizer_info'
+    sandbox.advance(2)
+    const lost = await component.act('authorize', { app_id: OTHER_MERCHANT }, { silent: true })
+    codes.push(String(lost.made.auth_code))
+    sandbox.addFault({ path: info, delay_ms: 400, times: 1 })
+    const calls = () =>
+      sandbox.log({ kind: 'call' }).entries.filter((one) => 'path' in one && one.path === info)
+    const before = calls().length
+    const reconciled = runWcg(road().database.url, ['account', 'reconcile', 'platform', '--json'], {
+      env: { WECHAT_API_BASE_URL: road().platformUrl },
+    })
+    await until(calls, (made) => made.length > before, 5_000)
+    sandbox.advance(2)
+    await component.act('unauthorize', { app_id: OTHER_MERCHANT })
+    expect(JSON.parse((await reconciled).out)).toMatchObject({ admitted: 0 })
+    expect(await road().tenantState(ids.component, OTHER_MERCHANT)).toBe('revoked')
+    await wait()
   })
 
   it('that the platform does not know any more are found out, and what is gone is erased', async () => {

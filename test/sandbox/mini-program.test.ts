@@ -21,6 +21,12 @@ const send = (more: object = {}) =>
     data: { thing1: { value: '到货' } },
     ...more,
   })
+const sendToDevice = (more: object = {}) =>
+  api('/cgi-bin/message/device/subscribe/send', {
+    ...{ to_openid_list: [openid], template_id: TEMPLATE, sn: 'sn1', modelId: 'm1' },
+    data: { thing1: { value: '已洗完' } },
+    ...more,
+  })
 const document = (): unknown => JSON.parse(setup.callbacks.last().document ?? '')
 
 beforeEach(() => start())
@@ -130,5 +136,34 @@ describe('GET /wxaapi/newtmpl/gettemplate', () => {
       errcode: 0,
       data: [{ priTmplId: 'T', title: '提醒', type: 3 }],
     })
+  })
+})
+
+describe('a device message', () => {
+  it('needs a right, a device and a known person, and reaches the person', async () => {
+    expect(await sendToDevice()).toMatchObject({ errcode: 40003 })
+    await account().accept(openid, [TEMPLATE], { silent: true })
+    expect(await sendToDevice({ sn: undefined })).toMatchObject({ errcode: 47001 })
+    expect(await sendToDevice({ to_openid_list: [] })).toMatchObject({ errcode: 40003 })
+    expect(await sendToDevice()).toMatchObject({ errcode: 0 })
+    expect(account().messages(openid)).toMatchObject([
+      { channel: 'device_message', template_id: TEMPLATE, content: { sn: 'sn1' } },
+    ])
+    expect(await sendToDevice()).toMatchObject({ errcode: 43101 })
+  })
+
+  it('has templates of its own', async () => {
+    await account().accept(openid, [TEMPLATE, 'device'], { silent: true })
+    const templates = [
+      { template_id: TEMPLATE },
+      { template_id: 'device', for_devices: true, long_term: true },
+    ]
+    for (const one of templates) {
+      await setup.post(`/sandbox/accounts/${MINI}/templates`, one)
+    }
+    expect(await sendToDevice()).toMatchObject({ errcode: 40037 })
+    expect(await send({ template_id: 'device' })).toMatchObject({ errcode: 40037 })
+    expect(await send()).toMatchObject({ errcode: 0 })
+    expect(await sendToDevice({ template_id: 'device' })).toMatchObject({ errcode: 0 })
   })
 })

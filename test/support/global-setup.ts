@@ -36,8 +36,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   return async () => {
     await runOnServer(server.url, `drop database if exists ${template} with (force)`)
     await server.close()
-    // a process that is just ending may still write into it
-    await rm(compiled, { recursive: true, force: true, maxRetries: 5 })
+    // a worker that ends late still writes into it
+    await rm(compiled, { recursive: true, force: true, maxRetries: 10 })
   }
 }
 

@@ -26,6 +26,7 @@ const PROVIDER = 'ww1f5d9b3a7c0e8264'
 /** A component, a suite and a corp with customer service, on both sides, and one gateway process. */
 export interface TenantRoad {
   readonly sandbox: Sandbox
+  readonly platformUrl: string
   readonly database: TestDatabase
   readonly store: AccountStore
   readonly component: SandboxComponent
@@ -162,6 +163,7 @@ async function build(
       .first()
   return {
     sandbox,
+    platformUrl,
     database,
     store,
     component: sandboxComponent,
