@@ -5,8 +5,14 @@ import tseslint from 'typescript-eslint'
 
 const FLOOR = ['foundation', 'database', 'accounts']
 const BESIDE_THE_API = [
-  ...[...FLOOR, 'applications', 'consent', 'events', 'messages', 'wechat'],
+  ...FLOOR,
+  'applications',
+  'consent',
   'delivery',
+  'events',
+  'messages',
+  'templates',
+  'wechat',
 ]
 
 /**
@@ -22,7 +28,8 @@ const ROOMS = {
   consent: [...FLOOR, 'events'],
   receiver: ['foundation', 'accounts', 'events'],
   wechat: FLOOR,
-  messages: [...FLOOR, 'consent', 'wechat'],
+  templates: [...FLOOR, 'wechat'],
+  messages: [...FLOOR, 'consent', 'templates', 'wechat'],
   'follow-ups': [...FLOOR, 'events', 'consent', 'wechat'],
   dispatch: [...FLOOR, 'consent', 'messages', 'wechat'],
   applications: FLOOR,

@@ -481,6 +481,7 @@ function aMessage(ground: Ground): NewMessage {
     channel: 'template_message',
     templateId: TEMPLATE_ID,
     content: { template_id: TEMPLATE_ID, data: {} },
+    alias: null,
     purpose: null,
     consentScope: null,
     sealedSecret: null,
@@ -497,6 +498,7 @@ function aBroadcast(ground: Ground, audienceScope: string | null): NewBroadcast 
   return {
     ...message,
     name: 'plans',
+    templateAlias: null,
     audienceScope,
     headDigest: requestDigest,
     linesDigest: requestDigest,

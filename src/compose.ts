@@ -50,10 +50,19 @@ import { createLog, type Log } from './foundation/log.ts'
 import { createMetrics, type Metrics } from './foundation/metrics.ts'
 import { createSecretBox } from './foundation/sealed-secrets.ts'
 import { createBroadcastStore, type BroadcastStore } from './messages/broadcast-store.ts'
+import { findRefused, giveUpFallback, replaceRefused } from './messages/fallback-store.ts'
 import { createBroadcastFeeder } from './messages/feed-broadcasts.ts'
 import type { Seal } from './messages/message-secret.ts'
 import { createMessageStore, type MessageStore } from './messages/message-store.ts'
 import { welcomeCustomer } from './messages/welcome-customer.ts'
+import { createFallbackTasks } from './messages/send-fallback.ts'
+import { createTemplateRegistry } from './templates/registry.ts'
+import { templateChannelOf, type FindTemplates } from './templates/resolve-template.ts'
+import { noteBanned, syncTemplates } from './templates/sync-templates.ts'
+import { createTemplateDesk, type TemplateDesk } from './templates/template-desk.ts'
+import { createTemplateJobs, queueSyncAfterRefusal } from './templates/template-jobs.ts'
+import { loadTemplates } from './templates/template-store.ts'
+import { createRefusalWatch } from './templates/watch-refusals.ts'
 import { createFollowerSource } from './wechat/followers.ts'
 import { readJson } from './receiver/json.ts'
 import { createAccountApi } from './wechat/account-api.ts'
@@ -82,6 +91,7 @@ import { createQuotas, type Quotas } from './wechat/quotas.ts'
 import { codeSpaceOf } from './wechat/served-account.ts'
 import { forgetOldDeaths, listDeaths } from './wechat/token-death-store.ts'
 import type { TokenDeath } from './wechat/token-death.ts'
+import { templateChannelsOf } from './wechat/template-lists.ts'
 import { createTokenKeeper, type TokenKeeper } from './wechat/token-keeper.ts'
 import { createTokenStore } from './wechat/token-store.ts'
 
@@ -117,6 +127,9 @@ export interface Parts {
   readonly seal: Seal
   readonly broadcasts: BroadcastStore
   readonly endpoints: Endpoints
+  readonly templates: TemplateDesk
+  /** What is known of an account's templates, from this process's copy. */
+  readonly findTemplates: FindTemplates
   readonly tokens: TokenKeeper
   /** Addresses of the pages on which merchants and corps authorise an account. */
   readonly makeAuthorizationPage: (page: {
@@ -268,6 +281,32 @@ async function build(
     publicBaseUrl: config.http.publicBaseUrl,
   })
 
+  const registry = createTemplateRegistry({ load: () => loadTemplates(db), clock })
+  const findTemplates: FindTemplates = async (id) => {
+    const strict = (await cache.findById(id))?.settings.templates_strict ?? false
+    return registry.of({ id, strict })
+  }
+  const templateParts = { db, api, clock, log, metrics }
+  const templates = createTemplateDesk({
+    db,
+    clock,
+    sync: (account) => syncTemplates(templateParts, account),
+    onChanged: () => registry.invalidate(),
+  })
+  const refusals = createRefusalWatch({
+    noteBanned: async ({ accountId, channel, templateId }) => {
+      const account = await cache.findById(accountId)
+      const listed = templateChannelOf(channel)
+      if (account && listed) {
+        await noteBanned(templateParts, { account, channel: listed, templateId })
+      }
+    },
+    queueSync: (accountId) => queueSyncAfterRefusal(db, accountId),
+    clock,
+    log,
+  })
+  undo.push(() => refusals.settle())
+
   const dispatcher = createDispatcher({
     db,
     client,
@@ -275,6 +314,7 @@ async function build(
     findAccount: (id) => cache.findById(id),
     openSealed: (sealed, place) => box.open(sealed, place),
     lookUpCode: (account, code) => codes.lookUp(account, code),
+    templateRefused: (refused) => refusals.refused(refused),
     clock,
     random: Math.random,
     log,
@@ -383,17 +423,43 @@ async function build(
     reconcile,
     nightlyAt: config.authorizerListAt,
   })
+  const templateJobs = createTemplateJobs({
+    db,
+    clock,
+    random: Math.random,
+    sync: (account) => templates.sync(account),
+    findAccount: (id) => cache.findById(id),
+    listAccountIds: async () =>
+      (await accounts.list())
+        .filter((one) => !one.disabledAt && templateChannelsOf(one).length > 0)
+        .map(({ id }) => id),
+    nightlyAt: config.templateSyncAt,
+  })
+  const fallbacks = createFallbackTasks({
+    findRefused: (id) => findRefused(db, id),
+    replace: (refused, successor) => replaceRefused(db, refused, successor),
+    giveUp: (refused, reason) => giveUpFallback(db, refused, reason),
+    findTemplates,
+    nameOf: async (id) => (await cache.findById(id))?.name,
+    decide: (question) => decideSend(db, question),
+    clock,
+    log,
+    metrics,
+  })
   /** Every kind of job there is; a room that brings one adds its tasks here. */
   const tasks: JobTasks = {
     ...followerJobs.tasks,
     ...authorizerJobs.tasks,
     ...followUps,
+    ...templateJobs.tasks,
+    ...fallbacks,
     ...deliveryJobs.tasks,
   }
   const schedule = [
     ...followerJobs.schedule,
     ...authorizerJobs.schedule,
     ...FOLLOW_UP_SCHEDULE,
+    ...templateJobs.schedule,
     ...deliveryJobs.schedule,
   ]
   const jobs = createJobEngine({ url, db, clock, log, metrics, process, tasks, schedule })
@@ -409,6 +475,7 @@ async function build(
           account_changed: () => {
             cache.invalidate()
             codes.invalidate()
+            registry.invalidate()
             ledger.refresh()
           },
           endpoint_changed: () => replyDesk.invalidate(),
@@ -418,6 +485,7 @@ async function build(
           cache.invalidate()
           replyDesk.invalidate()
           codes.invalidate()
+          registry.invalidate()
           dispatcher.wake()
           feeder.wake()
         },
@@ -467,6 +535,8 @@ async function build(
     callbacks: endpoints,
     decide: (question) => decideSend(db, question),
     findSender: (id) => cache.findById(id),
+    findTemplates,
+    templates,
     createLink: (wish) => oneTimeLinks.create(wish),
     answerLink: (answer) => oneTimeLinks.answer(answer),
     findLinked: (id) => cache.findById(id),
@@ -517,6 +587,8 @@ async function build(
       seal: (text, place) => box.seal(text, place),
       broadcasts,
       endpoints,
+      templates,
+      findTemplates,
       tokens,
       makeAuthorizationPage: (page) => makeAuthorizationPage({ api, box, clock }, page),
       reconcileAuthorizers: reconcile,

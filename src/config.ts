@@ -47,6 +47,8 @@ export interface Config {
   readonly followerSyncAt: `${number}:${number}` | null
   /** When components' merchants are compared with the platform's list, China time; null: never. */
   readonly authorizerListAt: `${number}:${number}` | null
+  /** When the templates are compared with the platform's lists every night; null: never. */
+  readonly templateSyncAt: `${number}:${number}` | null
   readonly dataDirectory: string
   readonly logLevel: string
 }
@@ -225,6 +227,13 @@ export const SETTINGS = [
       "When every component's merchants are compared with the platform's list, China time; `off`: never by itself.",
     secret: false,
   },
+  {
+    name: 'WCG_TEMPLATE_SYNC_AT',
+    default: '04:20',
+    meaning:
+      "When every account's templates are compared with the platform's lists, China time; `off`: never by itself.",
+    secret: false,
+  },
 ] as const satisfies readonly Setting[]
 
 type SettingName = (typeof SETTINGS)[number]['name']
@@ -279,6 +288,7 @@ export function readConfig(env: Environment): Config {
     },
     followerSyncAt: reader.nightTime('WCG_FOLLOWER_SYNC_AT'),
     authorizerListAt: reader.nightTime('WCG_AUTHORIZER_LIST_AT'),
+    templateSyncAt: reader.nightTime('WCG_TEMPLATE_SYNC_AT'),
     dataDirectory: reader.text('WCG_DATA_DIRECTORY'),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS),
   }

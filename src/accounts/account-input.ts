@@ -61,6 +61,7 @@ export interface SettingsInput {
   readonly archiveAccount?: string | undefined
   readonly sendsPerSecond?: string | undefined
   readonly replyDeadline?: string | undefined
+  readonly templatesStrict?: boolean | undefined
 }
 
 export interface RotationInput {
@@ -404,6 +405,7 @@ function collectSettings(faults: Faults, input: SettingsInput): Partial<AccountS
     ...(archive === undefined ? {} : { archive_account: archive }),
     ...(pace === undefined ? {} : { sends_per_second: pace }),
     ...(deadline === undefined ? {} : { reply_deadline_ms: deadline }),
+    ...(input.templatesStrict === undefined ? {} : { templates_strict: input.templatesStrict }),
     ...(templates === undefined ? {} : { long_term_templates: unique(templates) }),
     ...(keywords === undefined
       ? {}

@@ -15,6 +15,7 @@ const STORED = z
     archive_account: z.string().nullable(),
     sends_per_second: z.int().min(0),
     reply_deadline_ms: z.int().min(100).max(3_500),
+    templates_strict: z.boolean(),
   })
   .partial()
 

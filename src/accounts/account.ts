@@ -96,6 +96,8 @@ export interface AccountSettings {
   readonly sends_per_second: number
   /** How long an application has for the reply to a push, in milliseconds, before it is `success`. */
   readonly reply_deadline_ms: number
+  /** Whether sends by a template that is not in the account's registry are refused. */
+  readonly templates_strict: boolean
 }
 
 export const DEFAULT_SETTINGS: AccountSettings = {
@@ -111,6 +113,7 @@ export const DEFAULT_SETTINGS: AccountSettings = {
   archive_account: null,
   sends_per_second: 0,
   reply_deadline_ms: 2_000,
+  templates_strict: false,
 }
 
 /** An account with its callback keys opened; it is never logged or answered as it is. */

@@ -19,6 +19,7 @@ import { readJsonBody } from './read-json-body.ts'
 import { readLines } from './read-lines.ts'
 import { contextOf, createRequestContext } from './request-context.ts'
 import { expressPath, type Answer, type Route } from './route.ts'
+import { templateRoutes, type TemplateRouteDeps } from './template-routes.ts'
 import { tokenRoutes, type TokenRouteDeps } from './token-routes.ts'
 
 export interface ApiDeps
@@ -31,7 +32,8 @@ export interface ApiDeps
     TokenRouteDeps,
     QuotaRouteDeps,
     EndpointRouteDeps,
-    ErrorCodeRouteDeps {
+    ErrorCodeRouteDeps,
+    TemplateRouteDeps {
   readonly authenticate: Authenticate
   readonly metrics: Metrics
   readonly clock: Clock
@@ -69,6 +71,7 @@ function apiRoutes(deps: ApiDeps): readonly Route[] {
     ...quotaRoutes(deps),
     ...endpointRoutes(deps),
     ...errorCodeRoutes(deps),
+    ...templateRoutes(deps),
   ]
 }
 

@@ -18,6 +18,7 @@ import {
 } from '../messages/create-broadcast.ts'
 import { findBroadcast, showBroadcast } from '../messages/find-broadcast.ts'
 import { readInput } from '../messages/input-faults.ts'
+import type { FindTemplates } from '../templates/resolve-template.ts'
 import { decodeCursor, pageOf } from './cursor.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
 import { param, type Answer, type Call, type Route, type RouteFacts } from './route.ts'
@@ -27,6 +28,7 @@ import { parseStrictJson } from './strict-json.ts'
 export interface BroadcastRouteDeps {
   readonly broadcasts: BroadcastStore
   readonly findSender: FindSender
+  readonly findTemplates: FindTemplates
   readonly clock: Clock
   /** How long a broadcast without `expires_at` may go on after it became due. */
   readonly lifetimeHours: number
@@ -119,8 +121,9 @@ function changeRoute(
 }
 
 async function postBroadcast(deps: BroadcastRouteDeps, call: Call): Promise<Answer> {
-  const { clock, findSender, lifetimeHours } = deps
-  const parts = { store: deps.broadcasts, clock, findSender, lifetimeHours, log: call.log }
+  const { clock, findSender, findTemplates, lifetimeHours } = deps
+  const found = { findSender, findTemplates }
+  const parts = { store: deps.broadcasts, clock, ...found, lifetimeHours, log: call.log }
   const asked = {
     caller: call.application,
     idempotencyKey: readIdempotencyKey(call.idempotencyKey),

@@ -8,10 +8,12 @@ import { checkSend, type DecideSend } from '../messages/check-send.ts'
 import type { Callbacks } from '../messages/callback-url.ts'
 import { findMessage } from '../messages/find-message.ts'
 import { readInput } from '../messages/input-faults.ts'
+import type { AliasRecord } from '../messages/fallback-store.ts'
 import type { Seal } from '../messages/message-secret.ts'
 import type { MessageStore } from '../messages/message-store.ts'
 import type { Attempt, Message } from '../messages/message.ts'
 import { sendMessage, type Acceptance } from '../messages/send-message.ts'
+import type { FindTemplates } from '../templates/resolve-template.ts'
 import { decodeCursor, pageOf } from './cursor.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
 import { param, type Answer, type Call, type Route } from './route.ts'
@@ -21,6 +23,7 @@ export interface MessageRouteDeps {
   readonly messages: MessageStore
   readonly decide: DecideSend
   readonly findSender: FindSender
+  readonly findTemplates: FindTemplates
   readonly seal: Seal
   readonly metrics: Metrics
   readonly clock: Clock
@@ -133,13 +136,23 @@ async function getMessages(deps: MessageRouteDeps, call: Call): Promise<Answer> 
 async function getMessage(deps: MessageRouteDeps, call: Call): Promise<Answer> {
   const wanted = { caller: call.application, id: param(call, 'id') }
   const message = await findMessage(deps.messages, wanted)
-  const attempts = await deps.messages.attemptsOf(message.id)
-  return { status: 200, body: messageDocument(message, attempts) }
+  const [attempts, alias] = await Promise.all([
+    deps.messages.attemptsOf(message.id),
+    deps.messages.aliasOf(message.id),
+  ])
+  return { status: 200, body: messageDocument(message, { attempts, alias }) }
 }
 
-/** A message with every attempt made for it, as applications see it, asked for or delivered to them. */
-export function messageDocument(message: Message, attempts: readonly Attempt[]) {
-  return { ...messageBody(message), attempts: attempts.map(attemptBody) }
+/** A message with all that belongs to it, as applications see it, asked for or delivered to them. */
+export function messageDocument(
+  message: Message,
+  { attempts, alias }: { attempts: readonly Attempt[]; alias: AliasRecord | undefined },
+) {
+  return {
+    ...messageBody(message),
+    alias: alias ? aliasRecordBody(alias) : null,
+    attempts: attempts.map(attemptBody),
+  }
 }
 
 async function postCancel(deps: MessageRouteDeps, call: Call): Promise<Answer> {
@@ -182,6 +195,17 @@ function messageBody(message: Message) {
     created_at: message.createdAt,
     updated_at: message.updatedAt,
     finished_at: message.finishedAt,
+  }
+}
+
+function aliasRecordBody(record: AliasRecord) {
+  return {
+    name: record.alias,
+    step: record.step,
+    reason: record.reason,
+    fallback_of: record.fallbackOf,
+    fallback: record.fallback,
+    no_fallback: record.noFallback,
   }
 }
 

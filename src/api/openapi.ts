@@ -48,6 +48,7 @@ const REQUESTS: ReadonlySet<string> = new Set<SchemaName>([
   'OptIn',
   'NewEndpoint',
   'EndpointChange',
+  'TemplateAliasRequest',
 ])
 
 function ioOf(name: string): 'input' | 'output' {

@@ -25,7 +25,7 @@ export type Answer = {
 
 /** What the OpenAPI document says about a route. */
 export interface RouteFacts {
-  readonly method: 'get' | 'post' | 'patch' | 'delete'
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete'
   /** As OpenAPI writes it: `/v1/messages/{id}`. */
   readonly path: string
   readonly operationId: string

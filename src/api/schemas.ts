@@ -10,6 +10,10 @@ import {
 import { BROADCAST_STATUSES } from '../messages/broadcast.ts'
 import { MESSAGE_STATUSES } from '../messages/message.ts'
 import { sendRequestSchema } from '../messages/send-request.ts'
+import { aliasBodySchema } from '../templates/alias.ts'
+import { NO_FALLBACK } from '../messages/send-fallback.ts'
+import { TEMPLATE_STATUSES } from '../templates/template.ts'
+import { TEMPLATE_CHANNELS } from '../wechat/template-lists.ts'
 import { scene } from '../wechat/channel-content.ts'
 import { CHANNEL_NAMES } from '../wechat/channels.ts'
 import { templateId } from '../wechat/content-parts.ts'
@@ -93,6 +97,59 @@ const attempt = z.strictObject({
   rid: nullable(z.string()),
   msgid: nullable(z.string()),
   evidence: z.array(z.string()).describe('ids of the ledger rows that allowed it'),
+})
+
+const aliasRecord = z.strictObject({
+  name: z.string(),
+  step: z.int().describe("0: the alias's own template; n: its nth fallback"),
+  reason: nullable(z.enum(['withdrawn', 'banned', 'refused'])).describe(
+    'why it is not the first template',
+  ),
+  fallback_of: nullable(messageId).describe('the message in whose place it is'),
+  fallback: nullable(messageId).describe('the message that took its place'),
+  no_fallback: nullable(z.enum(NO_FALLBACK)).describe(
+    'why none did although its template was refused',
+  ),
+})
+
+const template = z.strictObject({
+  template_id: z.string(),
+  channel: z.enum(TEMPLATE_CHANNELS),
+  title: z.string(),
+  content: z.string().describe('with its placeholders, as the platform lists it'),
+  example: z.string(),
+  type: nullable(z.enum(['one_time', 'long_term'])),
+  fields: z.array(
+    z.strictObject({
+      name: z.string(),
+      type: nullable(z.string()),
+      label: z.string(),
+      rule: nullable(z.string()).describe('null: any text'),
+      choices: z.array(z.string()).describe('the values it may have; empty: no fixed choice'),
+    }),
+  ),
+  status: z.enum(TEMPLATE_STATUSES),
+  status_at: instant,
+  first_seen_at: instant,
+  last_seen_at: instant,
+  changed_at: nullable(instant),
+  aliases: z.array(z.string()),
+})
+
+const templateAlias = z.strictObject({
+  alias: z.string(),
+  channel: z.enum(TEMPLATE_CHANNELS),
+  template_id: z.string(),
+  fallbacks: z.array(
+    z.strictObject({
+      template_id: z.string(),
+      map: nullable(
+        z.record(z.string(), z.union([z.string(), z.strictObject({ value: z.string() })])),
+      ).describe('null: fields of the same names'),
+    }),
+  ),
+  actor: z.string(),
+  updated_at: instant,
 })
 
 const nextCursor = nullable(z.string()).describe(
@@ -241,7 +298,10 @@ export const SCHEMAS = {
   SendRequest: sendRequestSchema,
   Acceptance: acceptance,
   Message: message,
-  MessageWithAttempts: message.extend({ attempts: z.array(attempt) }),
+  MessageWithAttempts: message.extend({
+    alias: nullable(aliasRecord).describe('null where no alias was named'),
+    attempts: z.array(attempt),
+  }),
   MessageList: z.strictObject({ messages: z.array(message), next_cursor: nextCursor }),
   AudienceBroadcast: audienceBroadcastSchema,
   BroadcastHead: broadcastHeadSchema,
@@ -318,6 +378,10 @@ export const SCHEMAS = {
   EndpointList: z.strictObject({ endpoints: z.array(endpoint), next_cursor: nextCursor }),
   Delivery: delivery,
   DeliveryList: z.strictObject({ deliveries: z.array(delivery), next_cursor: nextCursor }),
+  TemplateList: z.strictObject({ account: z.string(), templates: z.array(template) }),
+  TemplateAliasRequest: aliasBodySchema,
+  TemplateAlias: templateAlias,
+  TemplateAliasList: z.strictObject({ account: z.string(), aliases: z.array(templateAlias) }),
   OpenApiDocument: z.looseObject({ openapi: z.literal('3.1.0') }),
   Problem: z.looseObject({
     type: z.string(),

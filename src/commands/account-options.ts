@@ -99,6 +99,13 @@ export const SETTING_OPTIONS = {
       zh: '业务应用给出被动回复的时限（毫秒），默认 2000。',
     },
   },
+  'templates-strict': {
+    type: 'flag',
+    help: {
+      en: 'Refuse sends by templates that wcg templates list does not show.',
+      zh: '拒绝使用 wcg templates list 中没有的模板。',
+    },
+  },
   'empty-receive-id': {
     type: 'flag',
     help: {
@@ -126,6 +133,7 @@ export async function settingsInput(
     quotaMargin: args.text('quota-margin'),
     sendsPerSecond: args.text('sends-per-second'),
     replyDeadline: args.text('reply-deadline'),
+    templatesStrict: args.flag('templates-strict') || undefined,
     emptyReceiveId: args.flag('empty-receive-id') || undefined,
   }
 }

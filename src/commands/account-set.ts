@@ -52,6 +52,13 @@ export const accountSet: Command = {
         zh: '只接受 ReceiveId 正确的推送（默认）。',
       },
     },
+    'templates-lenient': {
+      type: 'flag',
+      help: {
+        en: 'Take sends by templates that are not known (the default).',
+        zh: '允许使用未登记的模板（默认）。',
+      },
+    },
     disable: {
       type: 'flag',
       help: { en: 'Take no pushes and make no sends.', zh: '停用：不接收推送，也不发送。' },
@@ -70,6 +77,7 @@ export const accountSet: Command = {
       ...valueOf(readSettings(await settingsInput(context))),
       ...(args.flag('end-templates-on-unfollow') ? { keep_templates_on_unfollow: false } : {}),
       ...(args.flag('erase-on-cancellation') ? { erase_on_cancellation: true } : {}),
+      ...(args.flag('templates-lenient') ? { templates_strict: false } : {}),
       ...(args.flag('require-receive-id') ? { empty_receive_id: false } : {}),
     }
     refuseBadWelcome(settings)

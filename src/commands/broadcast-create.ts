@@ -30,6 +30,7 @@ export const broadcastCreate: Command = {
         {
           store: parts.broadcasts,
           findSender: (id) => parts.accounts.findById(id),
+          findTemplates: (id) => parts.findTemplates(id),
           clock: systemClock,
           log: parts.log,
           lifetimeHours: config.dispatch.messageLifetimeHours,

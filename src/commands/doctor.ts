@@ -59,6 +59,7 @@ async function examine(context: CommandContext): Promise<Check[]> {
           checkMigrations,
           checkSeals,
           checkAccounts,
+          checkTemplates,
           checkJobs,
           checkPushesAside,
         ]) {
@@ -154,6 +155,25 @@ function accountChecks(account: AccountOverview, more: readonly string[], say: S
     return [{ name, status: 'ok', message: say('account_ok', { mode: account.mode }) }]
   }
   return warnings.map((message) => ({ name, status: 'warning', message }))
+}
+
+/** Only accounts that use aliases, or have messages waiting for a template that is gone. */
+async function checkTemplates({ parts }: Gateway, _: Config, say: Say): Promise<Check[]> {
+  const checks: Check[] = []
+  for (const { id, name: account } of await parts.accounts.list()) {
+    const name = say('check_templates', { name: account })
+    const { aliases } = await parts.templates.show(id)
+    const findings = await parts.templates.findings(id)
+    const [ok, warning] = ['ok', 'warning'] as const
+    if (findings.length === 0 && aliases.length > 0) {
+      checks.push({ name, status: ok, message: say('templates_ok', { count: aliases.length }) })
+    }
+    for (const { kind, alias, templateId: template, detail } of findings) {
+      const message = say(`finding_${kind}`, { alias: alias ?? '', template, detail })
+      checks.push({ name, status: warning, message })
+    }
+  }
+  return checks
 }
 
 /** Jobs that nobody tries any more. */

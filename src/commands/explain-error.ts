@@ -66,6 +66,7 @@ const MESSAGES_ZH: Readonly<Record<string, string>> = {
   quota_not_in_wecom: '企业微信没有额度查询与清零接口；其限制按分钟和小时计算，超限返回 45009',
   quota_refused: '平台返回 {errcode} {errmsg}；wcg explain {errcode} 有说明',
   quota_failed: '平台没有返回可用的结果：{reason}',
+  template_alias_not_found: '该帐号没有此别名；用 wcg templates list 查看',
   drill_needs_stable:
     '只有 token_kind 为 stable 的帐号可以强制刷新：普通 token 被替换后仍会有效五分钟',
   data_directory_in_use: '另一个网关正在使用此数据目录；请先停止它，或设置 DATABASE_URL 共用数据库',

@@ -74,6 +74,7 @@ export const send: Command = {
         {
           store: parts.messages,
           findSender: (id) => parts.accounts.findById(id),
+          findTemplates: (id) => parts.findTemplates(id),
           seal: parts.seal,
           callbacks: parts.endpoints,
           clock: systemClock,

@@ -37,6 +37,9 @@ import { quotaShow } from './quota-show.ts'
 import { sandbox } from './sandbox.ts'
 import { send } from './send.ts'
 import { serve } from './serve.ts'
+import { templatesAlias } from './templates-alias.ts'
+import { templatesList } from './templates-list.ts'
+import { templatesSync } from './templates-sync.ts'
 import { work } from './work.ts'
 
 /** Every command, in the order of the help. */
@@ -72,6 +75,9 @@ export const COMMANDS: readonly Command[] = [
   consentExport,
   consentErase,
   followersSync,
+  templatesSync,
+  templatesList,
+  templatesAlias,
   send,
   broadcastCreate,
   broadcastList,

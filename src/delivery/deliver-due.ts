@@ -5,6 +5,7 @@ import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import type { SecretBox } from '../foundation/sealed-secrets.ts'
+import type { AliasRecord } from '../messages/fallback-store.ts'
 import type { MessageStore } from '../messages/message-store.ts'
 import type { Attempt, Message } from '../messages/message.ts'
 import { deliverJob } from './delivery-job.ts'
@@ -28,10 +29,13 @@ export interface DeliverParts {
   readonly log: Log
   readonly metrics: Metrics
   readonly client: Pick<WebhookClient, 'post'>
-  readonly messages: Pick<MessageStore, 'findWithCallback' | 'attemptsOf'>
+  readonly messages: Pick<MessageStore, 'findWithCallback' | 'attemptsOf' | 'aliasOf'>
   /** What the API answers about an event and about a message; the same is delivered. */
   readonly eventDocument: (event: StoredEvent) => unknown
-  readonly messageDocument: (message: Message, attempts: readonly Attempt[]) => unknown
+  readonly messageDocument: (
+    message: Message,
+    more: { attempts: readonly Attempt[]; alias: AliasRecord | undefined },
+  ) => unknown
 }
 
 /** Delivers what is due; see `createCourier`. */
@@ -154,7 +158,9 @@ async function readDocuments(
 async function readMessage(parts: DeliverParts, id: string): Promise<Told | undefined> {
   const found = await parts.messages.findWithCallback(id)
   if (!found || found.callbackUrl === null) return undefined
-  const document = parts.messageDocument(found.message, await parts.messages.attemptsOf(id))
+  const attempts = await parts.messages.attemptsOf(id)
+  const alias = await parts.messages.aliasOf(id)
+  const document = parts.messageDocument(found.message, { attempts, alias })
   return { url: found.callbackUrl, body: JSON.stringify(document) }
 }
 

@@ -21,7 +21,7 @@ import {
 } from './dispatch-store.ts'
 import type { AttemptEnd } from './outcome.ts'
 import { createPlaces } from './places.ts'
-import type { FindAccountById, LookUpCode, OpenSealed, Tokens } from './ports.ts'
+import type { FindAccountById, LookUpCode, OpenSealed, TemplateRefused, Tokens } from './ports.ts'
 import { sendClaimed, type SendParts } from './send-claimed.ts'
 import { createCallWatch } from './watch-calls.ts'
 
@@ -33,6 +33,7 @@ export interface DispatcherOptions {
   readonly openSealed: OpenSealed
   /** The codes as an operator has them for an account. */
   readonly lookUpCode: LookUpCode
+  readonly templateRefused?: TemplateRefused
   readonly clock: Clock
   readonly random: () => number
   readonly log: Log

@@ -18,5 +18,13 @@ export type OpenSealed = (sealed: string, place: string) => string
 /** Finds the account of a claimed message; undefined when it has been disabled or removed. */
 export type FindAccountById = (id: number) => Promise<Account | undefined>
 
+/** Told of every send that was refused for its template; it answers at once and never fails. */
+export type TemplateRefused = (refused: {
+  readonly accountId: number
+  readonly channel: string
+  readonly templateId: string
+  readonly errcode: number | null
+}) => void
+
 /** What a code of the platform means for an account, with what its operator decided about it. */
 export type LookUpCode = (account: Account, code: number) => CodeMeaning

@@ -7,7 +7,14 @@ import { BEGUN_TOO_LATE, type CallOutcome, type PlatformClient } from '../wechat
 import { codeSpaceOf } from '../wechat/served-account.ts'
 import type { BeginDecision, ClaimedMessage, EndedAttempt } from './dispatch-store.ts'
 import { endOfCall, type AttemptEnd, type FinishedCall } from './outcome.ts'
-import type { FindAccountById, LookUpCode, OpenSealed, TokenAnswer, Tokens } from './ports.ts'
+import type {
+  FindAccountById,
+  LookUpCode,
+  OpenSealed,
+  TemplateRefused,
+  TokenAnswer,
+  Tokens,
+} from './ports.ts'
 import {
   fieldsOf,
   reportAttempt,
@@ -35,6 +42,7 @@ export interface SendParts extends ReportParts {
   /** Told of every call that is over; never throws. */
   readonly watch: (watched: WatchedCall) => Promise<void>
   readonly random: () => number
+  readonly templateRefused?: TemplateRefused
 }
 
 /** The longest we look away from a message whose token is not to be had; the breaker may end sooner. */
@@ -67,15 +75,27 @@ export async function sendClaimed(parts: SendParts, message: ClaimedMessage): Pr
   const call = await callInTime(parts, send, { askedMs, accessToken: token.token, content })
   const end = call ? endOfCall(finishedCall(parts, send, { call, startedAt })) : lateDecision(parts)
   await tellTheAccount(parts, send, { end, tokenVersion: token.version })
-  const status = await parts.finish({
-    attemptId: decision.attemptId,
-    messageId: message.id,
-    accountId: message.accountId,
-    recipient: message.recipient,
+  const { attemptId, number } = decision
+  const { id: messageId, accountId, recipient } = message
+  const status = await parts.finish({ attemptId, messageId, accountId, recipient, end })
+  tellOfTemplate(parts, message, end)
+  reportAttempt(parts, send, {
+    id: attemptId,
+    number,
     end,
+    status: status ?? end.status,
+    startedAt,
   })
-  const { attemptId: id, number } = decision
-  reportAttempt(parts, send, { id, number, end, status: status ?? end.status, startedAt })
+}
+
+/** A refused template is looked at beside the sending; what follows for the message is recorded. */
+function tellOfTemplate(
+  { templateRefused }: SendParts,
+  { accountId, channel, templateId }: ClaimedMessage,
+  { cause, errcode }: AttemptEnd,
+): void {
+  if (cause !== 'template' || templateId === null) return
+  templateRefused?.({ accountId, channel, templateId, errcode })
 }
 
 /** What the call is made with: the account's token, or the key that a group robot's message brought. */

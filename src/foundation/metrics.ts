@@ -44,6 +44,10 @@ export interface Metrics {
   readonly tokenDeaths: Counter<'account' | 'cause'>
   /** Share of a daily quota that is used, by path; 1 is the limit. */
   readonly quotaUsed: Gauge<'account' | 'path'>
+  /** Templates in use that changed or went away, by change (`changed`, `withdrawn`, `banned`). */
+  readonly templateDrifts: Counter<'account' | 'change'>
+  /** Messages whose template was refused, by outcome: `made`, or why there is no fallback. */
+  readonly templateFallbacks: Counter<'account' | 'channel' | 'outcome'>
   /** Messages waiting, and the age in seconds of the oldest one that is due. */
   readonly queueLength: Gauge<'status'>
   readonly queueAge: Gauge
@@ -148,6 +152,7 @@ export function createMetrics(): Metrics {
       registers,
     }),
     ...tokenMetrics(registers),
+    ...templateMetrics(registers),
     queueLength: new Gauge({
       name: 'wcg_queue_messages',
       help: 'Messages waiting, by status.',
@@ -167,6 +172,24 @@ export function createMetrics(): Metrics {
       name: 'wcg_api_answers_total',
       help: 'Answers to applications, by route and status.',
       labelNames: ['route', 'status'],
+      registers,
+    }),
+  }
+}
+
+/** The numbers about the accounts' templates. */
+function templateMetrics(registers: Registry[]) {
+  return {
+    templateDrifts: new Counter({
+      name: 'wcg_template_drifts_total',
+      help: 'Templates in use that changed, were withdrawn or banned, as one process noticed.',
+      labelNames: ['account', 'change'],
+      registers,
+    }),
+    templateFallbacks: new Counter({
+      name: 'wcg_template_fallbacks_total',
+      help: 'Messages under an alias whose template was refused, by what followed.',
+      labelNames: ['account', 'channel', 'outcome'],
       registers,
     }),
   }

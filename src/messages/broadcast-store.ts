@@ -130,10 +130,10 @@ async function insertBroadcast(db: Knex, broadcast: NewBroadcast): Promise<boole
   const result: { rows: unknown[] } = await db.raw(
     `with stored as (
        insert into broadcast (
-         id, account_id, application_id, name, purpose, channel, template_id, content,
-         audience_scope, idempotency_key, head_digest, lines_digest, phase, send_at, expires_at,
+         id, account_id, application_id, name, purpose, channel, template_id, template_alias,
+         content, audience_scope, idempotency_key, head_digest, lines_digest, phase, send_at, expires_at,
          created_at, updated_at
-       ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        on conflict (application_id, idempotency_key) do nothing
        returning id
      )
@@ -146,6 +146,7 @@ async function insertBroadcast(db: Knex, broadcast: NewBroadcast): Promise<boole
       broadcast.purpose,
       broadcast.channel,
       broadcast.templateId,
+      broadcast.templateAlias,
       JSON.stringify(broadcast.content),
       broadcast.audienceScope,
       broadcast.idempotencyKey,

@@ -26,6 +26,8 @@ export interface NewBroadcast {
   readonly purpose: string | null
   readonly channel: Channel
   readonly templateId: string | null
+  /** The alias whose fallbacks its messages may have; null: none. */
+  readonly templateAlias: string | null
   readonly content: Content
   /** The consent that everybody of the audience has; null when the recipients are listed. */
   readonly audienceScope: string | null

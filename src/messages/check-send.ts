@@ -1,5 +1,6 @@
 import type { Clock } from '../foundation/clock.ts'
 import { InvalidInputError } from '../foundation/errors.ts'
+import { resolveTemplate, type FindTemplates } from '../templates/resolve-template.ts'
 import type { Channel } from '../wechat/channels.ts'
 import { refuseMisfit, type FindSender } from './account-fit.ts'
 import { accountOf, type Caller } from './caller.ts'
@@ -31,6 +32,7 @@ export type DecideSend = (question: {
 export interface CheckDeps {
   readonly decide: DecideSend
   readonly findSender: FindSender
+  readonly findTemplates: FindTemplates
   readonly clock: Clock
   readonly lifetimeHours: number
 }
@@ -48,7 +50,9 @@ export async function checkSend(
   const request = readSendRequest(question.body)
   const account = accountOf(question.caller, request.account)
   refuseMisfit(request, await deps.findSender(account.id))
-  const consentScope = consentScopeOf(request)
+  const known = await deps.findTemplates(account.id)
+  const { templateId, content } = resolveTemplate(known, request, { data: 'complete' })
+  const consentScope = consentScopeOf({ ...request, content })
   const now = deps.clock.now()
   const schedule = planSchedule(request, { now, lifetimeHours: deps.lifetimeHours })
   if (schedule.kind === 'impossible') {
@@ -58,7 +62,7 @@ export async function checkSend(
     accountId: account.id,
     subject: request.to,
     channel: request.channel,
-    templateId: request.templateId,
+    templateId,
     consentScope,
     at: schedule.sendAt,
   })

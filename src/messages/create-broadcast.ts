@@ -1,8 +1,15 @@
 import { createHash } from 'node:crypto'
+import { templateScope } from '../consent/consent.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { ConflictError, InvalidInputError, UnavailableError } from '../foundation/errors.ts'
 import { newId, sha256 } from '../foundation/ids.ts'
 import type { Log } from '../foundation/log.ts'
+import {
+  lineResolver,
+  resolveTemplate,
+  type AccountTemplates,
+  type FindTemplates,
+} from '../templates/resolve-template.ts'
 import { isBlank, linesOf, MAX_LINE_BYTES, type RawLine } from './broadcast-lines.ts'
 import {
   digestOfHead,
@@ -27,6 +34,7 @@ export interface CreateBroadcastDeps {
     'insert' | 'findByKey' | 'find' | 'addLines' | 'badLines' | 'cancel'
   >
   readonly findSender: FindSender
+  readonly findTemplates: FindTemplates
   readonly clock: Clock
   readonly log: Log
   /** How long a broadcast without `expires_at` may go on after it became due. */
@@ -75,9 +83,9 @@ export async function createListedBroadcast(
   const { caller, parse } = asked
   const lines = linesOf(asked.chunks, (number) => (number === 1 ? MAX_HEAD_BYTES : MAX_LINE_BYTES))
   const head = readBroadcastHead(parse(await headBytes(lines)))
-  const { broadcast } = await begin(deps, asked, head)
+  const { broadcast, known } = await begin(deps, asked, head)
   try {
-    const isNew = await storeList(deps, broadcast, { head, lines, parse })
+    const isNew = await storeList(deps, broadcast, { head, known, lines, parse })
     return await answer(deps, { caller, id: broadcast.id, isNew })
   } catch (error) {
     // nobody could name this list again, so nobody can complete it
@@ -118,21 +126,26 @@ async function begin(
   deps: CreateBroadcastDeps,
   asked: Asked,
   head: BroadcastHead,
-): Promise<{ broadcast: StoredBroadcast; isNew: boolean }> {
+): Promise<{ broadcast: StoredBroadcast; isNew: boolean; known: AccountTemplates }> {
   const account = accountOf(asked.caller, head.account)
   refuseMisfit(head, await deps.findSender(account.id))
   const headDigest = digestOfHead(head)
   const now = deps.clock.now()
-  const schedule = planSchedule(head, { now, lifetimeHours: deps.lifetimeHours })
-  if (schedule.kind === 'impossible') {
+  const known = await deps.findTemplates(account.id)
+  const plan = tryPlan(head, { now, known, lifetimeHours: deps.lifetimeHours })
+  if (plan instanceof InvalidInputError) {
     const first = await findEarlier(deps, asked, headDigest)
-    if (first) return { broadcast: first, isNew: false }
-    throw new InvalidInputError('invalid_request', schedule.faults)
+    if (first) return { broadcast: first, isNew: false, known }
+    throw plan
   }
-  const { name, purpose, channel, templateId, content, audienceScope } = head
+  const { name, purpose, channel } = head
+  const { schedule, resolved, audienceScope } = plan
+  const { templateId, content, alias } = resolved
   const id = newId(now)
   const isNew = await deps.store.insert({
     ...{ id, account, name, purpose, channel, templateId, content, audienceScope, headDigest },
+    // what fallbacks are made of is kept for single messages alone once values have been mapped
+    templateAlias: alias?.step === 0 ? alias.name : null,
     applicationId: asked.caller.id,
     idempotencyKey: asked.idempotencyKey,
     linesDigest: NO_LINES,
@@ -143,11 +156,43 @@ async function begin(
   const broadcast = isNew
     ? await deps.store.find(id, [account.id])
     : await findEarlier(deps, asked, headDigest)
-  if (broadcast) return { broadcast, isNew }
+  if (broadcast) return { broadcast, isNew, known }
   throw new UnavailableError(
     'request_interrupted',
     'the broadcast stored under this Idempotency-Key was removed at this moment; send the request again',
   )
+}
+
+/** What follows from the head and from what is known now; or why it cannot be. */
+function tryPlan(
+  head: BroadcastHead,
+  given: {
+    readonly now: Date
+    readonly known: AccountTemplates
+    readonly lifetimeHours: number
+  },
+) {
+  try {
+    const data = head.audienceScope === null ? 'partial' : 'complete'
+    const resolved = resolveTemplate(given.known, head, { data })
+    const schedule = planSchedule(head, given)
+    if (schedule.kind === 'impossible') {
+      return new InvalidInputError('invalid_request', schedule.faults)
+    }
+    return { schedule, resolved, audienceScope: audienceOf(head, resolved.templateId) }
+  } catch (error) {
+    if (error instanceof InvalidInputError) return error
+    throw error
+  }
+}
+
+/** An audience may be named by the alias that its content has. */
+function audienceOf(head: BroadcastHead, templateId: string | null): string | null {
+  const { audienceScope: scope } = head
+  if (!scope?.startsWith('template:@') || templateId === null) return scope
+  if (scope === `template:${head.templateId}`) return templateScope(templateId)
+  const rule = 'must name the alias that content.template_id has, or a template id'
+  throw new InvalidInputError('invalid_request', [{ field: 'audience.scope', rule }])
 }
 
 /** @throws ConflictError `idempotency_key_reused` */
@@ -172,12 +217,17 @@ async function storeList(
   broadcast: StoredBroadcast,
   list: {
     readonly head: BroadcastHead
+    readonly known: AccountTemplates
     readonly lines: AsyncIterable<RawLine>
     readonly parse: ParseJson
   },
 ): Promise<boolean> {
   const readRecipient = recipientReader(list.head.channel)
-  const readLine = (line: RawLine) => readRecipient(list.parse(line.bytes))
+  const resolveData = lineResolver(list.known, { ...list.head, resolvedId: broadcast.templateId })
+  const readLine = (line: RawLine): ListedRecipient => {
+    const { to, data } = readRecipient(list.parse(line.bytes))
+    return { to, data: resolveData(data) }
+  }
   for await (const batch of batchesOf(list.lines, readLine)) {
     // stored by the request that broke off; the digest of what follows says whether it was the same
     if (!batch.isLast && batch.after < broadcast.linesRead) continue

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import type { Channel } from '../wechat/channels.ts'
+import { findAliasRecord, type AliasRecord } from './fallback-store.ts'
 import {
   firstStatus,
   type Attempt,
@@ -48,6 +49,8 @@ export interface MessageStore {
   findWithCallback(id: string): Promise<MessageWithCallback | undefined>
   /** The calls made for a message, oldest first. */
   attemptsOf(id: string): Promise<readonly Attempt[]>
+  /** What an alias had to do with a message; undefined when it was sent without one. */
+  aliasOf(id: string): Promise<AliasRecord | undefined>
   /** Newest first. */
   list(filter: MessageFilter): Promise<readonly Message[]>
   /**
@@ -65,6 +68,7 @@ export function createMessageStore(db: Knex): MessageStore {
     find: (id, accountIds) => findMessage(db, id, accountIds),
     findWithCallback: (id) => findWithCallback(db, id),
     attemptsOf: (id) => findAttempts(db, id),
+    aliasOf: (id) => findAliasRecord(db, id),
     list: (filter) => listMessages(db, filter),
     cancel: (id, accountIds) => cancelMessage(db, id, accountIds),
   }
@@ -76,16 +80,19 @@ export function createMessageStore(db: Knex): MessageStore {
  */
 async function insertMessage(db: Knex, message: NewMessage): Promise<boolean> {
   const row = rowOf(message)
+  const alias = message.alias && aliasRowOf(message.alias)
   const result: { rows: unknown[] } = await db.raw(
     `with stored as (
        insert into message (${Object.keys(row).join(', ')})
-       values (${Object.keys(row).map(() => '?')})
+       values (${Object.keys(row)
+         .map(() => '?')
+         .join(', ')})
        on conflict (application_id, idempotency_key) where idempotency_key is not null
          do nothing
        returning id
-     )
+     )${alias === null ? '' : INSERT_ALIAS}
      select pg_notify('message_queued', '') from stored`,
-    Object.values(row),
+    [...Object.values(row), ...(alias ?? [])],
   )
   return result.rows.length === 1
 }
@@ -113,6 +120,15 @@ function rowOf(message: NewMessage) {
     updated_at: message.createdAt,
     lane: message.isMarketing === true ? 1 : 0,
   }
+}
+
+const INSERT_ALIAS = `, named as (
+       insert into aliased_message (message_id, alias, step, reason, asked_data)
+       select stored.id, ?, ?, ?, ?::jsonb from stored
+     )`
+
+function aliasRowOf({ name, step, reason, askedData }: NonNullable<NewMessage['alias']>) {
+  return [name, step, reason, askedData && JSON.stringify(askedData)]
 }
 
 /** Served by message_application_id_idempotency_key_key. */

@@ -1,3 +1,4 @@
+import type { UsedAlias } from '../templates/resolve-template.ts'
 import type { Channel, Content } from '../wechat/channels.ts'
 
 /** What can have become of a message; docs/api.md says what each one means to an application. */
@@ -41,6 +42,8 @@ export interface NewMessage {
   readonly channel: Channel
   readonly templateId: string | null
   readonly content: Content
+  /** The alias that the application named instead of a template; null: none. */
+  readonly alias: UsedAlias | null
   /** The consent it relies on, where the channel alone does not say it. */
   readonly consentScope: string | null
   /** The credential it brings with it, sealed. */

@@ -2,6 +2,12 @@ import type { Clock } from '../foundation/clock.ts'
 import { ConflictError, InvalidInputError, UnavailableError } from '../foundation/errors.ts'
 import { newId, personMark } from '../foundation/ids.ts'
 import type { Log } from '../foundation/log.ts'
+import {
+  resolveTemplate,
+  type AccountTemplates,
+  type FindTemplates,
+  type ResolvedContent,
+} from '../templates/resolve-template.ts'
 import { refuseMisfit, type FindSender } from './account-fit.ts'
 import { accountOf, type Caller } from './caller.ts'
 import { prepareCallback, type Callbacks } from './callback-url.ts'
@@ -16,6 +22,7 @@ export interface SendDeps {
   readonly clock: Clock
   readonly log: Log
   readonly findSender: FindSender
+  readonly findTemplates: FindTemplates
   readonly seal: Seal
   readonly callbacks: Callbacks
   /** How long a message without `expires_at` may wait after it became due. */
@@ -61,24 +68,26 @@ export async function sendMessage(
   const earlier = () => findEarlier(deps, { ...send, requestDigest })
 
   const now = deps.clock.now()
-  const schedule = planSchedule(request, { now, lifetimeHours: deps.lifetimeHours })
-  if (schedule.kind === 'impossible') {
-    // A retry may come when the times of the first try have passed; it still has its answer.
+  const known = await deps.findTemplates(account.id)
+  const plan = tryPlan(request, { now, known, lifetimeHours: deps.lifetimeHours })
+  if (plan instanceof InvalidInputError) {
+    // A retry may come when the times of the first try have passed, or its template has changed; it
+    // still has its answer.
     const first = await earlier()
     if (first) return first
-    throw new InvalidInputError('invalid_request', schedule.faults)
+    throw plan
   }
 
   const id = newId(now)
   const message: NewMessage = {
-    ...whatToSend(deps, id, request),
+    ...whatToSend(deps, id, { ...request, ...plan.resolved }),
     id,
     account,
     applicationId: send.caller.id,
     idempotencyKey: send.idempotencyKey,
     requestDigest,
-    sendAt: schedule.sendAt,
-    expiresAt: schedule.expiresAt,
+    sendAt: plan.schedule.sendAt,
+    expiresAt: plan.schedule.expiresAt,
     createdAt: now,
   }
   if (await deps.store.insert(message)) {
@@ -91,6 +100,26 @@ export async function sendMessage(
     'request_interrupted',
     'the message stored under this Idempotency-Key was removed at this moment; send the request again',
   )
+}
+
+/** What follows from the request and from what is known now; or why it cannot be. */
+function tryPlan(
+  request: SendRequest,
+  given: {
+    readonly now: Date
+    readonly known: AccountTemplates
+    readonly lifetimeHours: number
+  },
+) {
+  try {
+    const resolved = resolveTemplate(given.known, request, { data: 'complete' })
+    const schedule = planSchedule(request, given)
+    if (schedule.kind === 'planned') return { schedule, resolved }
+    return new InvalidInputError('invalid_request', schedule.faults)
+  } catch (error) {
+    if (error instanceof InvalidInputError) return error
+    throw error
+  }
 }
 
 /**
@@ -118,14 +147,14 @@ async function findEarlier(
   return acceptanceOf(earlier.message, true)
 }
 
-function whatToSend({ seal }: SendDeps, id: string, request: SendRequest) {
-  const { to, channel, templateId, purpose } = request
+function whatToSend({ seal }: SendDeps, id: string, request: SendRequest & ResolvedContent) {
+  const { to, channel, templateId, purpose, alias } = request
   const { content, secret } = takeSecret(request)
   const sealedSecret = secret === null ? null : seal(secret, placeOfMessageSecret(id))
   const consentScope = consentScopeOf(request)
   const isMarketing = request.priority === 'marketing'
   const callbackUrl = request.callbackUrl ?? null
-  const asked = { purpose, isMarketing, callbackUrl }
+  const asked = { purpose, alias, isMarketing, callbackUrl }
   return { to, channel, templateId, content, consentScope, sealedSecret, ...asked }
 }
 

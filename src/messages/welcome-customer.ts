@@ -55,6 +55,7 @@ export async function welcomeCustomer(
     to,
     channel: CHANNEL,
     templateId: null,
+    alias: null,
     content,
     consentScope: externalContactScope(sender),
     sealedSecret: deps.seal(welcome.code, placeOfMessageSecret(id)),

@@ -20,6 +20,10 @@ const template = z.strictObject({
   long_term: z.boolean().default(false),
   /** A template of device messages, which no other endpoint takes. */
   for_devices: z.boolean().default(false),
+  /** `withdrawn`: not listed, sends answer 40037. `banned`: still listed, sends answer 43116. */
+  status: z.enum(['live', 'withdrawn', 'banned']).default('live'),
+  /** The only values that a field may have, by its name; of subscription messages. */
+  choices: z.record(text, z.array(text)).default({}),
 })
 
 /** What every kind of callback has: where it goes, and the pair it is signed and sealed with. */

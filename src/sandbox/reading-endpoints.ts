@@ -75,7 +75,7 @@ export function listUsers(call: ApiCall, account: Account): Answer {
 
 /** `GET /cgi-bin/template/get_all_private_template`: the templates that were listed. */
 export function listTemplates(_call: ApiCall, account: Account): Answer {
-  const template_list = account.config.templates.map(({ template_id, title, content }) => ({
+  const template_list = listed(account).map(({ template_id, title, content }) => ({
     template_id,
     title,
     primary_industry: '',
@@ -88,14 +88,23 @@ export function listTemplates(_call: ApiCall, account: Account): Answer {
 
 /** `GET /wxaapi/newtmpl/gettemplate`: the same for subscription messages; 3 is a long-term one. */
 export function listSubscriptionTemplates(_call: ApiCall, account: Account): Answer {
-  const data = account.config.templates.map(({ template_id, title, content, long_term }) => ({
+  const data = listed(account).map(({ template_id, title, content, long_term, choices }) => ({
     priTmplId: template_id,
     title,
     content,
     example: '',
     type: long_term ? 3 : 2,
+    keywordEnumValueList: Object.entries(choices).map(([name, values]) => ({
+      keywordCode: `${name}.DATA`,
+      enumValueList: values,
+    })),
   }))
   return ok({ data })
+}
+
+/** A banned template stays in the lists. */
+function listed({ config }: Account) {
+  return config.templates.filter(({ status }) => status !== 'withdrawn')
 }
 
 /** `POST /cgi-bin/tags/members/getblacklist`: a page of the blacklist after `begin_openid`. */

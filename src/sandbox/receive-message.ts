@@ -16,8 +16,9 @@ export function findRecipient(
 }
 
 /**
- * The template a send uses: 40036 when none is named, 40037 when the account has no such one, or it is
- * for devices where persons are meant, or the reverse (sending.md §3.7).
+ * The template a send uses: 40036 when none is named, 40037 when the account has no such one, or none
+ * any more, or it is for devices where persons are meant, or the reverse (sending.md §3.7); 43116 when
+ * it is banned.
  */
 export function findSendTemplate(
   call: ApiCall,
@@ -29,7 +30,8 @@ export function findSendTemplate(
   const template = findTemplate(account, id)
   // With none listed every id exists, and is good for everything.
   const fits = account.config.templates.length === 0 || template?.for_devices === forDevices
-  return template && fits ? template : refuse(40037)
+  if (!template || !fits || template.status === 'withdrawn') return refuse(40037)
+  return template.status === 'banned' ? refuse(43116) : template
 }
 
 /**

@@ -137,8 +137,8 @@ export function meetFollower(account: Account, openid: string): Follower {
 export function findTemplate(account: Account, templateId: string): Template | undefined {
   const { templates } = account.config
   if (templates.length === 0) {
-    const any = { title: '', content: '', long_term: false, for_devices: false }
-    return { template_id: templateId, ...any }
+    const nothing = { title: '', content: '', long_term: false, for_devices: false, choices: {} }
+    return { template_id: templateId, ...nothing, status: 'live' }
   }
   return templates.find((template) => template.template_id === templateId)
 }

@@ -96,7 +96,7 @@ describe('docs/api.md', () => {
   const page = readFileSync(resolve(import.meta.dirname, '../../docs/api.md'), 'utf8')
 
   it('has a heading for every route, and for no other under /v1', () => {
-    const headings = [...page.matchAll(/^### `(GET|POST|PATCH|DELETE) (\/v1\/[^`]*)`/gm)].map(
+    const headings = [...page.matchAll(/^### `(GET|POST|PUT|PATCH|DELETE) (\/v1\/[^`]*)`/gm)].map(
       ([, method, path]) => `${method?.toLowerCase()} ${expressPath(path ?? '')}`,
     )
     expect(headings.sort()).toEqual([...served].sort())

@@ -17,6 +17,8 @@ import { createMetrics, type Metrics } from '../../src/foundation/metrics.ts'
 import { createBroadcastStore } from '../../src/messages/broadcast-store.ts'
 import { createMessageStore } from '../../src/messages/message-store.ts'
 import type { AccountKind } from '../../src/accounts/account.ts'
+import { indexOf } from '../../src/templates/registry.ts'
+import { createTemplateDesk } from '../../src/templates/template-desk.ts'
 import { listOverrides } from '../../src/wechat/code-override-store.ts'
 import { readTallies } from '../../src/wechat/quota-store.ts'
 import { createQuotas } from '../../src/wechat/quotas.ts'
@@ -29,6 +31,8 @@ export interface ServedApi {
   readonly applications: ReturnType<typeof createApplicationStore>
   /** Moves the clock of this process ahead. */
   passSeconds(seconds: number): void
+  /** Whether the accounts take templates alone that are known. */
+  setStrictTemplates(on: boolean): void
   /** What the account's token is; the platform client has its own tests. */
   setToken(reading: TokenReading): void
 }
@@ -65,6 +69,8 @@ export function serveApi(db: Knex): ServedApi {
     randomBytes,
     privateAddresses: 'loopback',
   })
+  const templates = createTemplateDesk({ db, clock, sync: unused, onChanged: () => {} })
+  let isStrict = false
   const app = express()
   app.use(
     createApi({
@@ -81,6 +87,8 @@ export function serveApi(db: Knex): ServedApi {
       broadcasts: createBroadcastStore(db),
       endpoints,
       callbacks: endpoints,
+      findTemplates: async (id) => ({ strict: isStrict, ...indexOf(await templates.show(id)) }),
+      templates,
       findSender: async (id) => {
         const row = await db('account').where({ id }).first<{ kind: AccountKind }>('kind')
         return row && { ...row, agentId: '1000007' }
@@ -111,6 +119,9 @@ export function serveApi(db: Knex): ServedApi {
     applications,
     passSeconds: (seconds) => {
       aheadMs += seconds * 1000
+    },
+    setStrictTemplates: (on) => {
+      isStrict = on
     },
     setToken: (reading) => {
       token = reading

@@ -40,6 +40,7 @@ describe('the arrow', () => {
     ['wechat', 'messages'],
     ['messages', 'api'],
     ['messages', 'dispatch'],
+    ['templates', 'messages'],
     ['dispatch', 'api'],
     ['applications', 'messages'],
     ['api', 'receiver'],

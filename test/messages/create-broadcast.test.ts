@@ -9,6 +9,7 @@ import type { Caller } from '../../src/messages/caller.ts'
 import { cancelBroadcast } from '../../src/messages/change-broadcast.ts'
 import { createListedBroadcast } from '../../src/messages/create-broadcast.ts'
 import { showBroadcast } from '../../src/messages/find-broadcast.ts'
+import { indexOf } from '../../src/templates/registry.ts'
 import { headOf, linesOfJson } from '../support/broadcasts.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { insertAccount } from '../support/rows.ts'
@@ -29,6 +30,9 @@ beforeAll(async () => {
   head = headOf(name)
 })
 
+/** As of an account that nobody has asked the platform about. */
+const NO_TEMPLATES = { strict: false, ...indexOf({ templates: [], aliases: [] }) }
+
 function create(
   chunks: AsyncIterable<Buffer>,
   options: { readonly key?: string; readonly store?: BroadcastStore } = {},
@@ -38,6 +42,7 @@ function create(
     {
       store,
       findSender: () => Promise.resolve({ kind: 'official_account' as const }),
+      findTemplates: () => Promise.resolve(NO_TEMPLATES),
       clock: systemClock,
       log,
       lifetimeHours: 24,

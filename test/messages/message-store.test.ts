@@ -27,6 +27,7 @@ function newMessage(changes: Partial<NewMessage> = {}): NewMessage {
     channel: 'template_message',
     templateId: 'T1',
     content: { template_id: 'T1', data: {} },
+    alias: null,
     consentScope: null,
     sealedSecret: null,
     purpose: null,
