@@ -20,9 +20,10 @@ import {
   type EndedAttempt,
 } from '../src/dispatch/dispatch-store.ts'
 import { listEvents } from '../src/events/event-store.ts'
-import { newId } from '../src/foundation/ids.ts'
+import { lowestId, newId } from '../src/foundation/ids.ts'
 import type { NewBroadcast } from '../src/messages/broadcast.ts'
 import { createBroadcastStore } from '../src/messages/broadcast-store.ts'
+import { forgetMessages } from '../src/messages/forget-store.ts'
 import { createMessageStore } from '../src/messages/message-store.ts'
 import type { NewMessage } from '../src/messages/message.ts'
 import type { Ground } from './plans-ground.ts'
@@ -326,10 +327,7 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     name: 'feed of a broadcast',
     file: BROADCAST_STORE,
     purpose: 'Makes the next messages of a broadcast, a bounded number ahead of the workers.',
-    indexes: [
-      'broadcast_recipient_pkey',
-      'message_broadcast_status_idx or message_broadcast_line_idx',
-    ],
+    indexes: ['broadcast_recipient_pkey', 'message_broadcast_queue_idx'],
     async run(db, ground, watched) {
       await listBroadcast(db, ground)
       await watched(() => createBroadcastStore(db).feed())
@@ -339,7 +337,7 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     name: 'countMessages of a broadcast',
     file: BROADCAST_STORE,
     purpose: 'Answers how far a broadcast has come.',
-    indexes: ['message_broadcast_status_idx'],
+    indexes: ['message_broadcast_queue_idx', 'message_broadcast_ended_idx'],
     async run(db, ground, watched) {
       const id = await listBroadcast(db, ground)
       const broadcasts = createBroadcastStore(db)
@@ -361,6 +359,19 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
       const broadcasts = createBroadcastStore(db)
       await broadcasts.feed()
       await watched(() => broadcasts.report(id, 0, PAGE))
+    },
+  },
+  {
+    name: 'forgetMessages',
+    file: 'src/messages/forget-store.ts',
+    purpose: 'Removes a batch of messages that ended long ago, with their attempts; a nightly job.',
+    indexes: ['message_pkey', 'attempt_message_id_number_key'],
+    needsStatistics: true,
+    async run(db, ground, watched) {
+      const before = new Date()
+      const after = '00000000-0000-0000-0000-000000000000'
+      const limit = ground.size.batch
+      await watched(() => forgetMessages(db, { before, after, below: lowestId(before), limit }))
     },
   },
   {
@@ -482,6 +493,7 @@ function aMessage(ground: Ground): NewMessage {
     templateId: TEMPLATE_ID,
     content: { template_id: TEMPLATE_ID, data: {} },
     alias: null,
+    plan: null,
     purpose: null,
     consentScope: null,
     sealedSecret: null,

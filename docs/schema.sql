@@ -76,6 +76,21 @@ create table account_secret (
   constraint account_secret_name_check CHECK ((name = ANY (ARRAY['app_secret'::text, 'callback_token'::text, 'callback_aes_key'::text, 'previous_callback_token'::text, 'previous_callback_aes_key'::text, 'provider_secret'::text, 'refresh_token'::text, 'permanent_code'::text, 'ticket'::text, 'previous_ticket'::text])))
 );
 
+create table aliased_message (
+  message_id uuid not null,
+  alias text not null,
+  step integer not null,
+  reason text,
+  asked_data jsonb,
+  tried text[] not null default '{}'::text[],
+  fallback_of uuid,
+  no_fallback text,
+  constraint aliased_message_pkey PRIMARY KEY (message_id),
+  constraint aliased_message_fallback_of_key UNIQUE (fallback_of),
+  constraint aliased_message_reason_check CHECK ((reason = ANY (ARRAY['withdrawn'::text, 'banned'::text, 'refused'::text]))),
+  constraint aliased_message_step_check CHECK ((step >= 0))
+);
+
 create table api_call_count (
   account_id integer not null,
   day date not null,
@@ -175,6 +190,7 @@ create table broadcast (
   finished_at timestamp with time zone,
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
+  template_alias text,
   constraint broadcast_pkey PRIMARY KEY (id),
   constraint broadcast_application_id_idempotency_key_key UNIQUE (application_id, idempotency_key),
   constraint broadcast_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
@@ -452,6 +468,7 @@ create table message (
   sealed_secret text,
   callback_url text,
   lane smallint not null default 0,
+  plan jsonb,
   constraint message_pkey PRIMARY KEY (id),
   constraint message_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
   constraint message_application_id_fkey FOREIGN KEY (application_id) REFERENCES application(id),
@@ -547,6 +564,49 @@ create table sending_pause (
   constraint sending_pause_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id)
 );
 
+create table template (
+  account_id integer not null,
+  channel text not null,
+  template_id text not null,
+  title text not null,
+  content text not null,
+  example text not null,
+  type text,
+  choices jsonb not null,
+  status text not null,
+  status_at timestamp with time zone not null,
+  first_seen_at timestamp with time zone not null,
+  last_seen_at timestamp with time zone not null,
+  changed_at timestamp with time zone,
+  constraint template_pkey PRIMARY KEY (account_id, channel, template_id),
+  constraint template_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint template_channel_check CHECK ((channel = ANY (ARRAY['template_message'::text, 'subscription_message'::text]))),
+  constraint template_status_check CHECK ((status = ANY (ARRAY['live'::text, 'withdrawn'::text, 'banned'::text]))),
+  constraint template_type_check CHECK ((type = ANY (ARRAY['one_time'::text, 'long_term'::text])))
+);
+
+create table template_alias (
+  account_id integer not null,
+  name text not null,
+  channel text not null,
+  steps jsonb not null,
+  actor text not null,
+  updated_at timestamp with time zone not null default now(),
+  constraint template_alias_pkey PRIMARY KEY (account_id, name),
+  constraint template_alias_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint template_alias_channel_check CHECK ((channel = ANY (ARRAY['template_message'::text, 'subscription_message'::text]))),
+  constraint template_alias_steps_check CHECK ((jsonb_array_length(steps) > 0))
+);
+
+create table template_sync (
+  account_id integer not null,
+  began_at timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  doubted text[] not null default '{}'::text[],
+  constraint template_sync_pkey PRIMARY KEY (account_id),
+  constraint template_sync_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id)
+);
+
 create table token_death (
   account_id integer not null,
   version bigint not null,
@@ -608,9 +668,11 @@ CREATE UNIQUE INDEX follower_sync_open_key ON public.follower_sync USING btree (
 
 CREATE INDEX message_account_id_idx ON public.message USING btree (account_id, id);
 
+CREATE INDEX message_broadcast_ended_idx ON public.message USING btree (broadcast_id, status) WHERE ((broadcast_id IS NOT NULL) AND (status <> ALL (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text])));
+
 CREATE UNIQUE INDEX message_broadcast_line_idx ON public.message USING btree (broadcast_id, broadcast_line) WHERE (broadcast_id IS NOT NULL);
 
-CREATE INDEX message_broadcast_status_idx ON public.message USING btree (broadcast_id, status) WHERE (broadcast_id IS NOT NULL);
+CREATE INDEX message_broadcast_queue_idx ON public.message USING btree (broadcast_id, status) WHERE ((broadcast_id IS NOT NULL) AND (status = ANY (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text])));
 
 CREATE UNIQUE INDEX message_idempotency_key_idx ON public.message USING btree (application_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
@@ -724,7 +786,7 @@ AS $function$
         and known.subject = told.subject and known.scope = 'everything'
       limit 1
     ) as held on true
-    where held.state is null or (held.state = 'granted' and held.effective_at < v_sync.began_at);
+    where (held.state is null or (held.state = 'granted' and held.effective_at < v_sync.began_at)) and told.subject is not null;
 
     if v_subjects is not null then
       v_count := write_consents(
@@ -848,7 +910,7 @@ AS $function$
           and known.subject = told.subject and known.scope = 'follow'
         limit 1
       ) as held on true
-      where held.state is distinct from 'granted'
+      where held.state is distinct from 'granted' and told.subject is not null
     )
     select
       array_agg(subject) filter (where not erased and (
@@ -1023,112 +1085,6 @@ AS $function$
   end
   $function$;
 
-CREATE OR REPLACE FUNCTION public.begin_attempts(p_process text, p_lease interval, p_message_ids uuid[])
- RETURNS TABLE(message_id uuid, decision text, reason text, scope text, attempt_id bigint, number integer)
- LANGUAGE plpgsql
-AS $function$
-  declare
-    v_message message;
-    v_held consent;
-    v_answer record;
-    v_now timestamptz;
-    v_attempt_id bigint;
-    v_maybe_sent boolean;
-  begin
-    perform lock_subjects(array_agg(wanted.account_id), array_agg(wanted.recipient))
-    from message as wanted where wanted.id = any (p_message_ids);
-
-    for v_message in
-      select * from message as wanted where wanted.id = any (p_message_ids) order by wanted.id for update
-    loop
-      v_now := clock_timestamp();
-      message_id := v_message.id; reason := null; scope := null; attempt_id := null; number := null;
-
-      if v_message.status not in ('queued', 'scheduled')
-        or v_message.lease_owner is distinct from p_process
-        or v_message.leased_until <= v_now
-      then
-        decision := 'lost';
-        return next;
-        continue;
-      end if;
-
-      -- an earlier attempt whose answer was lost may have been delivered: that stays the truth
-      v_maybe_sent := v_message.attempt_count > 0 and exists (
-        select from attempt as tried
-        where tried.message_id = v_message.id and tried.outcome = 'unknown'
-      );
-
-      if v_message.expires_at <= v_now then
-        update message as ended set status = case when v_maybe_sent then 'unknown' else 'expired' end,
-          reason = 'expired', lease_owner = null, leased_until = null, updated_at = v_now,
-          finished_at = v_now
-        where ended.id = v_message.id;
-        decision := 'expired';
-        reason := 'expired';
-        return next;
-        continue;
-      end if;
-
-      if exists (
-        select from message as other
-        where other.account_id = v_message.account_id and other.recipient = v_message.recipient
-          and other.status = 'sending'
-      ) then
-        decision := 'busy';
-        return next;
-        continue;
-      end if;
-
-      select * into v_answer from decide_send(
-        v_message.account_id, v_message.recipient, v_message.channel, v_message.template_id, v_now
-      );
-      reason := v_answer.reason;
-      scope := v_answer.scope;
-
-      if not v_answer.allowed then
-        update message as ended set status = case when v_maybe_sent then 'unknown' else 'blocked' end,
-          reason = v_answer.reason, missing_scope = v_answer.scope,
-          lease_owner = null, leased_until = null, updated_at = v_now, finished_at = v_now
-        where ended.id = v_message.id;
-        decision := 'blocked';
-        return next;
-        continue;
-      end if;
-
-      number := v_message.attempt_count + 1;
-      insert into attempt (message_id, account_id, number, started_at, evidence, process)
-      values (v_message.id, v_message.account_id, number, v_now, v_answer.evidence, p_process)
-      returning id into v_attempt_id;
-
-      v_held := null;
-      if v_answer.scope <> 'follow' then
-        select * into v_held from consent as held
-        where held.account_id = v_message.account_id and held.subject = v_message.recipient
-          and held.scope = v_answer.scope and held.credits is not null;
-      end if;
-      if v_held.scope is not null then
-        perform apply_consent_changes(jsonb_build_array(jsonb_build_object(
-          'account_id', v_message.account_id, 'subject', v_message.recipient,
-          'scope', v_answer.scope, 'change', 'reserved',
-          -- a template's credit belongs to the acceptance it draws on and ends with it, whatever our
-          -- clock says; an answer in a conversation counts in the window that is open when it is sent
-          'effective_at', case when v_answer.scope like 'template:%' then v_held.effective_at
-            else greatest(v_now, v_held.effective_at) end,
-          'evidence', 'attempt', 'attempt_id', v_attempt_id, 'reason', v_message.channel
-        )));
-      end if;
-
-      update message set status = 'sending', attempt_count = number,
-        leased_until = v_now + p_lease, updated_at = v_now
-      where id = v_message.id;
-      attempt_id := v_attempt_id;
-      decision := 'begun';
-      return next;
-    end loop;
-  end
-  $function$;
-
 CREATE OR REPLACE FUNCTION public.begin_sends(p_process text, p_lease interval, p_message_ids uuid[], OUT message_ids uuid[], OUT decisions text[], OUT reasons text[], OUT scopes text[], OUT attempt_ids bigint[], OUT numbers integer[])
  RETURNS record
  LANGUAGE plpgsql
@@ -1154,7 +1110,7 @@ AS $function$
           when wanted.status not in ('queued', 'scheduled')
             or wanted.lease_owner is distinct from p_process
             or wanted.leased_until <= v_now then 'lost'
-          when wanted.expires_at <= v_now then 'expired'
+          when wanted.expires_at <= v_now or repeat_is_late(wanted.id, wanted.attempt_count, v_now) then 'expired'
           when exists (
             select from message as other
             where other.account_id = wanted.account_id and other.recipient = wanted.recipient
@@ -1460,10 +1416,14 @@ AS $function$
           and next.status in ('scheduled', 'queued')
           and next.due_at <= now()
           and (next.leased_until is null or next.leased_until < now())
-          and not exists (
-            select from sending_pause as pause
-            where pause.account_id = next.account_id and pause.channel = next.channel
-              and pause.until > now()
+          and (
+            not exists (
+              select from sending_pause as pause
+              where pause.account_id = next.account_id and pause.channel = next.channel
+                and pause.until > now()
+            )
+            -- no call is made for it: the gate ends it, and nobody waits for that until the rest is over
+            or next.expires_at <= now() or repeat_is_late(next.id, next.attempt_count, now())
           )
         order by next.due_at
         limit least(wanted.room, wanted.share)
@@ -1555,85 +1515,6 @@ AS $function$
         'alter table event attach partition %I for values from (%L) to (%L)', v_name, v_begin, v_end);
       return next v_name;
     end loop;
-  end
-  $function$;
-
-CREATE OR REPLACE FUNCTION public.decide_send(p_account_id integer, p_subject text, p_channel text, p_template_id text, p_at timestamp with time zone)
- RETURNS TABLE(allowed boolean, reason text, scope text, evidence bigint[])
- LANGUAGE plpgsql
- STABLE
-AS $function$
-  declare
-    v_stop consent;
-    v_follow consent;
-    v_template consent;
-    v_window consent;
-  begin
-    select * into v_stop from consent as held
-    where held.account_id = p_account_id and held.subject = p_subject and held.scope = 'everything';
-    if v_stop.state <> 'granted' then
-      return query select false, 'stopped', 'everything', array[v_stop.ledger_id];
-      return;
-    end if;
-
-    if p_template_id is not null then
-      select * into v_template from consent as held
-      where held.account_id = p_account_id and held.subject = p_subject
-        and held.scope = 'template:' || p_template_id;
-    end if;
-
-    case p_channel
-      when 'template_message' then
-        select * into v_follow from consent as held
-        where held.account_id = p_account_id and held.subject = p_subject and held.scope = 'follow';
-        return query select
-          coalesce(v_follow.state = 'granted' and v_template.refused is not true, false),
-          case
-            when v_follow.state is null then 'follow_unknown'
-            when v_follow.state <> 'granted' then 'follow_' || v_follow.state
-            when v_template.refused then 'template_refused'
-          end,
-          case when v_follow.state = 'granted' and v_template.refused
-            then v_template.scope else 'follow' end,
-          array_remove(array[v_follow.ledger_id, v_template.ledger_id], null);
-
-      when 'subscription_message' then
-        return query select
-          coalesce(v_template.state = 'granted' and coalesce(v_template.credits, 1) > 0, false),
-          case
-            when v_template.state is null then 'template_unknown'
-            when v_template.refused then 'template_refused'
-            when v_template.state <> 'granted' then 'template_' || v_template.state
-            when v_template.credits = 0 then 'no_credit_left'
-          end,
-          'template:' || p_template_id,
-          array_remove(array[v_template.ledger_id], null);
-
-      when 'customer_service_message' then
-        -- of the open windows the one that closes first is used first
-        select * into v_window from consent as held
-        where held.account_id = p_account_id and held.subject = p_subject
-          and held.scope in ('conversation', 'conversation:action')
-        order by
-          (held.state = 'granted' and held.expires_at > p_at and held.credits > 0) desc,
-          (held.state = 'granted' and held.expires_at > p_at) desc,
-          case when held.state = 'granted' and held.expires_at > p_at then held.expires_at end,
-          held.effective_at desc
-        limit 1;
-        return query select
-          coalesce(v_window.state = 'granted' and v_window.expires_at > p_at and v_window.credits > 0, false),
-          case
-            when v_window.state is null then 'conversation_unknown'
-            when v_window.state <> 'granted' then 'conversation_' || v_window.state
-            when v_window.expires_at <= p_at then 'conversation_expired'
-            when v_window.credits = 0 then 'conversation_used_up'
-          end,
-          coalesce(v_window.scope, 'conversation'),
-          array_remove(array[v_window.ledger_id], null);
-
-      else
-        return query select false, 'unknown_channel', null::text, array[]::bigint[];
-    end case;
   end
   $function$;
 
@@ -1799,61 +1680,81 @@ CREATE OR REPLACE FUNCTION public.erase_subject(p_account_id integer, p_subject 
  RETURNS bigint
  LANGUAGE plpgsql
 AS $function$
-    declare
-      v_ledger_rows integer;
-      v_events integer;
-      v_messages integer;
-      v_erasure_id bigint;
-    begin
-      perform lock_subjects(array[p_account_id], array[p_subject]);
+  declare
+    v_ledger_rows integer;
+    v_events integer;
+    v_messages integer;
+    v_erasure_id bigint;
+  begin
+    perform lock_subjects(array[p_account_id], array[p_subject]);
 
-      -- first where lists and messages are made from, so that nothing is made behind our back: the
-      -- expansion of an audience locks the consent, the feeder the place in a list
-      delete from consent as held
-      where held.account_id = p_account_id and held.subject = p_subject;
-      update broadcast_recipient as listed set recipient = null, data = null
-      from broadcast
-      where broadcast.account_id = p_account_id
-        and listed.broadcast_id = broadcast.id and listed.recipient = p_subject;
+    -- first where lists and messages are made from, so that nothing is made behind our back: the
+    -- expansion of an audience locks the consent, the feeder the place in a list
+    delete from consent as held
+    where held.account_id = p_account_id and held.subject = p_subject;
+    update broadcast_recipient as listed set recipient = null, data = null
+    from broadcast
+    where broadcast.account_id = p_account_id
+      and listed.broadcast_id = broadcast.id and listed.recipient = p_subject;
 
-      -- what the platform or the application wrote about a message may name its person
-      update attempt as forgotten set errmsg = null
-      from message
-      where message.account_id = p_account_id and message.recipient = p_subject
-        and forgotten.message_id = message.id and forgotten.errmsg is not null;
+    
+    update follower_sync_page as page set subjects = array_replace(page.subjects, p_subject, null)
+    from follower_sync as run
+    where run.account_id = p_account_id and run.finished_at is null
+      and page.sync_id = run.id and p_subject = any (page.subjects);
+    with again as (
+      update follower_sync as run set
+        cursor = '', pages = 0, listed = case run.phase when 'list' then 0 else run.listed end,
+        lease_owner = null, leased_until = null, updated_at = clock_timestamp()
+      where run.account_id = p_account_id and run.finished_at is null and run.cursor = p_subject
+      returning run.id, case run.phase when 'list' then 'follower' else 'blocked' end as kind
+    )
+    delete from follower_sync_page as page using again
+    where page.sync_id = again.id and page.kind = again.kind;
+    update broadcast set expanded_after = (
+      select max(listed.recipient) from broadcast_recipient as listed
+      where listed.broadcast_id = broadcast.id and listed.recipient < p_subject
+    )
+    where broadcast.account_id = p_account_id and broadcast.expanded_after = p_subject;
 
-      -- what is under way keeps its status but not its person; what waits is not sent
-      update message as forgotten set
-        recipient = null, content = null, purpose = null, request_digest = null,
-        idempotency_key = null,
-        status = case when status in ('scheduled', 'queued') then 'cancelled' else status end,
-        reason = case when status in ('scheduled', 'queued') then 'erased' else reason end,
-        finished_at = case when status in ('scheduled', 'queued') then clock_timestamp() else finished_at end,
-        updated_at = clock_timestamp()
-      where forgotten.account_id = p_account_id and forgotten.recipient = p_subject;
-      get diagnostics v_messages = row_count;
+    -- what the platform or the application wrote about a message may name its person
+    update attempt as forgotten set errmsg = null
+    from message
+    where message.account_id = p_account_id and message.recipient = p_subject
+      and forgotten.message_id = message.id and forgotten.errmsg is not null;
 
-      update event set subject = null, document = '', erased_at = clock_timestamp()
-      where event.account_id = p_account_id and event.subject = p_subject;
-      get diagnostics v_events = row_count;
+    -- what is under way keeps its status but not its person; what waits is not sent
+    update message as forgotten set
+      recipient = null, content = null, purpose = null, request_digest = null,
+      idempotency_key = null,
+      status = case when status in ('scheduled', 'queued') then 'cancelled' else status end,
+      reason = case when status in ('scheduled', 'queued') then 'erased' else reason end,
+      finished_at = case when status in ('scheduled', 'queued') then clock_timestamp() else finished_at end,
+      updated_at = clock_timestamp()
+    where forgotten.account_id = p_account_id and forgotten.recipient = p_subject;
+    get diagnostics v_messages = row_count;
 
-      perform set_config('wcg.erasing', 'on', true);
-      delete from consent_ledger as entry
-      where entry.account_id = p_account_id and entry.subject = p_subject;
-      get diagnostics v_ledger_rows = row_count;
-      perform set_config('wcg.erasing', 'off', true);
+    update event set subject = null, document = '', erased_at = clock_timestamp()
+    where event.account_id = p_account_id and event.subject = p_subject;
+    get diagnostics v_events = row_count;
 
-      insert into erasure (
-        account_id, subject_hash, effective_at, actor, reason, ledger_rows, events, messages
-      )
-      values (
-        p_account_id, subject_hash(p_account_id, p_subject), p_effective_at, p_actor, p_reason,
-        v_ledger_rows, v_events, v_messages
-      )
-      returning id into v_erasure_id;
-      return v_erasure_id;
-    end
-    $function$;
+    perform set_config('wcg.erasing', 'on', true);
+    delete from consent_ledger as entry
+    where entry.account_id = p_account_id and entry.subject = p_subject;
+    get diagnostics v_ledger_rows = row_count;
+    perform set_config('wcg.erasing', 'off', true);
+
+    insert into erasure (
+      account_id, subject_hash, effective_at, actor, reason, ledger_rows, events, messages
+    )
+    values (
+      p_account_id, subject_hash(p_account_id, p_subject), p_effective_at, p_actor, p_reason,
+      v_ledger_rows, v_events, v_messages
+    )
+    returning id into v_erasure_id;
+    return v_erasure_id;
+  end
+  $function$;
 
 CREATE OR REPLACE FUNCTION public.expand_broadcast(p_limit integer)
  RETURNS TABLE(broadcast_id uuid, account_id integer, added bigint, accepted bigint, done boolean)
@@ -2053,114 +1954,6 @@ AS $function$
   end
   $function$;
 
-CREATE OR REPLACE FUNCTION public.finish_attempts(p_ends jsonb)
- RETURNS TABLE(attempt_id bigint, message_id uuid, status text, reason text)
- LANGUAGE plpgsql
-AS $function$
-  declare
-    v_end record;
-    v_attempt attempt;
-    v_message message;
-    v_receipt receipt;
-    v_now timestamptz;
-    v_status text;
-    v_relied_on timestamptz;
-    v_was_unknown boolean;
-  begin
-    perform lock_subjects(array_agg(wanted.account_id), array_agg(wanted.recipient))
-    from jsonb_to_recordset(p_ends) as ending (attempt_id bigint)
-    join attempt on attempt.id = ending.attempt_id
-    join message as wanted on wanted.id = attempt.message_id;
-
-    for v_end in
-      select * from jsonb_to_recordset(p_ends) as ending (
-        attempt_id bigint, outcome text, cause text, errcode bigint, errmsg text, http_status integer, rid text,
-        msgid text, credit text, status text, reason text, due_at timestamptz, changes jsonb
-      )
-      order by ending.attempt_id
-    loop
-      v_now := clock_timestamp();
-      -- the message first, then its attempt, as everybody does: an erased message has no person to lock
-      select wanted.* into v_message from message as wanted
-      join attempt as tried on tried.message_id = wanted.id
-      where tried.id = v_end.attempt_id for update of wanted;
-      v_was_unknown := exists (
-        select from attempt as tried where tried.id = v_end.attempt_id and tried.outcome = 'unknown'
-      );
-      update attempt as ended set
-        finished_at = v_now, outcome = v_end.outcome, cause = v_end.cause, errcode = v_end.errcode,
-        -- the platform's words may name the person, and this one has been erased
-        errmsg = case when v_message.recipient is not null then v_end.errmsg end,
-        http_status = v_end.http_status, rid = v_end.rid, msgid = v_end.msgid
-      where ended.id = v_end.attempt_id and (ended.outcome is null or ended.outcome = 'unknown')
-      returning * into v_attempt;
-      continue when not found;
-
-      -- a template message draws on no credit
-      if v_end.credit in ('spent', 'returned') and v_message.channel <> 'template_message' then
-        perform settle_credit(v_attempt.id, v_end.credit, v_end.outcome);
-      end if;
-      -- a person erased meanwhile is not written about again
-      if v_message.recipient is not null and jsonb_array_length(coalesce(v_end.changes, '[]')) > 0 then
-        -- the platform knew what the call relied on when it refused: a clock that is a second behind
-        -- must not date the refusal before it
-        select max(relied_on.effective_at) into v_relied_on from consent_ledger as relied_on
-        where relied_on.account_id = v_attempt.account_id and relied_on.id = any (v_attempt.evidence);
-        perform apply_consent_changes((
-          select jsonb_agg(change || jsonb_build_object(
-            'effective_at', greatest((change ->> 'effective_at')::timestamptz, v_relied_on)
-          ))
-          from jsonb_array_elements(v_end.changes) as change
-        ));
-      end if;
-
-      attempt_id := v_attempt.id; message_id := v_message.id;
-      -- a newer attempt, or a receipt, has already said more than this one can. What waits to be
-      -- called again because this answer was missing, or was cancelled then, is told the truth.
-      if v_message.attempt_count <> v_attempt.number or not (
-        v_message.status in ('sending', 'unknown')
-        or (v_was_unknown and v_message.status = 'queued' and v_end.outcome <> 'unknown')
-        or (v_was_unknown and v_message.status = 'cancelled' and v_end.outcome = 'sent')
-      ) then
-        status := v_message.status; reason := v_message.reason;
-        return next;
-        continue;
-      end if;
-
-      v_status := v_end.status;
-      if v_status in ('refused', 'failed') and exists (
-        select from attempt as tried
-        where tried.message_id = v_message.id and tried.outcome = 'unknown'
-      ) then
-        v_status := 'unknown';
-      end if;
-      v_receipt := null;
-      if v_end.outcome = 'sent' and v_end.msgid is not null then
-        delete from receipt as early
-        where early.account_id = v_message.account_id and early.msgid = v_end.msgid
-        returning * into v_receipt;
-      end if;
-      if v_end.outcome in ('sent', 'unknown') then
-        v_status := coalesce(v_receipt.status, v_message.receipt_status, v_status);
-      end if;
-
-      update message as ended set
-        status = v_status,
-        reason = v_end.reason,
-        msgid = coalesce(v_end.msgid, ended.msgid),
-        receipt_status = coalesce(v_receipt.status, ended.receipt_status),
-        receipt_reason = coalesce(v_receipt.reason, ended.receipt_reason),
-        receipt_at = coalesce(v_receipt.occurred_at, ended.receipt_at),
-        due_at = coalesce(v_end.due_at, ended.due_at),
-        lease_owner = null, leased_until = null, updated_at = v_now,
-        finished_at = case when v_status = 'queued' then null else v_now end
-      where ended.id = v_message.id;
-      status := v_status; reason := v_end.reason;
-      return next;
-    end loop;
-  end
-  $function$;
-
 CREATE OR REPLACE FUNCTION public.finish_sends(p_ends json, OUT attempt_ids bigint[], OUT statuses text[])
  RETURNS record
  LANGUAGE plpgsql
@@ -2308,6 +2101,27 @@ AS $function$
       return null;
     end
     $function$;
+
+CREATE OR REPLACE FUNCTION public.forget_asked_data()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+    begin
+      update aliased_message as named set asked_data = null
+      where named.message_id = new.id and named.asked_data is not null;
+      return null;
+    end
+    $function$;
+
+CREATE OR REPLACE FUNCTION public.forget_message_plan()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    new.plan := null;
+    return new;
+  end
+  $function$;
 
 CREATE OR REPLACE FUNCTION public.forget_message_secret()
  RETURNS trigger
@@ -2711,6 +2525,29 @@ AS $function$
     )::uuid
   $function$;
 
+CREATE OR REPLACE FUNCTION public.next_channels(p_message_ids uuid[], p_decisions text[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+  begin
+    if 'blocked' = any (p_decisions) then
+      return (
+        select array_agg(
+          case when taken.plan is not null and taken.status <> 'blocked' then taken.channel end
+          order by asked.place
+        )
+        from unnest(p_message_ids, p_decisions) with ordinality as asked (id, decision, place)
+        left join message as taken on asked.decision = 'blocked' and taken.id = asked.id
+      );
+    end if;
+    return null;
+  end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.notify_endpoint_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2912,198 +2749,6 @@ AS $function$
         effective_at = excluded.effective_at,
         ledger_id = excluded.ledger_id,
         updated_at = excluded.updated_at;
-  end
-  $function$;
-
-CREATE OR REPLACE FUNCTION public.record_events(p_account_ids integer[], p_subjects text[], p_pushes json, p_changes json, p_extras json)
- RETURNS TABLE(n integer, event_id bigint, repeated boolean, call_under_way boolean)
- LANGUAGE plpgsql
-AS $function$
-  declare
-    v_any_erasure boolean;
-    v_any_sending boolean;
-    v_ns integer[];
-    v_event_ids bigint[];
-    v_new boolean[];
-    v_account_ids integer[];
-    v_subjects text[];
-    v_scopes text[];
-    v_extra record;
-    v_receipt jsonb;
-  begin
-    perform lock_subjects(p_account_ids, p_subjects);
-    -- most databases have no tombstones and most moments no call: then nobody is looked up
-    v_any_erasure := exists (select from erasure);
-
-    with incoming as materialized (
-      select
-        push.n, push.account_id, decode(push.repeat_key, 'hex') as repeat_key, push.kind, push.name,
-        push.subject, push.occurred_at, push.document,
-        -- what reaches us after a person was erased, but was said before, is kept without the person
-        v_any_erasure and exists (
-          select from erasure
-          where erasure.account_id = push.account_id
-            and erasure.subject_hash = subject_hash(push.account_id, push.subject)
-            and erasure.effective_at >= push.effective_at
-        ) as erased
-      from json_to_recordset(p_pushes) as push (
-        n integer, account_id integer, repeat_key text, kind text, name text, subject text,
-        occurred_at timestamptz, effective_at timestamptz, document text
-      )
-    ), inserted as (
-      insert into event (account_id, repeat_key, kind, name, subject, occurred_at, document, erased_at)
-      select
-        incoming.account_id, incoming.repeat_key, incoming.kind, incoming.name,
-        case when not incoming.erased then incoming.subject end, incoming.occurred_at,
-        case when incoming.erased then '' else incoming.document end,
-        case when incoming.erased then clock_timestamp() end
-      from incoming
-      order by incoming.n
-      on conflict (account_id, occurred_at, repeat_key) do nothing
-      returning id, account_id, occurred_at, repeat_key
-    )
-    select
-      array_agg(known.n order by known.n),
-      array_agg(known.id order by known.n),
-      array_agg(known.id is not null and known.place = 1 order by known.n)
-    into v_ns, v_event_ids, v_new
-    from (
-      select
-        incoming.n, inserted.id,
-        row_number() over (partition by inserted.id order by incoming.n) as place
-      from incoming
-      left join inserted using (account_id, occurred_at, repeat_key)
-    ) as known;
-
-    if array_position(v_event_ids, null) is not null then
-      -- repeats of what was recorded before
-      select array_agg(coalesce(ours.id, known.id) order by ours.n) into v_event_ids
-      from unnest(v_ns, v_event_ids) as ours (n, id)
-      left join json_to_recordset(p_pushes) as push (
-        n integer, account_id integer, repeat_key text, occurred_at timestamptz
-      ) on ours.id is null and push.n = ours.n
-      left join event as known
-        on known.account_id = push.account_id and known.occurred_at = push.occurred_at
-        and known.repeat_key = decode(push.repeat_key, 'hex');
-    end if;
-
-    with written as (
-      insert into consent_ledger (
-        account_id, subject, scope, change, effective_at, evidence, event_id, reason, credits, expires_at
-      )
-      select
-        change.account_id, change.subject, change.scope, change.change, change.effective_at, 'event',
-        ours.id, change.reason, change.credits, change.expires_at
-      from json_to_recordset(p_changes) as change (
-        n integer, account_id integer, subject text, scope text, change text,
-        effective_at timestamptz, reason text, credits integer, expires_at timestamptz
-      )
-      join unnest(v_ns, v_event_ids, v_new) as ours (n, id, is_new) on ours.n = change.n and ours.is_new
-      where not (v_any_erasure and exists (
-        select from erasure
-        where erasure.account_id = change.account_id
-          and erasure.subject_hash = subject_hash(change.account_id, change.subject)
-          and erasure.effective_at >= change.effective_at
-      ))
-      returning id, account_id, subject, scope, change, effective_at, credits, expires_at
-    ), projected as (
-      -- where the latest word stands, the new words are enough to know it
-      insert into consent as held (
-        account_id, subject, scope, state, effective_at, ledger_id, credits, expires_at
-      )
-      select distinct on (written.account_id, written.subject, written.scope)
-        written.account_id, written.subject, written.scope, written.change, written.effective_at,
-        written.id,
-        case when written.change = 'granted' then written.credits end,
-        case when written.change = 'granted' then written.expires_at end
-      from written
-      where written.scope <> 'everything'
-        and (written.scope not like 'template:%' or written.scope = 'template:*')
-      order by
-        written.account_id, written.subject, written.scope,
-        written.effective_at desc, consent_severity(written.change) desc, written.id desc
-      on conflict (account_id, subject, scope) do update
-      set state = excluded.state,
-          effective_at = excluded.effective_at,
-          ledger_id = excluded.ledger_id,
-          credits = case when excluded.credits is not null then greatest(0, excluded.credits + (
-            select coalesce(sum(case entry.change when 'reserved' then -1 else 1 end), 0)::integer
-            from consent_ledger as entry
-            where entry.account_id = excluded.account_id and entry.subject = excluded.subject
-              and entry.scope = excluded.scope and entry.effective_at >= excluded.effective_at
-              and entry.change in ('reserved', 'returned')
-          )) end,
-          expires_at = excluded.expires_at,
-          updated_at = clock_timestamp()
-      where (excluded.effective_at, consent_severity(excluded.state))
-        > (held.effective_at, consent_severity(held.state))
-    )
-    -- the others are projected from all their rows
-    select array_agg(touched.account_id), array_agg(touched.subject), array_agg(touched.scope)
-    into v_account_ids, v_subjects, v_scopes
-    from (
-      select written.account_id, written.subject, written.scope
-      from written
-      where written.scope = 'everything'
-        or (written.scope like 'template:%' and written.scope <> 'template:*')
-      union
-      -- the end of all template rights touches every template the person has
-      select held.account_id, held.subject, held.scope
-      from written
-      join consent as held on held.account_id = written.account_id
-        and held.subject = written.subject and held.scope like 'template:%'
-      where written.scope = 'template:*' and held.scope <> 'template:*'
-      union
-      -- a new follow or acceptance may lift a stop
-      select held.account_id, held.subject, held.scope
-      from written
-      join consent as held on held.account_id = written.account_id
-        and held.subject = written.subject and held.scope = 'everything'
-      where written.change = 'granted'
-        and (written.scope = 'follow' or written.scope like 'template:%')
-    ) as touched;
-    if v_account_ids is not null then
-      perform project_consents(v_account_ids, v_subjects, v_scopes);
-    end if;
-
-    -- before an erasure takes the person's name from the messages
-    v_any_sending := exists (select from message where message.status = 'sending');
-
-    for v_extra in
-      select extra.*, ours.id as event_id
-      from json_to_recordset(p_extras) as extra (
-        n integer, account_id integer, subject text, kind text, effective_at timestamptz,
-        receipts jsonb, erase boolean
-      )
-      join unnest(v_ns, v_event_ids, v_new) as ours (n, id, is_new) on ours.n = extra.n and ours.is_new
-      order by extra.n
-    loop
-      if v_extra.erase then
-        perform erase_subject(
-          v_extra.account_id, v_extra.subject, v_extra.effective_at, 'platform', v_extra.kind
-        );
-      else
-        for v_receipt in select value from jsonb_array_elements(v_extra.receipts) loop
-          perform apply_receipt(v_extra.account_id, v_extra.subject, v_extra.event_id, v_receipt);
-        end loop;
-      end if;
-    end loop;
-
-    return query
-    select
-      ours.n, ours.id, not ours.is_new,
-      v_any_sending and exists (
-        select from json_to_recordset(p_changes) as change (
-          n integer, account_id integer, subject text, change text
-        )
-        join message as sending on sending.account_id = change.account_id
-          and sending.status = 'sending'
-          -- a call whose person has been erased may be to this person
-          and (sending.recipient = change.subject or sending.recipient is null)
-        where change.n = ours.n and change.change = 'revoked'
-      )
-    from unnest(v_ns, v_event_ids, v_new) as ours (n, id, is_new)
-    order by ours.n;
   end
   $function$;
 
@@ -3406,6 +3051,18 @@ AS $function$
   end
   $function$;
 
+CREATE OR REPLACE FUNCTION public.repeat_is_late(p_message_id uuid, p_attempt_count integer, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+    select p_attempt_count > 0 and exists (
+      select from attempt as tried
+      where tried.message_id = p_message_id and tried.number <= p_attempt_count
+        and tried.outcome = 'unknown' and tried.started_at < p_now - interval '9 minutes'
+    )
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.resume_broadcast_messages(p_broadcast_id uuid)
  RETURNS void
  LANGUAGE sql
@@ -3421,6 +3078,25 @@ AS $function$
     update message set due_at = clock_timestamp()
     from held where message.id = held.id and message.expires_at > clock_timestamp()
   $function$;
+
+CREATE OR REPLACE FUNCTION public.seek_fallback()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+    begin
+      if exists (select from aliased_message as named where named.message_id = new.id)
+        or exists (
+          select from broadcast
+          where broadcast.id = new.broadcast_id and broadcast.template_alias is not null
+        )
+      then
+        perform graphile_worker.add_job(
+          'send-fallback', payload => json_build_object('message_id', new.id)
+        );
+      end if;
+      return null;
+    end
+    $function$;
 
 CREATE OR REPLACE FUNCTION public.settle_credit(p_attempt_id bigint, p_change text, p_reason text)
  RETURNS void
@@ -3448,6 +3124,37 @@ CREATE OR REPLACE FUNCTION public.subject_hash(p_account_id integer, p_subject t
  LANGUAGE sql
  IMMUTABLE
 RETURN sha256(convert_to(((p_account_id || ':'::text) || p_subject), 'UTF8'::name));
+
+CREATE OR REPLACE FUNCTION public.take_next_channel()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  declare
+    v_way jsonb;
+  begin
+    select listed.way into v_way
+    from jsonb_array_elements(new.plan -> 'ways') with ordinality as listed (way, place)
+    cross join lateral judge_send(
+      new.account_id, new.recipient, listed.way ->> 'channel', listed.way ->> 'template_id', null,
+      clock_timestamp()
+    ) as answer
+    where listed.way ->> 'channel' <> new.channel and answer.allowed
+    order by listed.place
+    limit 1;
+    if found then
+      new.channel := v_way ->> 'channel';
+      new.template_id := v_way ->> 'template_id';
+      new.content := v_way -> 'content';
+      new.status := 'queued';
+      new.reason := null;
+      new.missing_scope := null;
+      new.due_at := clock_timestamp();
+      new.finished_at := null;
+      perform pg_notify('message_queued', '');
+    end if;
+    return new;
+  end
+  $function$;
 
 CREATE OR REPLACE FUNCTION public.unlock_dead_jobs(p_dead_after interval, p_thorough boolean)
  RETURNS text[]
@@ -3596,9 +3303,17 @@ CREATE TRIGGER erasure_forgets_pushes_aside AFTER INSERT ON public.erasure FOR E
 
 CREATE TRIGGER group_message_is_followed AFTER UPDATE OF status ON public.message FOR EACH ROW WHEN (((new.channel = 'wecom_group_message'::text) AND (new.status = 'sent'::text) AND (old.status <> 'sent'::text) AND (new.msgid IS NOT NULL) AND (new.recipient IS NOT NULL))) EXECUTE FUNCTION follow_group_message();
 
+CREATE TRIGGER message_asked_data_is_forgotten AFTER UPDATE OF content ON public.message FOR EACH ROW WHEN (((new.content IS NULL) AND (old.content IS NOT NULL))) EXECUTE FUNCTION forget_asked_data();
+
+CREATE TRIGGER message_plan_is_forgotten BEFORE UPDATE OF content ON public.message FOR EACH ROW WHEN (((new.plan IS NOT NULL) AND (new.content IS NULL))) EXECUTE FUNCTION forget_message_plan();
+
 CREATE TRIGGER message_result_is_delivered AFTER UPDATE ON public.message FOR EACH ROW WHEN (((new.callback_url IS NOT NULL) AND (new.status IS DISTINCT FROM old.status) AND (new.status <> ALL (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text])))) EXECUTE FUNCTION deliver_message_result();
 
 CREATE TRIGGER message_secret_is_forgotten BEFORE UPDATE OF status ON public.message FOR EACH ROW WHEN (((new.sealed_secret IS NOT NULL) AND ((new.recipient IS NULL) OR (new.status <> ALL (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text]))))) EXECUTE FUNCTION forget_message_secret();
+
+CREATE TRIGGER message_takes_next_channel BEFORE UPDATE OF status ON public.message FOR EACH ROW WHEN (((new.plan IS NOT NULL) AND (new.status = 'blocked'::text) AND (new.recipient IS NOT NULL))) EXECUTE FUNCTION take_next_channel();
+
+CREATE TRIGGER message_template_refused AFTER UPDATE OF status ON public.message FOR EACH ROW WHEN (((new.status = 'failed'::text) AND (new.reason = 'template'::text) AND (old.status <> 'failed'::text) AND (new.recipient IS NOT NULL))) EXECUTE FUNCTION seek_fallback();
 
 comment on column call_breaker.until is 'Nobody calls before it; after it one call tries, and its answer removes the row.';
 
@@ -3619,6 +3334,8 @@ comment on table follower_sync_page is 'The lists of a run, until the run has en
 comment on column job_process.worker is 'The name under which the engine locks the jobs of this process.';
 
 comment on column kf_cursor.cursor is 'Everything before it has been recorded: it moves after the items of its page are committed.';
+
+comment on column message.plan is 'Of a message with several channels: the one planned at first, and all of them in their order.';
 
 comment on table reply is 'Who has inserted the row asks the application; everybody else waits for what it says.';
 

@@ -147,10 +147,14 @@ const CLAIM = `
           and next.status in ('scheduled', 'queued')
           and next.due_at <= now()
           and (next.leased_until is null or next.leased_until < now())
-          and not exists (
-            select from sending_pause as pause
-            where pause.account_id = next.account_id and pause.channel = next.channel
-              and pause.until > now()
+          and (
+            not exists (
+              select from sending_pause as pause
+              where pause.account_id = next.account_id and pause.channel = next.channel
+                and pause.until > now()
+            )
+            -- no call is made for it: the gate ends it, and nobody waits for that until the rest is over
+            or next.expires_at <= now() or repeat_is_late(next.id, next.attempt_count, now())
           )
         order by next.due_at
         limit least(wanted.room, wanted.share)

@@ -14,7 +14,7 @@ import type { Readiness } from './api/operating.ts'
 import { createApp } from './app.ts'
 import { createApplicationStore, type ApplicationStore } from './applications/application-store.ts'
 import { ensureMasterKey, type Config } from './config.ts'
-import { decideSend } from './consent/consent-store.ts'
+import { decideSend, findLiveTemplate } from './consent/consent-store.ts'
 import { createConsents, type Consents } from './consent/consents.ts'
 import { createFollowerJobs } from './consent/follower-jobs.ts'
 import { forgetOldLinks } from './consent/one-time-link-store.ts'
@@ -45,14 +45,19 @@ import { exchangeRedirect, makeAuthorizationPage } from './follow-ups/authorizat
 import { createFollowUpTasks, FOLLOW_UP_SCHEDULE } from './follow-ups/follow-up-jobs.ts'
 import { createAuthorizerJobs } from './follow-ups/authorizer-jobs.ts'
 import { reconcileAuthorizers, type Reconciliation } from './follow-ups/reconcile-authorizers.ts'
+import { countJobSeals, resealJobs } from './follow-ups/reseal-jobs.ts'
 import { systemClock, type Clock } from './foundation/clock.ts'
 import { createLog, type Log } from './foundation/log.ts'
 import { createMetrics, type Metrics } from './foundation/metrics.ts'
-import { createSecretBox } from './foundation/sealed-secrets.ts'
+import { createSecretBox, type SecretBox } from './foundation/sealed-secrets.ts'
 import { createBroadcastStore, type BroadcastStore } from './messages/broadcast-store.ts'
 import { findRefused, giveUpFallback, replaceRefused } from './messages/fallback-store.ts'
+import type { DecideSend } from './messages/check-send.ts'
 import { createBroadcastFeeder } from './messages/feed-broadcasts.ts'
+import { createForgetting } from './messages/forget-messages.ts'
+import { createBroadcastMeter } from './messages/measure-broadcasts.ts'
 import type { Seal } from './messages/message-secret.ts'
+import { countMessageSeals, resealMessages } from './messages/message-seal-store.ts'
 import { createMessageStore, type MessageStore } from './messages/message-store.ts'
 import { welcomeCustomer } from './messages/welcome-customer.ts'
 import { createFallbackTasks } from './messages/send-fallback.ts'
@@ -123,6 +128,8 @@ export interface Parts {
   readonly events: { list(filter: EventFilter): Promise<StoredEvent[]> }
   readonly followers: FollowerSync
   readonly messages: MessageStore
+  /** Whether a message may be sent, as the gate decides it. */
+  readonly decide: DecideSend
   /** Seals the credential of a message for its place. */
   readonly seal: Seal
   readonly broadcasts: BroadcastStore
@@ -130,6 +137,8 @@ export interface Parts {
   readonly templates: TemplateDesk
   /** What is known of an account's templates, from this process's copy. */
   readonly findTemplates: FindTemplates
+  /** Everything that rests sealed: secrets and tokens of accounts, credentials of messages and jobs. */
+  readonly seals: Seals
   readonly tokens: TokenKeeper
   /** Addresses of the pages on which merchants and corps authorise an account. */
   readonly makeAuthorizationPage: (page: {
@@ -157,6 +166,12 @@ export interface Parts {
   }
   readonly metrics: Metrics
   readonly log: Log
+}
+
+interface Seals {
+  /** Seals under the current master key what older ones sealed; answers how many of each. */
+  reseal(): Promise<{ secrets: number; tokens: number; messages: number; jobs: number }>
+  count(): Promise<{ total: number; underOldKeys: number }>
 }
 
 /** A worker that has not looked at the queue for this long does not work. */
@@ -366,6 +381,13 @@ async function build(
     ],
   })
   const feeder = createBroadcastFeeder({ store: broadcasts, clock, log })
+  const meter = createBroadcastMeter({ store: broadcasts, clock, log, metrics })
+  const forgetting = createForgetting({
+    db,
+    clock,
+    log,
+    retentionDays: config.messages.retentionDays,
+  })
 
   const followers = createFollowerSync({
     db,
@@ -454,6 +476,7 @@ async function build(
     ...templateJobs.tasks,
     ...fallbacks,
     ...deliveryJobs.tasks,
+    ...forgetting.tasks,
   }
   const schedule = [
     ...followerJobs.schedule,
@@ -461,6 +484,7 @@ async function build(
     ...FOLLOW_UP_SCHEDULE,
     ...templateJobs.schedule,
     ...deliveryJobs.schedule,
+    ...forgetting.schedule,
   ]
   const jobs = createJobEngine({ url, db, clock, log, metrics, process, tasks, schedule })
 
@@ -496,12 +520,14 @@ async function build(
       dispatcher.start()
       upkeep.start()
       feeder.start()
+      meter.start()
       await jobs.start()
       return [
         () => listener.close(),
         () => upkeep.stop(),
         () => dispatcher.stop(),
         () => feeder.stop(),
+        () => meter.stop(),
         () => jobs.stop(),
       ]
     },
@@ -534,6 +560,7 @@ async function build(
     endpoints,
     callbacks: endpoints,
     decide: (question) => decideSend(db, question),
+    findLiveTemplate: (person) => findLiveTemplate(db, person),
     findSender: (id) => cache.findById(id),
     findTemplates,
     templates,
@@ -584,11 +611,13 @@ async function build(
       events: { list: (filter) => listEvents(db, filter) },
       followers,
       messages,
+      decide: (question) => decideSend(db, question),
       seal: (text, place) => box.seal(text, place),
       broadcasts,
       endpoints,
       templates,
       findTemplates,
+      seals: createSeals(db, box, accounts),
       tokens,
       makeAuthorizationPage: (page) => makeAuthorizationPage({ api, box, clock }, page),
       reconcileAuthorizers: reconcile,
@@ -620,6 +649,28 @@ async function openServer(
   })
   undo.push(() => embedded.stop())
   return embedded.url
+}
+
+function createSeals(db: Knex, box: SecretBox, accounts: AccountStore): Seals {
+  return {
+    reseal: async () => ({
+      ...(await accounts.resealAll()),
+      messages: await resealMessages(db, box),
+      jobs: await resealJobs(db, box),
+    }),
+    async count() {
+      const counts = [
+        await accounts.checkSeals(),
+        await countMessageSeals(db, box.keyId),
+        await countJobSeals(db, box),
+      ]
+      const sum = (numbers: readonly number[]) => numbers.reduce((all, one) => all + one, 0)
+      return {
+        total: sum(counts.map(({ total }) => total)),
+        underOldKeys: sum(counts.map(({ underOldKeys }) => underOldKeys)),
+      }
+    },
+  }
 }
 
 interface Workers {

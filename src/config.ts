@@ -43,6 +43,7 @@ export interface Config {
     readonly privateEndpoints: 'refuse' | 'loopback' | 'allow'
     readonly retentionDays: number
   }
+  readonly messages: { readonly retentionDays: number }
   /** When the followers are compared with the platform's list every night, China time; null: never. */
   readonly followerSyncAt: `${number}:${number}` | null
   /** When components' merchants are compared with the platform's list, China time; null: never. */
@@ -214,6 +215,13 @@ export const SETTINGS = [
     secret: false,
   },
   {
+    name: 'WCG_MESSAGE_RETENTION_DAYS',
+    default: '0',
+    meaning:
+      'How long a message with its attempts, and a broadcast with its list, is kept after it has ended, in days (7–3650). An `Idempotency-Key` holds as long. `0` keeps everything.',
+    secret: false,
+  },
+  {
     name: 'WCG_FOLLOWER_SYNC_AT',
     default: '03:40',
     meaning:
@@ -239,7 +247,7 @@ export const SETTINGS = [
 type SettingName = (typeof SETTINGS)[number]['name']
 export type Environment = Readonly<Record<string, string | undefined>>
 
-const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
 /**
  * The settings of this process.
@@ -283,8 +291,15 @@ export function readConfig(env: Environment): Config {
     },
     events: { retentionDays: reader.integer('WCG_EVENT_RETENTION_DAYS', 0, 3650) },
     deliveries: {
-      privateEndpoints: reader.privateEndpoints(production),
+      privateEndpoints: reader.oneOf(
+        'WCG_PRIVATE_ENDPOINTS',
+        ['refuse', 'loopback', 'allow'],
+        production ? 'refuse' : undefined,
+      ),
       retentionDays: reader.integer('WCG_DELIVERY_RETENTION_DAYS', 1, 3650),
+    },
+    messages: {
+      retentionDays: reader.orZero('WCG_MESSAGE_RETENTION_DAYS', 7, 3650),
     },
     followerSyncAt: reader.nightTime('WCG_FOLLOWER_SYNC_AT'),
     authorizerListAt: reader.nightTime('WCG_AUTHORIZER_LIST_AT'),
@@ -319,6 +334,7 @@ export function describeConfig(config: Config): Record<string, string | number |
     event_retention_days: config.events.retentionDays,
     private_endpoints: config.deliveries.privateEndpoints,
     delivery_retention_days: config.deliveries.retentionDays,
+    message_retention_days: config.messages.retentionDays,
     follower_sync_at: config.followerSyncAt,
     authorizer_list_at: config.authorizerListAt,
     data_directory: config.dataDirectory,
@@ -346,13 +362,13 @@ function createReader(env: Environment) {
   }
 
   function integer(name: SettingName, least: number, most: number): number {
-    const value = text(name)
-    const number = /^\d{1,9}$/.test(value) ? Number(value) : NaN
+    const number = readWhole(text(name))
     if (number >= least && number <= most) return number
+    const value = JSON.stringify(text(name))
     fault(
       name,
-      `must be a whole number from ${least} to ${most}, not ${JSON.stringify(value)}`,
-      `必须是 ${least} 到 ${most} 之间的整数，现在是 ${JSON.stringify(value)}`,
+      `must be a whole number from ${least} to ${most}, not ${value}`,
+      `必须是 ${least} 到 ${most} 之间的整数，现在是 ${value}`,
     )
     return least
   }
@@ -377,38 +393,32 @@ function createReader(env: Environment) {
       return timeoutMs
     },
 
-    oneOf(name: SettingName, allowed: readonly string[]): string {
-      const value = text(name)
-      if (!allowed.includes(value)) {
-        const list = allowed.join(', ')
-        fault(
-          name,
-          `must be one of ${list}, not ${JSON.stringify(value)}`,
-          `必须是 ${list} 之一，现在是 ${JSON.stringify(value)}`,
-        )
-      }
-      return value
-    },
+    /** 0 stands for “not at all”. */
+    orZero: (name: SettingName, least: number, most: number) =>
+      readWhole(text(name)) === 0 ? 0 : integer(name, least, most),
 
-    privateEndpoints(production: boolean): Config['deliveries']['privateEndpoints'] {
-      const name = 'WCG_PRIVATE_ENDPOINTS'
-      const value = given(name) ?? (production ? 'refuse' : text(name))
-      if (value === 'refuse' || value === 'loopback' || value === 'allow') return value
+    oneOf<Choice extends string>(
+      name: SettingName,
+      allowed: readonly [Choice, ...Choice[]],
+      otherwise = text(name),
+    ): Choice {
+      const value = given(name) ?? otherwise
+      const choice = allowed.find((one) => one === value)
+      if (choice !== undefined) return choice
+      const list = allowed.join(', ')
       fault(
         name,
-        `must be one of refuse, loopback, allow, not ${JSON.stringify(value)}`,
-        `必须是 refuse, loopback, allow 之一，现在是 ${JSON.stringify(value)}`,
+        `must be one of ${list}, not ${JSON.stringify(value)}`,
+        `必须是 ${list} 之一，现在是 ${JSON.stringify(value)}`,
       )
-      return 'refuse'
+      return allowed[0]
     },
 
     nightTime(name: SettingName): `${number}:${number}` | null {
       const value = text(name)
       if (value === 'off') return null
-      const [, hours, minutes] = /^([01]\d|2[0-3]):([0-5]\d)$/.exec(value) ?? []
-      if (hours !== undefined && minutes !== undefined) {
-        return `${Number(hours)}:${Number(minutes)}`
-      }
+      const time = readTimeOfDay(value)
+      if (time !== undefined) return time
       fault(
         name,
         `must be a time of day as 03:40, or off, not ${JSON.stringify(value)}`,
@@ -461,6 +471,16 @@ function createReader(env: Environment) {
       return first ? [first, ...rest] : null
     },
   }
+}
+
+function readWhole(text: string): number {
+  return /^\d{1,9}$/.test(text) ? Number(text) : NaN
+}
+
+function readTimeOfDay(text: string): `${number}:${number}` | undefined {
+  const [, hours, minutes] = /^([01]\d|2[0-3]):([0-5]\d)$/.exec(text) ?? []
+  if (hours === undefined || minutes === undefined) return undefined
+  return `${Number(hours)}:${Number(minutes)}`
 }
 
 function defaultOf(name: SettingName): string | null {

@@ -4,8 +4,9 @@ import type { Metrics } from '../foundation/metrics.ts'
 import type { FindSender } from '../messages/account-fit.ts'
 import { accountIdsOf, accountOf } from '../messages/caller.ts'
 import { cancelMessage } from '../messages/cancel-message.ts'
-import { checkSend, type DecideSend } from '../messages/check-send.ts'
 import type { Callbacks } from '../messages/callback-url.ts'
+import type { Verdict } from '../messages/channel-plan.ts'
+import { checkSend, type DecideSend, type FindLiveTemplate } from '../messages/check-send.ts'
 import { findMessage } from '../messages/find-message.ts'
 import { readInput } from '../messages/input-faults.ts'
 import type { AliasRecord } from '../messages/fallback-store.ts'
@@ -22,6 +23,7 @@ import { messageQuery } from './schemas.ts'
 export interface MessageRouteDeps {
   readonly messages: MessageStore
   readonly decide: DecideSend
+  readonly findLiveTemplate: FindLiveTemplate
   readonly findSender: FindSender
   readonly findTemplates: FindTemplates
   readonly seal: Seal
@@ -107,11 +109,15 @@ async function postMessage(deps: MessageRouteDeps, call: Call): Promise<Answer> 
 }
 
 async function postCheck(deps: MessageRouteDeps, call: Call): Promise<Answer> {
-  const { allowed, reason, scope, evidence } = await checkSend(deps, {
-    caller: call.application,
-    body: call.body,
-  })
-  return { status: 200, body: { allowed, reason, scope, evidence } }
+  const checked = await checkSend(deps, { caller: call.application, body: call.body })
+  return {
+    status: 200,
+    body: {
+      ...verdictBody(checked),
+      best_channel: checked.bestChannel,
+      alternatives: checked.alternatives.map(verdictBody),
+    },
+  }
 }
 
 async function getMessages(deps: MessageRouteDeps, call: Call): Promise<Answer> {
@@ -163,6 +169,10 @@ async function postCancel(deps: MessageRouteDeps, call: Call): Promise<Answer> {
   return { status: 200, body: messageBody(message) }
 }
 
+function verdictBody({ channel, allowed, reason, scope, evidence }: Verdict) {
+  return { channel, allowed, reason, scope, evidence }
+}
+
 function acceptanceBody(acceptance: Acceptance) {
   return {
     id: acceptance.id,
@@ -182,6 +192,7 @@ function messageBody(message: Message) {
     account: message.account,
     to: message.to,
     channel: message.channel,
+    channels: message.channels,
     template_id: message.templateId,
     purpose: message.purpose,
     status: message.status,

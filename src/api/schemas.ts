@@ -50,7 +50,7 @@ const scope = z
 const acceptance = z.strictObject({
   id: messageId,
   account: z.string(),
-  channel,
+  channel: channel.describe('of channel `auto`: the one that is planned'),
   status: z.enum(['scheduled', 'queued']),
   reason: z.null(),
   send_at: instant,
@@ -62,7 +62,8 @@ const message = z.strictObject({
   id: messageId,
   account: z.string(),
   to: nullable(z.string()).describe('null once the data of the person has been erased'),
-  channel,
+  channel: channel.describe('of several, the one that it goes through now'),
+  channels: nullable(z.array(channel)).describe('of channel `auto`: all of them in their order'),
   template_id: nullable(z.string()),
   purpose: nullable(z.string()),
   status,
@@ -150,6 +151,14 @@ const templateAlias = z.strictObject({
   ),
   actor: z.string(),
   updated_at: instant,
+})
+
+const verdict = z.strictObject({
+  channel,
+  allowed: z.boolean(),
+  reason: nullable(z.string()),
+  scope: nullable(z.string()),
+  evidence: z.array(z.string()),
 })
 
 const nextCursor = nullable(z.string()).describe(
@@ -317,11 +326,9 @@ export const SCHEMAS = {
   }),
   BroadcastList: z.strictObject({ broadcasts: z.array(broadcast), next_cursor: nextCursor }),
   BroadcastReport: z.string().describe('CSV with headings, RFC 4180'),
-  SendDecision: z.strictObject({
-    allowed: z.boolean(),
-    reason: nullable(z.string()),
-    scope: nullable(z.string()),
-    evidence: z.array(z.string()),
+  SendDecision: verdict.extend({
+    best_channel: nullable(channel).describe('the first allowed one; null when none is'),
+    alternatives: z.array(verdict).describe("the account's other channels to this person"),
   }),
   ConsentView: z.strictObject({
     account: z.string(),

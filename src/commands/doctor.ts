@@ -110,7 +110,7 @@ async function checkMigrations({ parts }: Gateway, _: Config, say: Say): Promise
 async function checkSeals({ parts }: Gateway, _: Config, say: Say): Promise<Check[]> {
   const name = say('check_master_key')
   const unreadable = await unreadableAccounts(parts.accounts)
-  const { total, underOldKeys } = await parts.accounts.checkSeals()
+  const { total, underOldKeys } = await parts.seals.count()
   if (unreadable.length > 0) {
     const names = unreadable.join(', ')
     return [{ name, status: 'failed', message: say('secrets_unreadable', { names }) }]

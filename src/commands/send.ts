@@ -4,10 +4,11 @@ import type { Caller } from '../messages/caller.ts'
 import { findMessage } from '../messages/find-message.ts'
 import { isFinal, type Message } from '../messages/message.ts'
 import { sendMessage } from '../messages/send-message.ts'
+import { AUTO } from '../messages/send-request.ts'
 import { CHANNEL_NAMES } from '../wechat/channels.ts'
 import type { Command, CommandContext } from './command.ts'
 import { refuseArgument } from './parse-arguments.ts'
-import { readTyped } from './typed-secret.ts'
+import { readTyped, readUntyped } from './typed-secret.ts'
 
 /** How long `--wait` waits, and how often it looks. A call may take 30 s, and be tried again. */
 const WAIT_MS = 120_000
@@ -39,15 +40,42 @@ export const send: Command = {
       type: 'text',
       value: 'channel',
       required: true,
-      help: { en: `One of ${CHANNEL_NAMES.join(', ')}.`, zh: `${CHANNEL_NAMES.join('、')} 之一。` },
+      help: {
+        en: `One of ${CHANNEL_NAMES.join(', ')}, or ${AUTO}: the first of several that is allowed.`,
+        zh: `${CHANNEL_NAMES.join('、')} 之一；${AUTO} 表示多个渠道中第一个允许的。`,
+      },
     },
     content: {
       type: 'text',
       value: 'json|@file',
       required: true,
       help: {
-        en: 'The platform’s request body for the channel, without recipient and token.',
-        zh: '平台该接口的请求体，不含接收人和 token。',
+        en: 'The platform’s request body for the channel, without recipient and token; for auto an object with one for each channel.',
+        zh: '平台该接口的请求体，不含接收人和 token；auto 时为各渠道的请求体组成的对象。',
+      },
+    },
+    order: {
+      type: 'text',
+      value: 'channel,…',
+      help: {
+        en: 'For auto: the channels in the order to try them; the usual order when absent.',
+        zh: '用于 auto：按优先顺序列出渠道；不填则用默认顺序。',
+      },
+    },
+    sender: {
+      type: 'text',
+      value: 'userid',
+      help: {
+        en: 'For wecom_welcome_message: the employee whose contact the customer is.',
+        zh: '用于 wecom_welcome_message：该客户所添加的员工的 userid。',
+      },
+    },
+    'robot-key': {
+      type: 'text',
+      value: '@file|@-',
+      help: {
+        en: 'For wecom_robot_message: the robot’s key, from a file or standard input, never typed here.',
+        zh: '用于 wecom_robot_message：群机器人的 key，从文件或标准输入读取，不得直接写在命令行上。',
       },
     },
     wait: {
@@ -61,20 +89,16 @@ export const send: Command = {
 
   async run(context) {
     const { args, say, output, withGateway } = context
-    const body = {
-      account: args.text('account'),
-      to: args.text('to'),
-      channel: args.text('channel'),
-      content: await readContent(context),
-    }
+    const body = await readBody(context)
     return withGateway(async ({ parts }, config) => {
-      const { id: accountId, name } = await parts.accounts.show(body.account ?? '')
+      const { id: accountId, name } = await parts.accounts.show(args.text('account') ?? '')
       const caller: Caller = { id: null, name: 'cli', accounts: [{ id: accountId, name }] }
       const accepted = await sendMessage(
         {
           store: parts.messages,
           findSender: (id) => parts.accounts.findById(id),
           findTemplates: (id) => parts.findTemplates(id),
+          decide: parts.decide,
           seal: parts.seal,
           callbacks: parts.endpoints,
           clock: systemClock,
@@ -108,6 +132,21 @@ export const send: Command = {
       return GOOD.has(status) ? 0 : 1
     })
   },
+}
+
+/** The body of `POST /v1/messages`; what was not typed is not in it. */
+async function readBody(context: CommandContext): Promise<Record<string, unknown>> {
+  const { args } = context
+  const typed = {
+    account: args.text('account'),
+    to: args.text('to'),
+    channel: args.text('channel'),
+    content: await readContent(context),
+    order: args.text('order')?.split(','),
+    sender: args.text('sender'),
+    robot_key: await readUntyped(context, 'robot-key'),
+  }
+  return Object.fromEntries(Object.entries(typed).filter(([, value]) => value !== undefined))
 }
 
 async function readContent(context: CommandContext): Promise<unknown> {

@@ -1,4 +1,5 @@
 import type { CommandContext } from './command.ts'
+import { refuseArgument } from './parse-arguments.ts'
 
 /**
  * The value of an option that may also stand in a file: `@path` reads it from there, `@-` from
@@ -12,4 +13,15 @@ export async function readTyped(
   const typed = args.text(option)
   if (!typed?.startsWith('@')) return typed
   return (await readFile(typed.slice(1))).replace(/\r?\n$/, '')
+}
+
+/** The same for a secret that must not be typed at all, because it belongs to somebody else. */
+export async function readUntyped(
+  context: Pick<CommandContext, 'args' | 'readFile'>,
+  option: string,
+): Promise<string | undefined> {
+  if (context.args.text(option)?.startsWith('@') === false) {
+    return refuseArgument(`--${option}`, (say) => say('secret_typed'))
+  }
+  return readTyped(context, option)
 }

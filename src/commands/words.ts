@@ -42,6 +42,10 @@ export const WORDS = {
     en: 'must be a JSON object, or @file with one in it',
     zh: '必须是 JSON 对象，或 @文件（内容为 JSON 对象）',
   },
+  secret_typed: {
+    en: 'must be @file or @- (standard input): what is typed here stays in the history of the shell',
+    zh: '必须写成 @文件 或 @-（标准输入）：直接输入会留在 shell 历史记录中',
+  },
   file_unreadable: { en: 'the file {path} cannot be read', zh: '无法读取文件 {path}' },
   bad_input: { en: 'The input has faults:', zh: '输入有以下问题：' },
   bad_settings: { en: 'The settings have faults:', zh: '设置有以下问题：' },
@@ -140,8 +144,8 @@ export const WORDS = {
     zh: '帐号 {name} 没有旧回调密钥。',
   },
   resealed: {
-    en: 'Sealed again under the current master key: {secrets} secrets, {tokens} access tokens.',
-    zh: '已用当前主密钥重新加密：{secrets} 个密钥、{tokens} 个 access_token。',
+    en: 'Sealed again under the current master key: {secrets} secrets, {tokens} access tokens, {messages} messages, {jobs} jobs.',
+    zh: '已用当前主密钥重新加密：{secrets} 个密钥、{tokens} 个 access_token、{messages} 条消息、{jobs} 个任务。',
   },
   name: { en: 'Name', zh: '名称' },
   purpose: { en: 'Purpose', zh: '用途' },

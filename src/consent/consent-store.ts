@@ -143,6 +143,27 @@ export async function decideSend(
   return rows[0] ?? { allowed: false, reason: 'unknown_channel', scope: null, evidence: [] }
 }
 
+/**
+ * A template whose message the person may be sent now, the one accepted last; null when there is none.
+ * Served by consent_pkey.
+ */
+export async function findLiveTemplate(
+  db: Knex,
+  person: { readonly accountId: number; readonly subject: string },
+): Promise<string | null> {
+  const { rows } = await db.raw<{ rows: { template_id: string }[] }>(
+    `select substr(scope, length('template:') + 1) as template_id
+     from consent
+     where account_id = ? and subject = ?
+       and scope like 'template:%' and scope <> 'template:*'
+       and state = 'granted' and not refused and credits is distinct from 0
+     order by effective_at desc
+     limit 1`,
+    [person.accountId, person.subject],
+  )
+  return rows[0]?.template_id ?? null
+}
+
 const LEDGER_COLUMNS = `
   entry.id, entry.scope, entry.change, entry.effective_at, entry.recorded_at, entry.evidence,
   entry.event_id, entry.attempt_id, entry.actor, entry.reason, entry.credits, entry.expires_at`

@@ -260,13 +260,13 @@ export async function listMissing(db: Knex, held: HeldRun, size: number): Promis
   return Number(rows[0]?.missing ?? 0)
 }
 
-/** A slice of those who were not listed; empty behind the page's end. */
+/** A slice of those who were not listed; empty behind the page's end, null for who was erased. */
 export async function readMissing(
   db: Knex,
   id: string,
   { page, offset, size }: Slice & { readonly size: number },
-): Promise<readonly string[]> {
-  const { rows } = await db.raw<{ rows: { subjects: string[] }[] }>(
+): Promise<readonly (string | null)[]> {
+  const { rows } = await db.raw<{ rows: { subjects: (string | null)[] }[] }>(
     `select subjects[?::integer + 1 : ?::integer + ?::integer] as subjects
      from follower_sync_page where sync_id = ? and kind = 'missing' and number = ?`,
     [offset, offset, size, id, page],
@@ -350,7 +350,7 @@ export async function findAbandoned(db: Knex): Promise<number[]> {
   return rows.map((row) => row.account_id)
 }
 
-/** Ends a run; its lists go. */
+/** Ends a run; its lists go, and its place in them. */
 export async function finishRun(
   db: Knex,
   held: HeldRun,
@@ -360,7 +360,7 @@ export async function finishRun(
     await hold(trx, held)
     await trx.raw(
       `update follower_sync set
-         status = ?, reason = ?, lease_owner = null, leased_until = null,
+         status = ?, reason = ?, cursor = '', lease_owner = null, leased_until = null,
          finished_at = clock_timestamp(), updated_at = clock_timestamp()
        where id = ?`,
       [end.status, end.reason, held.id],

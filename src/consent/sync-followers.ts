@@ -260,20 +260,22 @@ function isComplete({ total, listed }: SyncRun): boolean {
 async function takeAway(parts: SyncParts, trip: Trip, run: SyncRun): Promise<void> {
   const { db } = parts
   const { atPage: page, atOffset: offset } = run
-  const subjects = await readMissing(db, run.id, { page, offset, size: ASKED_AT_ONCE })
-  if (subjects.length === 0) {
+  const missing = await readMissing(db, run.id, { page, offset, size: ASKED_AT_ONCE })
+  if (missing.length === 0) {
     return page < run.pages
       ? turnPage(db, trip.held, page + 1)
       : enterPhase(db, trip.held, 'block_list')
   }
-  const { known, invalid } = await askAbout(parts, trip, subjects)
+  const subjects = missing.filter((subject) => subject !== null)
+  const { known, invalid } =
+    subjects.length === 0 ? { known: [], invalid: [] } : await askAbout(parts, trip, subjects)
   const also = [CONVERSATION, CONVERSATION_ACTION]
   if (!trip.account.settings.keep_templates_on_unfollow) also.push(EVERY_TEMPLATE)
   const gone = known.filter(({ follows }) => !follows).map(({ subject }) => subject)
   // not this account's openid: nobody refused, but nothing can be delivered either
   const unreachable = { subjects: invalid, change: 'suppressed', also: [] } as const
   await leaveFollowers(db, trip.held, { page, offset, ...unreachable })
-  const end = { page, offset: offset + subjects.length }
+  const end = { page, offset: offset + missing.length }
   await leaveFollowers(db, trip.held, { ...end, subjects: gone, change: 'revoked', also })
 }
 

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { withTransaction } from './unit-of-work.ts'
 
 /** A job to be done, once whatever transaction adds it has been committed. */
 export interface NewJob {
@@ -76,4 +77,66 @@ export async function measureJobs(db: Knex): Promise<JobQueueState> {
       .map((row) => ({ task: row.task, count: Number(row.dead) }))
       .filter(({ count }) => count > 0),
   }
+}
+
+/** Jobs of one transaction when payloads are written anew. */
+const REWRITTEN_AT_ONCE = 500
+
+interface JobPayload {
+  readonly id: string
+  readonly payload: unknown
+}
+
+/** The payloads of all jobs, those that are being done included. */
+export async function findJobPayloads(db: Knex): Promise<readonly unknown[]> {
+  const { rows } = await db.raw<{ rows: JobPayload[] }>(
+    `select job.id, job.payload from graphile_worker._private_jobs as job`,
+  )
+  return rows.map(({ payload }) => payload)
+}
+
+/**
+ * Writes the payloads of jobs anew, some hundred jobs in a transaction. The engine's own functions
+ * change a job only by its key, which most have not; this is the one place that writes to its table.
+ * Jobs that are being done are written as well: if their process dies, they are done again.
+ *
+ * @param rewrite answers undefined for a payload that stays.
+ * @returns how many were written.
+ */
+export async function rewriteJobPayloads(
+  db: Knex,
+  rewrite: (payload: unknown) => unknown,
+): Promise<number> {
+  let written = 0
+  for (let after: string | null = '0'; after !== null;) {
+    const from: string = after
+    const batch = await withTransaction(db, (trx) => rewriteBatch(trx, from, rewrite))
+    written += batch.written
+    after = batch.last
+  }
+  return written
+}
+
+async function rewriteBatch(
+  trx: Knex.Transaction,
+  after: string,
+  rewrite: (payload: unknown) => unknown,
+): Promise<{ readonly written: number; readonly last: string | null }> {
+  const { rows } = await trx.raw<{ rows: JobPayload[] }>(
+    `select job.id, job.payload from graphile_worker._private_jobs as job
+     where job.id > ? order by job.id limit ? for update`,
+    [after, REWRITTEN_AT_ONCE],
+  )
+  const rewritten = rows.flatMap(({ id, payload }) => {
+    const anew = rewrite(payload)
+    return anew === undefined ? [] : [{ id, payload: anew }]
+  })
+  await trx.raw(
+    `update graphile_worker._private_jobs as job set payload = told.payload
+     from json_to_recordset(?::json) as told (id bigint, payload json)
+     where job.id = told.id`,
+    [JSON.stringify(rewritten)],
+  )
+  const isLast = rows.length < REWRITTEN_AT_ONCE
+  return { written: rewritten.length, last: isLast ? null : (rows.at(-1)?.id ?? null) }
 }

@@ -31,6 +31,13 @@ export interface ClaimedMessage {
 export type BeginDecision =
   | { readonly kind: 'begun'; readonly attemptId: string; readonly number: number }
   | { readonly kind: 'blocked'; readonly reason: string; readonly scope: string | null }
+  /** No consent for this channel; the message is queued again for another of those it names. */
+  | {
+      readonly kind: 'replanned'
+      readonly reason: string
+      readonly scope: string | null
+      readonly channel: Channel
+    }
   | { readonly kind: 'expired' }
   /** Another call to this person is under way. */
   | { readonly kind: 'busy' }
@@ -103,7 +110,8 @@ export async function beginAttempts(
 ): Promise<BeginDecision[]> {
   const { rows } = await db
     .raw<{ rows: BegunRow[] }>(
-      `select message_ids, decisions, reasons, scopes, attempt_ids, numbers
+      `select message_ids, decisions, reasons, scopes, attempt_ids, numbers,
+         next_channels(message_ids, decisions) as channels
        from begin_sends(?, make_interval(secs => ?), ?::uuid[])`,
       [begin.process, begin.leaseSeconds, [...begin.messageIds]],
     )
@@ -287,11 +295,13 @@ interface ClaimedRow {
 /** What `begin_sends` answers: one entry per message in each array; null for no message at all. */
 interface BegunRow {
   readonly message_ids: readonly string[] | null
-  readonly decisions: readonly BeginDecision['kind'][]
+  readonly decisions: readonly Exclude<BeginDecision['kind'], 'replanned'>[]
   readonly reasons: readonly (string | null)[]
   readonly scopes: readonly (string | null)[]
   readonly attempt_ids: readonly (string | null)[]
   readonly numbers: readonly number[]
+  /** What blocked messages go on through; null for all, or for one, that does not. */
+  readonly channels: readonly (Channel | null)[] | null
 }
 
 function toClaimed(row: ClaimedRow): ClaimedMessage {
@@ -325,8 +335,11 @@ function decisionAt(row: BegunRow, place: number): BeginDecision {
   switch (kind) {
     case 'begun':
       return { kind, attemptId: row.attempt_ids[place] ?? '', number: row.numbers[place] ?? 0 }
-    case 'blocked':
-      return { kind, reason: row.reasons[place] ?? 'unknown', scope: row.scopes[place] ?? null }
+    case 'blocked': {
+      const why = { reason: row.reasons[place] ?? 'unknown', scope: row.scopes[place] ?? null }
+      const channel = row.channels?.[place] ?? null
+      return channel === null ? { kind, ...why } : { kind: 'replanned', ...why, channel }
+    }
     case 'expired':
     case 'busy':
     case 'lost':

@@ -262,8 +262,16 @@ function retried(finished: FinishedCall, cause: RetryCause, facts: Facts): Attem
     now: finished.now,
     random: finished.random,
   })
-  if (dueAt === null || dueAt >= finished.expiresAt) return failed(facts, facts.reason)
+  if (dueAt === null || dueAt >= endOfTries(finished)) return failed(facts, facts.reason)
   return { ...failed(facts, facts.reason), outcome: 'retry', status: 'queued', dueAt }
+}
+
+/** A try behind a lost answer is a repeat: it comes while the platform remembers, or not at all. */
+function endOfTries(finished: FinishedCall): Date {
+  const { channel, firstAttemptAt, expiresAt } = finished
+  const isRepeat = finished.triesFor('unclear') > 1
+  const until = isRepeat ? repeatableUntil(channel, firstAttemptAt) : null
+  return until !== null && until < expiresAt ? until : expiresAt
 }
 
 /** Tried again and the channel rests meanwhile, also where this message is too old to wait. */

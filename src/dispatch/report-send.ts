@@ -37,6 +37,15 @@ export function reportNotBegun(
   )
 }
 
+/** A message that goes on through another of its channels. */
+export function reportReplanned(
+  { log }: ReportParts,
+  send: Send,
+  { reason, scope, channel }: Extract<BeginDecision, { kind: 'replanned' }>,
+): void {
+  log.info({ ...fieldsOf(send), reason, scope, next_channel: channel }, 'dispatch.replanned')
+}
+
 /** An attempt that is over; `status` is what the message has become. */
 export function reportAttempt(
   { clock, log, metrics }: ReportParts,

@@ -19,6 +19,7 @@ import {
   fieldsOf,
   reportAttempt,
   reportNotBegun,
+  reportReplanned,
   type ReportParts,
   type Send,
 } from './report-send.ts'
@@ -68,8 +69,7 @@ export async function sendClaimed(parts: SendParts, message: ClaimedMessage): Pr
 
   const askedMs = parts.clock.monotonicMs()
   const decision = await parts.begin(message.id)
-  if (decision.kind === 'busy') return waitForPerson(parts, message)
-  if (decision.kind !== 'begun') return reportNotBegun(parts, send, decision)
+  if (decision.kind !== 'begun') return stopBefore(parts, send, decision)
 
   const startedAt = parts.clock.now()
   const call = await callInTime(parts, send, { askedMs, accessToken: token.token, content })
@@ -86,6 +86,17 @@ export async function sendClaimed(parts: SendParts, message: ClaimedMessage): Pr
     status: status ?? end.status,
     startedAt,
   })
+}
+
+/** The gate has not opened: what that means for the message is recorded already. */
+async function stopBefore(
+  parts: SendParts,
+  send: Send,
+  decision: Exclude<BeginDecision, { kind: 'begun' }>,
+): Promise<void> {
+  if (decision.kind === 'busy') return waitForPerson(parts, send.message)
+  if (decision.kind === 'replanned') return reportReplanned(parts, send, decision)
+  reportNotBegun(parts, send, decision)
 }
 
 /** A refused template is looked at beside the sending; what follows for the message is recorded. */
@@ -225,8 +236,7 @@ async function goWithoutToken(
   const mayWait = account.parentId === null || (await parts.isAllowed(message))
   const decision = mayWait ? null : await parts.begin(message.id)
   if (decision === null) return waitForToken(parts, send, token)
-  if (decision.kind === 'busy') return waitForPerson(parts, message)
-  if (decision.kind !== 'begun') return reportNotBegun(parts, send, decision)
+  if (decision.kind !== 'begun') return stopBefore(parts, send, decision)
   const { id: messageId, accountId, recipient } = message
   // Allowed again in this very instant: the next try waits like the others.
   const end = lateDecision(parts)

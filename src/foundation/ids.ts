@@ -25,6 +25,12 @@ export function idFor(cause: string, at: Date): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-${version}-${variant}-${digits.slice(6, 18)}`
 }
 
+/** The lowest id that `newId` can make at a moment: all that were made before are lower. */
+export function lowestId(at: Date): string {
+  const time = at.getTime().toString(16).padStart(12, '0')
+  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`
+}
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /** Whether a text has the form of an id of ours. */

@@ -51,6 +51,9 @@ export interface Metrics {
   /** Messages waiting, and the age in seconds of the oldest one that is due. */
   readonly queueLength: Gauge<'status'>
   readonly queueAge: Gauge
+  /** Broadcasts that have not ended, and their recipients by what has become of them. */
+  readonly broadcasts: Gauge<'account' | 'status'>
+  readonly broadcastRecipients: Gauge<'account' | 'state'>
   /** Jobs tried by task and outcome (`done`, `failed`, `died`). */
   readonly jobs: Counter<'task' | 'outcome'>
   /** Jobs waiting, the age in seconds of the oldest one that is due, and those given up, by task. */
@@ -163,6 +166,20 @@ export function createMetrics(): Metrics {
     queueAge: new Gauge({
       name: 'wcg_queue_oldest_seconds',
       help: 'Seconds the oldest due message has been waiting.',
+      aggregator: 'max',
+      registers,
+    }),
+    broadcasts: new Gauge({
+      name: 'wcg_broadcasts',
+      help: 'Broadcasts that have not ended, by status.',
+      labelNames: ['account', 'status'],
+      aggregator: 'max',
+      registers,
+    }),
+    broadcastRecipients: new Gauge({
+      name: 'wcg_broadcast_recipients',
+      help: 'Recipients of broadcasts that have not ended, by what has become of them.',
+      labelNames: ['account', 'state'],
       aggregator: 'max',
       registers,
     }),

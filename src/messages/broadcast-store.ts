@@ -87,6 +87,8 @@ export interface BroadcastStore {
   find(id: string, accountIds: readonly number[]): Promise<StoredBroadcast | undefined>
   /** Newest first. */
   list(filter: BroadcastFilter): Promise<readonly Broadcast[]>
+  /** Of all accounts, oldest first. */
+  listUnfinished(): Promise<readonly StoredBroadcast[]>
   addLines(id: string, batch: LineBatch): Promise<LineBatchAnswer>
   /** The first bad lines of a list. */
   badLines(id: string, after: number, limit: number): Promise<readonly BadLine[]>
@@ -112,6 +114,7 @@ export function createBroadcastStore(db: Knex): BroadcastStore {
       findOne(db, { 'broadcast.application_id': applicationId, 'broadcast.idempotency_key': key }),
     find: (id, accountIds) => findOne(db, { 'broadcast.id': id }, accountIds),
     list: (filter) => listBroadcasts(db, filter),
+    listUnfinished: () => listUnfinished(db),
     addLines: (id, batch) => addLines(db, id, batch),
     badLines: (id, after, limit) => findBadLines(db, { id, after, limit }),
     countMessages: (id) => countMessages(db, id),
@@ -185,6 +188,12 @@ async function listBroadcasts(db: Knex, filter: BroadcastFilter): Promise<readon
   return rows.map(storedOf)
 }
 
+/** Served by broadcast_unfinished_idx. */
+async function listUnfinished(db: Knex): Promise<readonly StoredBroadcast[]> {
+  const rows = await broadcasts(db).whereNull('broadcast.finished_at').orderBy('broadcast.id')
+  return rows.map(storedOf)
+}
+
 async function addLines(db: Knex, id: string, batch: LineBatch): Promise<LineBatchAnswer> {
   const { rows } = await db.raw<{ rows: { answer: LineBatchAnswer }[] }>(
     `select add_broadcast_lines(?, ?, ?, ?, ?, ?::json, ?::json, ?) as answer`,
@@ -220,11 +229,20 @@ async function findBadLines(db: Knex, { id, after, limit }: Place): Promise<read
   return rows.map(({ line, reason }) => ({ line: Number(line), reason }))
 }
 
-/** Served by message_broadcast_status_idx, without a look at the rows where they rest. */
+/**
+ * Served by message_broadcast_queue_idx and message_broadcast_ended_idx, without a look at the rows
+ * where they rest: each holds a part, and neither serves a condition that names no status.
+ */
 async function countMessages(db: Knex, id: string) {
   const { rows } = await db.raw<{ rows: { status: MessageStatus; count: string }[] }>(
-    `select status, count(*) from message where broadcast_id = ? group by status`,
-    [id],
+    `select status, count(*) from message
+     where broadcast_id = :id and status in ('scheduled', 'queued', 'sending')
+     group by status
+     union all
+     select status, count(*) from message
+     where broadcast_id = :id and status not in ('scheduled', 'queued', 'sending')
+     group by status`,
+    { id },
   )
   const counts = Object.fromEntries(MESSAGE_STATUSES.map((status) => [status, 0]))
   for (const { status, count } of rows) counts[status] = Number(count)

@@ -1,11 +1,19 @@
 import type { Clock } from '../foundation/clock.ts'
 import { InvalidInputError } from '../foundation/errors.ts'
-import { resolveTemplate, type FindTemplates } from '../templates/resolve-template.ts'
-import type { Channel } from '../wechat/channels.ts'
-import { refuseMisfit, type FindSender } from './account-fit.ts'
+import type { FindTemplates } from '../templates/resolve-template.ts'
+import {
+  AUTO_CHANNELS,
+  contentSchemaOf,
+  type AutoChannel,
+  type Channel,
+  type Sender,
+} from '../wechat/channels.ts'
+import { refuseMisfits, type FindSender } from './account-fit.ts'
 import { accountOf, type Caller } from './caller.ts'
+import { bestOf, judge, type Verdict } from './channel-plan.ts'
 import { consentScopeOf } from './consent-scope.ts'
-import { planSchedule, readSendRequest } from './send-request.ts'
+import { resolveWays } from './resolve-ways.ts'
+import { AUTO, planSchedule, readSendRequest, type SendRequest } from './send-request.ts'
 
 /** Whether a send is allowed, why not, and what says so. */
 export interface SendDecision {
@@ -29,41 +37,99 @@ export type DecideSend = (question: {
   readonly at: Date
 }) => Promise<SendDecision>
 
+/** Finds a template that a person may be sent now; consent answers it (compose passes it in). */
+export type FindLiveTemplate = (person: {
+  readonly accountId: number
+  readonly subject: string
+}) => Promise<string | null>
+
 export interface CheckDeps {
   readonly decide: DecideSend
+  readonly findLiveTemplate: FindLiveTemplate
   readonly findSender: FindSender
   readonly findTemplates: FindTemplates
   readonly clock: Clock
   readonly lifetimeHours: number
 }
 
+/** The answer about the channel that was asked for, or that would be chosen, and about the others. */
+export interface CheckedSend extends Verdict {
+  /** The first allowed one; null when none is. */
+  readonly bestChannel: Channel | null
+  readonly alternatives: readonly Verdict[]
+}
+
 /**
- * Whether this send would be allowed when it is due, as far as is known now. Nothing is stored and
- * no credit is reserved, so the answer can change before a real send.
+ * Whether this send would be allowed when it is due, as far as is known now, and through which other
+ * channel of the account the person can be reached. Nothing is stored and no credit is reserved, so
+ * the answer can change before a real send.
  *
  * @throws InvalidInputError `invalid_request`, `channel_not_available`; NotFoundError `account_not_found`
  */
 export async function checkSend(
   deps: CheckDeps,
   question: { readonly caller: Caller; readonly body: unknown },
-): Promise<SendDecision> {
+): Promise<CheckedSend> {
   const request = readSendRequest(question.body)
-  const account = accountOf(question.caller, request.account)
-  refuseMisfit(request, await deps.findSender(account.id))
-  const known = await deps.findTemplates(account.id)
-  const { templateId, content } = resolveTemplate(known, request, { data: 'complete' })
-  const consentScope = consentScopeOf({ ...request, content })
-  const now = deps.clock.now()
-  const schedule = planSchedule(request, { now, lifetimeHours: deps.lifetimeHours })
+  const { id: accountId } = accountOf(question.caller, request.account)
+  const sender = await deps.findSender(accountId)
+  refuseMisfits(request, sender)
+  const [first, ...rest] = resolveWays(await deps.findTemplates(accountId), request)
+  const scope = consentScopeOf(first)
+  const schedule = planSchedule(first, {
+    now: deps.clock.now(),
+    lifetimeHours: deps.lifetimeHours,
+  })
   if (schedule.kind === 'impossible') {
     throw new InvalidInputError('invalid_request', schedule.faults)
   }
-  return deps.decide({
-    accountId: account.id,
-    subject: request.to,
-    channel: request.channel,
-    templateId,
-    consentScope,
-    at: schedule.sendAt,
+  const occasion = { accountId, subject: first.to, at: schedule.sendAt }
+  const [asked, ...others] = await Promise.all([
+    judgeAsked(deps.decide, first, { ...occasion, scope }),
+    ...rest.map((way) => judge(deps.decide, way, occasion)),
+    ...(request.channel === AUTO ? [] : judgeOthers(deps, first.channel, { ...occasion, sender })),
+  ])
+  const { best, others: notBest } = bestOf([asked, ...others])
+  const bestChannel = best.allowed ? best.channel : null
+  return request.channel === AUTO
+    ? { ...best, bestChannel, alternatives: notBest }
+    : { ...asked, bestChannel, alternatives: others }
+}
+
+interface Occasion {
+  readonly accountId: number
+  readonly subject: string
+  readonly at: Date
+}
+
+async function judgeAsked(
+  decide: DecideSend,
+  { channel, templateId }: SendRequest,
+  { scope, ...occasion }: Occasion & { readonly scope: string | null },
+): Promise<Verdict> {
+  const decision = await decide({ ...occasion, channel, templateId, consentScope: scope })
+  return { ...decision, channel }
+}
+
+/** The account's other channels whose consent does not depend on what is sent. */
+function judgeOthers(
+  deps: CheckDeps,
+  asked: Channel,
+  { sender, ...occasion }: Occasion & { readonly sender: Sender | undefined },
+): Promise<Verdict>[] {
+  return AUTO_CHANNELS.filter(
+    (channel) => channel !== asked && sender && contentSchemaOf(channel, sender) !== null,
+  ).map(async (channel) => {
+    const templateId = await templateFor(deps, channel, occasion)
+    return judge(deps.decide, { channel, templateId }, occasion)
   })
+}
+
+/** A subscription message rests on its template: the one that the person would accept stands in. */
+function templateFor(
+  { findLiveTemplate }: CheckDeps,
+  channel: AutoChannel,
+  person: Occasion,
+): Promise<string | null> {
+  return channel === 'subscription_message' ? findLiveTemplate(person) : Promise.resolve(null)
 }

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import type { Channel } from '../wechat/channels.ts'
 import { findAliasRecord, type AliasRecord } from './fallback-store.ts'
+import type { ChannelPlan } from './channel-plan.ts'
 import {
   firstStatus,
   type Attempt,
@@ -108,6 +109,7 @@ function rowOf(message: NewMessage) {
     content: JSON.stringify(message.content),
     consent_scope: message.consentScope,
     sealed_secret: message.sealedSecret,
+    plan: message.plan && planJson(message.plan),
     purpose: message.purpose,
     callback_url: message.callbackUrl ?? null,
     idempotency_key: message.idempotencyKey,
@@ -129,6 +131,18 @@ const INSERT_ALIAS = `, named as (
 
 function aliasRowOf({ name, step, reason, askedData }: NonNullable<NewMessage['alias']>) {
   return [name, step, reason, askedData && JSON.stringify(askedData)]
+}
+
+/** As `take_next_channel` reads it. */
+function planJson({ planned, ways }: ChannelPlan): string {
+  return JSON.stringify({
+    planned,
+    ways: ways.map(({ channel, templateId, content }) => ({
+      channel,
+      template_id: templateId,
+      content,
+    })),
+  })
 }
 
 /** Served by message_application_id_idempotency_key_key. */
@@ -255,6 +269,8 @@ function messages(db: Knex) {
       'message.receipt_status',
       'message.receipt_reason',
       'message.receipt_at',
+      db.raw(`message.plan ->> 'planned' as planned_channel`),
+      db.raw(`jsonb_path_query_array(message.plan, '$.ways[*].channel') as channels`),
     )
 }
 
@@ -279,6 +295,8 @@ interface MessageRow {
   readonly receipt_status: 'delivered' | 'not_delivered' | null
   readonly receipt_reason: string | null
   readonly receipt_at: Date | null
+  readonly planned_channel: Channel | null
+  readonly channels: readonly Channel[] | null
 }
 
 function messageOf(row: MessageRow): Message {
@@ -287,6 +305,8 @@ function messageOf(row: MessageRow): Message {
     account: row.account,
     to: row.recipient,
     channel: row.channel,
+    channels: row.channels,
+    plannedChannel: row.planned_channel,
     templateId: row.template_id,
     purpose: row.purpose,
     status: row.status,

@@ -1,5 +1,6 @@
 import type { UsedAlias } from '../templates/resolve-template.ts'
 import type { Channel, Content } from '../wechat/channels.ts'
+import type { ChannelPlan } from './channel-plan.ts'
 
 /** What can have become of a message; docs/api.md says what each one means to an application. */
 export const MESSAGE_STATUSES = [
@@ -48,6 +49,8 @@ export interface NewMessage {
   readonly consentScope: string | null
   /** The credential it brings with it, sealed. */
   readonly sealedSecret: string | null
+  /** The channels it may choose from; null when it has one. */
+  readonly plan: ChannelPlan | null
   readonly purpose: string | null
   /** Goes behind what people wait for, as a broadcast does. */
   readonly isMarketing?: boolean
@@ -75,7 +78,12 @@ export interface Message {
   readonly account: string
   /** null once the person's data has been erased. */
   readonly to: string | null
+  /** Of several, the one that it goes through now. */
   readonly channel: Channel
+  /** All that it may choose from, in their order; null when it has one, or was erased. */
+  readonly channels: readonly Channel[] | null
+  /** Of several, the one that was planned when it was accepted. */
+  readonly plannedChannel: Channel | null
   readonly templateId: string | null
   readonly purpose: string | null
   readonly status: MessageStatus

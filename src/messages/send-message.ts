@@ -2,20 +2,26 @@ import type { Clock } from '../foundation/clock.ts'
 import { ConflictError, InvalidInputError, UnavailableError } from '../foundation/errors.ts'
 import { newId, personMark } from '../foundation/ids.ts'
 import type { Log } from '../foundation/log.ts'
-import {
-  resolveTemplate,
-  type AccountTemplates,
-  type FindTemplates,
-  type ResolvedContent,
-} from '../templates/resolve-template.ts'
-import { refuseMisfit, type FindSender } from './account-fit.ts'
+import type { AccountTemplates, FindTemplates } from '../templates/resolve-template.ts'
+import { refuseMisfits, type FindSender } from './account-fit.ts'
 import { accountOf, type Caller } from './caller.ts'
 import { prepareCallback, type Callbacks } from './callback-url.ts'
+import { planChannel } from './channel-plan.ts'
+import type { DecideSend } from './check-send.ts'
 import { consentScopeOf } from './consent-scope.ts'
 import { placeOfMessageSecret, takeSecret, type Seal } from './message-secret.ts'
 import type { MessageStore } from './message-store.ts'
 import { firstStatus, type Message, type NewMessage } from './message.ts'
-import { digestOf, planSchedule, readSendRequest, type SendRequest } from './send-request.ts'
+import { resolveWays, type ResolvedRequest } from './resolve-ways.ts'
+import {
+  AUTO,
+  digestOf,
+  planSchedule,
+  readSendRequest,
+  waysOf,
+  type AutoRequest,
+  type SendRequest,
+} from './send-request.ts'
 
 export interface SendDeps {
   readonly store: Pick<MessageStore, 'insert' | 'findByKey'>
@@ -23,6 +29,8 @@ export interface SendDeps {
   readonly log: Log
   readonly findSender: FindSender
   readonly findTemplates: FindTemplates
+  /** Asked only where a message may choose its channel. */
+  readonly decide: DecideSend
   readonly seal: Seal
   readonly callbacks: Callbacks
   /** How long a message without `expires_at` may wait after it became due. */
@@ -33,6 +41,7 @@ export interface SendDeps {
 export interface Acceptance {
   readonly id: string
   readonly account: string
+  /** Of several, the one that is planned. */
   readonly channel: Message['channel']
   readonly status: 'scheduled' | 'queued'
   readonly sendAt: Date
@@ -44,7 +53,8 @@ export interface Acceptance {
 
 /**
  * Accepts one send: reads it, stores it and wakes the workers. The consent is not looked at here but
- * when the message is due, because only then does the answer count.
+ * when the message is due, because only then does the answer count. Of several channels (`auto`) the
+ * first that is allowed now is planned; the gate takes the next one if it is not allowed any more.
  *
  * @param send.body what the JSON parser returned.
  * @param send.idempotencyKey names this request among the application's own; the same key with the
@@ -62,8 +72,8 @@ export async function sendMessage(
 ): Promise<Acceptance> {
   const request = readSendRequest(send.body)
   const account = accountOf(send.caller, request.account)
-  refuseMisfit(request, await deps.findSender(account.id))
-  await prepareCallback(deps.callbacks, send.caller, request.callbackUrl)
+  refuseMisfits(request, await deps.findSender(account.id))
+  await prepareCallback(deps.callbacks, send.caller, waysOf(request)[0].callbackUrl)
   const requestDigest = digestOf(request)
   const earlier = () => findEarlier(deps, { ...send, requestDigest })
 
@@ -73,30 +83,40 @@ export async function sendMessage(
   if (plan instanceof InvalidInputError) {
     // A retry may come when the times of the first try have passed, or its template has changed; it
     // still has its answer.
-    const first = await earlier()
-    if (first) return first
-    throw plan
+    return (await earlier()) ?? fail(plan)
   }
 
   const id = newId(now)
+  const { schedule } = plan
+  const chosen =
+    request.channel === AUTO
+      ? await planChannel(deps.decide, plan.ways, { accountId: account.id, at: schedule.sendAt })
+      : { request: plan.ways[0], plan: null }
   const message: NewMessage = {
-    ...whatToSend(deps, id, { ...request, ...plan.resolved }),
+    ...whatToSend(deps, id, chosen.request),
+    plan: chosen.plan,
     id,
     account,
     applicationId: send.caller.id,
     idempotencyKey: send.idempotencyKey,
     requestDigest,
-    sendAt: plan.schedule.sendAt,
-    expiresAt: plan.schedule.expiresAt,
+    sendAt: schedule.sendAt,
+    expiresAt: schedule.expiresAt,
     createdAt: now,
   }
   if (await deps.store.insert(message)) {
     logAccepted(deps.log, send.caller, message)
     return acceptanceOf({ ...message, account: account.name }, false)
   }
-  const first = await earlier()
-  if (first) return first
-  throw new UnavailableError(
+  return (await earlier()) ?? fail(interrupted())
+}
+
+function fail(error: Error): never {
+  throw error
+}
+
+function interrupted(): UnavailableError {
+  return new UnavailableError(
     'request_interrupted',
     'the message stored under this Idempotency-Key was removed at this moment; send the request again',
   )
@@ -104,7 +124,7 @@ export async function sendMessage(
 
 /** What follows from the request and from what is known now; or why it cannot be. */
 function tryPlan(
-  request: SendRequest,
+  request: SendRequest | AutoRequest,
   given: {
     readonly now: Date
     readonly known: AccountTemplates
@@ -112,9 +132,9 @@ function tryPlan(
   },
 ) {
   try {
-    const resolved = resolveTemplate(given.known, request, { data: 'complete' })
-    const schedule = planSchedule(request, given)
-    if (schedule.kind === 'planned') return { schedule, resolved }
+    const ways = resolveWays(given.known, request)
+    const schedule = planSchedule(ways[0], given)
+    if (schedule.kind === 'planned') return { schedule, ways }
     return new InvalidInputError('invalid_request', schedule.faults)
   } catch (error) {
     if (error instanceof InvalidInputError) return error
@@ -144,10 +164,11 @@ async function findEarlier(
       'this Idempotency-Key has been used for another request; use a new key for a new message',
     )
   }
-  return acceptanceOf(earlier.message, true)
+  const { message } = earlier
+  return acceptanceOf({ ...message, channel: message.plannedChannel ?? message.channel }, true)
 }
 
-function whatToSend({ seal }: SendDeps, id: string, request: SendRequest & ResolvedContent) {
+function whatToSend({ seal }: SendDeps, id: string, request: ResolvedRequest) {
   const { to, channel, templateId, purpose, alias } = request
   const { content, secret } = takeSecret(request)
   const sealedSecret = secret === null ? null : seal(secret, placeOfMessageSecret(id))

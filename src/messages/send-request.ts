@@ -1,10 +1,12 @@
 import { z } from 'zod'
-import type { Fault } from '../foundation/errors.ts'
+import { InvariantError, type Fault } from '../foundation/errors.ts'
 import { sha256 } from '../foundation/ids.ts'
 import {
+  AUTO_CHANNELS,
   CHANNELS,
   CHANNEL_NAMES,
   templateIdOf,
+  type AutoChannel,
   type Channel,
   type Content,
 } from '../wechat/channels.ts'
@@ -18,7 +20,7 @@ const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
 
 const UNKNOWN_FIELD =
-  'is not a field of a send; the fields are account, to, channel, content, purpose, priority, send_at, expires_at, callback_url, for a wecom_welcome_message sender, for a wecom_robot_message robot_key'
+  'is not a field of a send; the fields are account, to, channel, content, purpose, priority, send_at, expires_at, callback_url, for a wecom_welcome_message sender, for a wecom_robot_message robot_key, for auto order'
 
 /** An instant with its offset, as a Date. Without an offset nobody could say which instant it is. */
 const instant = z.iso
@@ -93,18 +95,63 @@ function sendThrough(channel: Channel) {
   })
 }
 
+/** The name that stands for “the first of these channels that is allowed”. */
+export const AUTO = 'auto'
+
+const autoContent = z
+  .strictObject(
+    {
+      subscription_message: CHANNELS.subscription_message.content.optional(),
+      template_message: CHANNELS.template_message.content.optional(),
+      customer_service_message: CHANNELS.customer_service_message.content.optional(),
+    } satisfies Record<AutoChannel, z.ZodType>,
+    { error: notAutoContent },
+  )
+  .refine((contents) => Object.keys(contents).length > 0, {
+    error: `must have the content of at least one of ${AUTO_CHANNELS.join(', ')}`,
+  })
+
+function notAutoContent(issue: z.core.$ZodRawIssue): string {
+  return issue.code === 'unrecognized_keys'
+    ? `is no channel to choose from; those are ${AUTO_CHANNELS.join(', ')}`
+    : 'must be an object with the content of each channel by its name'
+}
+
+/** The body of a send through the first of several channels that is allowed. */
+const autoSend = z
+  .strictObject(
+    {
+      ...SEND_FIELDS,
+      ...SINGLE_FIELDS,
+      channel: z.literal(AUTO),
+      content: autoContent,
+      order: z
+        .array(z.enum(AUTO_CHANNELS, `must be one of ${AUTO_CHANNELS.join(', ')}`))
+        .optional(),
+    },
+    { error: (issue) => (issue.code === 'unrecognized_keys' ? UNKNOWN_FIELD : undefined) },
+  )
+  .refine(({ content, order }) => order === undefined || namesEach(order, Object.keys(content)), {
+    error: 'must name each channel of content once; leave it out for the usual order',
+    path: ['order'],
+  })
+
+function namesEach(order: readonly string[], channels: readonly string[]): boolean {
+  return order.length === channels.length && channels.every((channel) => order.includes(channel))
+}
+
 const [first, ...others] = CHANNEL_NAMES
 
 /** The body of `POST /v1/messages` and of `POST /v1/messages:check`. */
 export const sendRequestSchema = z.discriminatedUnion(
   'channel',
-  [sendThrough(first), ...others.map(sendThrough)],
+  [sendThrough(first), ...others.map(sendThrough), autoSend],
   { error: notASend },
 )
 
 function notASend(issue: z.core.$ZodRawIssue): string {
   return issue.code === 'invalid_union'
-    ? `must be one of ${CHANNEL_NAMES.join(', ')}`
+    ? `must be one of ${CHANNEL_NAMES.join(', ')}, or ${AUTO}`
     : 'must be a JSON object'
 }
 
@@ -128,22 +175,54 @@ export interface SendRequest {
   readonly expiresAt: Date | null
 }
 
+/** The same through the first of several channels that is allowed; never an empty list. */
+export interface AutoRequest {
+  readonly account: string
+  readonly channel: typeof AUTO
+  /** One request for each channel, the preferred one first; they differ in nothing else. */
+  readonly ways: readonly [SendRequest, ...SendRequest[]]
+}
+
 /**
  * Reads the body of a send; every rule that does not depend on the time of day is checked here.
  *
  * @param body what the JSON parser returned.
  * @throws InvalidInputError `invalid_request`, one fault per field.
  */
-export function readSendRequest(body: unknown): SendRequest {
+export function readSendRequest(body: unknown): SendRequest | AutoRequest {
   const read = readInput(sendRequestSchema, body, 'invalid_request')
+  if (read.channel !== AUTO) {
+    return {
+      ...through(read, read.channel, read.content),
+      ...(read.sender !== undefined && { sender: read.sender }),
+      ...(read.robot_key !== undefined && { robotKey: read.robot_key }),
+    }
+  }
+  const order = read.order ?? AUTO_CHANNELS
+  const [preferred, ...rest] = order.flatMap((channel) => {
+    const content = read.content[channel]
+    return content === undefined ? [] : [through(read, channel, content)]
+  })
+  if (!preferred) throw new InvariantError('a send through one of no channels')
+  return { account: read.account, channel: AUTO, ways: [preferred, ...rest] }
+}
+
+/** The channels a request may go through, the preferred one first. */
+export function waysOf(
+  request: SendRequest | AutoRequest,
+): readonly [SendRequest, ...SendRequest[]] {
+  return request.channel === AUTO ? request.ways : [request]
+}
+
+type SharedFields = z.output<z.ZodObject<typeof SEND_FIELDS & typeof SINGLE_FIELDS>>
+
+function through(read: SharedFields, channel: Channel, content: Content): SendRequest {
   return {
     account: read.account,
     to: read.to,
-    channel: read.channel,
-    content: read.content,
-    templateId: templateIdOf(read.content),
-    ...(read.sender !== undefined && { sender: read.sender }),
-    ...(read.robot_key !== undefined && { robotKey: read.robot_key }),
+    channel,
+    content,
+    templateId: templateIdOf(content),
     purpose: read.purpose ?? null,
     ...(read.priority !== undefined && { priority: read.priority }),
     ...(read.callback_url !== undefined && { callbackUrl: read.callback_url }),
@@ -156,7 +235,7 @@ export function readSendRequest(body: unknown): SendRequest {
  * SHA-256 of what was asked. The order of keys, white space, the offset in which a time was written
  * and the hour of the request do not matter, so a retry has the digest of the first try.
  */
-export function digestOf(request: SendRequest): Buffer {
+export function digestOf(request: SendRequest | AutoRequest): Buffer {
   return sha256(canonicalJson(request))
 }
 

@@ -56,6 +56,7 @@ export async function welcomeCustomer(
     channel: CHANNEL,
     templateId: null,
     alias: null,
+    plan: null,
     content,
     consentScope: externalContactScope(sender),
     sealedSecret: deps.seal(welcome.code, placeOfMessageSecret(id)),

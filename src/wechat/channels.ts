@@ -232,6 +232,18 @@ export const BROADCAST_CHANNELS = [
   'customer_service_message',
 ] as const satisfies readonly ChannelName[]
 
+/**
+ * The channels that a message may choose from, in the usual order: a right to this very template is
+ * the narrowest word the person has given, an open conversation the one that costs them an answer.
+ */
+export const AUTO_CHANNELS = [
+  'subscription_message',
+  'template_message',
+  'customer_service_message',
+] as const satisfies readonly ChannelName[]
+
+export type AutoChannel = (typeof AUTO_CHANNELS)[number]
+
 export type BroadcastChannel = (typeof BROADCAST_CHANNELS)[number]
 
 /** The channels that are open to applications, in the order of the table. */

@@ -245,11 +245,13 @@ describe('POST /v1/messages:check', () => {
   it('says no, and which consent is missing, where nothing is known', async () => {
     const answer = await client.post('/v1/messages:check').send(templateSend({ to: 'o_unknown' }))
     expect(answer.status).toBe(200)
-    expect(SCHEMAS.SendDecision.parse(answer.body)).toEqual({
+    expect(SCHEMAS.SendDecision.parse(answer.body)).toMatchObject({
+      channel: 'template_message',
       allowed: false,
       reason: 'follow_unknown',
       scope: 'follow',
       evidence: [],
+      best_channel: null,
     })
   })
 

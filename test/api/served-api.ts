@@ -6,7 +6,7 @@ import { DEFAULT_SETTINGS } from '../../src/accounts/account.ts'
 import { createApi } from '../../src/api/api.ts'
 import type { TokenReading } from '../../src/api/token-routes.ts'
 import { createApplicationStore } from '../../src/applications/application-store.ts'
-import { decideSend } from '../../src/consent/consent-store.ts'
+import { decideSend, findLiveTemplate } from '../../src/consent/consent-store.ts'
 import { createConsents } from '../../src/consent/consents.ts'
 import { createEndpoints } from '../../src/delivery/manage-endpoints.ts'
 import { listEvents } from '../../src/events/event-store.ts'
@@ -98,6 +98,7 @@ export function serveApi(db: Knex): ServedApi {
       longTermTemplates: () => Promise.resolve(['LONG']),
       seal: (text, place) => `sealed ${place} ${text.length}`,
       decide: (question) => decideSend(db, question),
+      findLiveTemplate: (person) => findLiveTemplate(db, person),
       consents: createConsents({ db, clock, settle: () => Promise.resolve() }),
       listEvents: (filter) => listEvents(db, filter),
       readToken: () => Promise.resolve(token),

@@ -294,6 +294,52 @@ describe('sync', () => {
     expect(await held(account, again)).toMatchObject({ state: 'granted' })
   })
 
+  it('goes on without whom an erasure takes out of its lists', async () => {
+    const account = await addAccount()
+    const push = pushesOf(account)
+    const [gone, erasedGone] = [newPerson(), newPerson()]
+    for (const person of [gone, erasedGone]) await push(person, 'subscribe', ago(500))
+    const people = addFollowers(3)
+    const [first = '', erased = '', last = ''] = people
+    for (const person of [erasedGone, first]) platform.blocked.add(person)
+    const erase = (subject: string) =>
+      gateway.parts.consents.erase({
+        ...{ accountId: account.id, subject, actor: 'test', reason: 'asked' },
+      })
+    platform.before = async (call) => {
+      // when these are asked, the list with the erased person has been kept
+      if (call.openids.includes(last)) await erase(erased)
+      if (pathOf(call) === 'getblacklist' && call.cursor !== '') await erase(erasedGone)
+    }
+    expect(await sync(account)).toMatchObject({ status: 'done', granted: 2 })
+    expect(await held(account, erased)).toBeUndefined()
+    expect(await held(account, gone)).toMatchObject({ state: 'revoked' })
+    expect(await held(account, erasedGone, 'everything')).toBeUndefined()
+    expect(await held(account, first, 'everything')).toMatchObject({ state: 'suppressed' })
+    expect(await held(account, last)).toMatchObject({ state: 'granted' })
+  })
+
+  it('reads its list again when the person whom it would go on behind is erased', async () => {
+    const account = await addAccount()
+    const people = addFollowers(PAGE + 5)
+    const cursor = people[PAGE - 1] ?? ''
+    platform.before = async (call) => {
+      if (call.cursor !== cursor) return
+      platform.before = () => undefined
+      await gateway.parts.consents.erase({
+        ...{ accountId: account.id, subject: cursor, actor: 'test', reason: 'asked' },
+      })
+      platform.followers.delete(cursor)
+    }
+    expect(await gateway.parts.followers.sync(account, request())).toMatchObject({ kind: 'busy' })
+    expect(await sync(account, { start: false })).toMatchObject({
+      status: 'done',
+      listed: PAGE + 4,
+      granted: PAGE + 4,
+    })
+    expect(await held(account, cursor)).toBeUndefined()
+  })
+
   it('stops who is blacklisted, and lifts that again, but not a stop of their own', async () => {
     const account = await addAccount()
     const [blocked = '', own = ''] = addFollowers(2)

@@ -326,6 +326,13 @@ describe('endOfCall', () => {
       expect(ended(unclear, { firstAttemptAt: inMs(-538_000) }).status).toBe('queued')
     })
 
+    it('is not repeated after another hindrance either, once the platform has forgotten it', () => {
+      const busy: CallOutcome = answer(-1)
+      const late = { tries: { unclear: 2 }, firstAttemptAt: inMs(-539_500) }
+      expect(ended(busy, late)).toMatchObject({ status: 'failed', dueAt: null })
+      expect(ended(busy, { ...late, tries: {} })).toMatchObject({ status: 'queued' })
+    })
+
     it.each(['subscription_message', 'customer_service_message'] as const)(
       'stays unknown for a %s, whose repeat could be a second message',
       (channel) => {

@@ -459,6 +459,28 @@ describe('claimMessages', () => {
     expect(claimed.filter(({ accountId }) => accountId === person.accountId)).toEqual([])
   })
 
+  it('takes what is over out of a channel that rests, because no call is made for it', async () => {
+    const person = await aPerson({ scope: 'follow' })
+    const message = { accountId: person.accountId, recipient: person.subject }
+    const expired = await insertMessage(db(), {
+      ...{ ...message, channel: 'template_message', expiresAt: ago(SECOND) },
+    })
+    const late = await aBegun(person, 'template_message')
+    await finishOne(db(), late.attempt, {
+      ...{ outcome: 'unknown', status: 'queued', cause: 'unclear', dueAt: ago(1) },
+    })
+    await db()('attempt')
+      .where({ message_id: late.id })
+      .update({ started_at: ago(10 * MINUTE) })
+    await insertMessage(db(), { ...message, channel: 'template_message' })
+    await pauseChannel(db(), {
+      ...{ accountId: person.accountId, channel: 'template_message', errcode: 45009 },
+      ...{ until: new Date(Date.now() + MINUTE), reason: 'quota_daily' },
+    })
+    const claimed = (await claimAll('a')).filter(({ accountId }) => accountId === person.accountId)
+    expect(claimed.map(({ id }) => id).toSorted()).toEqual([expired, late.id].toSorted())
+  })
+
   it('tells of earlier attempts, oldest first', async () => {
     const person = await aPerson({ scope: 'follow' })
     const { id, attempt } = await aBegun(person, 'template_message')
@@ -507,7 +529,7 @@ describe('releaseMessages', () => {
   })
 })
 
-describe('begin_attempts', () => {
+describe('begin_sends', () => {
   it('records the attempt and reserves the credit it rests on', async () => {
     const person = await aPerson({ scope: TEMPLATE, credits: 1 })
     const id = await aClaimed(person)
@@ -616,7 +638,7 @@ describe('begin_attempts', () => {
   })
 })
 
-describe('finish_attempts', () => {
+describe('finish_sends', () => {
   it('spends the credit of what was sent', async () => {
     const person = await aPerson({ scope: TEMPLATE, credits: 1 })
     const { id, attempt } = await aBegun(person)
@@ -773,6 +795,15 @@ describe('finish_attempts', () => {
       const { id } = await aSecondAttempt(await aPerson({ scope: 'follow' }), ago(SECOND))
       expect(await begin(id)).toEqual({ kind: 'expired' })
       expect(await readMessage(db(), id)).toMatchObject({ status: 'unknown', reason: 'expired' })
+    })
+
+    it('is not called for again when the platform has forgotten the first call', async () => {
+      const { id } = await aSecondAttempt(await aPerson({ scope: 'follow' }))
+      await db()('attempt')
+        .where({ message_id: id })
+        .update({ started_at: ago(9.5 * MINUTE) })
+      expect(await begin(id)).toEqual({ kind: 'expired' })
+      expect(await readMessage(db(), id)).toMatchObject({ status: 'unknown' })
     })
 
     it('is sent when the next one is', async () => {

@@ -30,6 +30,7 @@ function newMessage(changes: Partial<NewMessage> = {}): NewMessage {
     alias: null,
     consentScope: null,
     sealedSecret: null,
+    plan: null,
     purpose: null,
     idempotencyKey: null,
     requestDigest: sha256('request'),

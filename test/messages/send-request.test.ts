@@ -35,7 +35,10 @@ describe('readSendRequest', () => {
   })
 
   it('reads the priority, and leaves the digest of a request without one as it was', () => {
-    expect(readSendRequest(templateSend({ priority: 'marketing' })).priority).toBe('marketing')
+    expect(readSendRequest(templateSend({ priority: 'marketing' }))).toHaveProperty(
+      'priority',
+      'marketing',
+    )
     expect(readSendRequest(templateSend())).not.toHaveProperty('priority')
     expect(faultyFields(templateSend({ priority: 'urgent' }))).toEqual(['priority'])
   })

@@ -21,7 +21,7 @@ export async function insertReceipt(
     reason: receipt.status === 'delivered' ? 'success' : 'failed:system failed',
     occurred_at: receipt.at ?? new Date(),
   }
-  // Under the person's lock, as record_events does it.
+  // Under the person's lock, as record_pushes does it.
   const { rows } = await db.raw<{ rows: { id: string | null }[] }>(
     `with locked as materialized (select lock_subjects(array[?::integer], array[?::text]))
      select apply_receipt(?, ?, 1, ?::jsonb) as id from locked`,

@@ -1,0 +1,163 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { placeOfSecret } from '../../src/accounts/secret-store.ts'
+import { placeOfJobSecret } from '../../src/consent/push-effects.ts'
+import { addJob } from '../../src/database/job-queue.ts'
+import { openJobSecret, openCode, readPayload } from '../../src/follow-ups/follow-up-payload.ts'
+import { newId } from '../../src/foundation/ids.ts'
+import {
+  createSecretBox,
+  newMasterKey,
+  parseMasterKey,
+} from '../../src/foundation/sealed-secrets.ts'
+import { placeOfMessageSecret } from '../../src/messages/message-secret.ts'
+import { useTestDatabase } from '../support/database.ts'
+import { runWcg } from '../support/run-wcg.ts'
+import { insertAccount } from '../support/rows.ts'
+
+const database = useTestDatabase()
+const db = () => database().db
+
+const [NEW, OLD] = [newMasterKey(), newMasterKey()]
+const boxOf = (text: string) => {
+  const key = parseMasterKey(text)
+  if (!key) throw new Error('no master key')
+  return createSecretBox([key])
+}
+const [newBox, oldBox] = [boxOf(NEW), boxOf(OLD)]
+
+/** Every column that holds sealed texts; a new one needs its part of `wcg account reseal`. */
+const SEALED_COLUMNS = ['access_token.sealed', 'account_secret.sealed', 'message.sealed_secret']
+
+/** More than one batch. */
+const MESSAGES = 501
+/** Of them some that a worker has in hand. */
+const SENDING = 3
+
+let accountId: number
+let messageIds: string[]
+beforeAll(async () => {
+  accountId = await insertAccount(db())
+  const place = placeOfSecret(accountId, 'app_secret')
+  await db()('account_secret').insert({
+    account_id: accountId,
+    name: 'app_secret',
+    sealed: oldBox.seal('plainAppSecret', place),
+    key_id: oldBox.keyId,
+  })
+  const now = new Date()
+  messageIds = Array.from({ length: MESSAGES }, () => newId(now))
+  await db().batchInsert(
+    'message',
+    messageIds.map((id, n) => ({
+      id,
+      account_id: accountId,
+      recipient: `oGroup${n}`,
+      channel: 'wecom_robot_message',
+      content: '{}',
+      status: n < SENDING ? 'sending' : n % 2 === 0 ? 'queued' : 'scheduled',
+      send_at: now,
+      due_at: now,
+      expires_at: new Date(now.getTime() + 3_600_000),
+      sealed_secret: oldBox.seal(`key ${n}`, placeOfMessageSecret(id)),
+    })),
+    100,
+  )
+  await addJob(db(), {
+    task: 'exchange_authorization_code',
+    payload: {
+      account_id: accountId,
+      code: oldBox.seal('the code', placeOfJobSecret(accountId, 'code')),
+    },
+  })
+  await db().raw(`select from graphile_worker.add_job('exchange_auth_code', ?::json)`, [
+    JSON.stringify({
+      account_id: accountId,
+      tenant: 'wwcorp',
+      secrets: { AuthCode: oldBox.seal('auth code', placeOfJobSecret(accountId, 'AuthCode')) },
+    }),
+  ])
+  await addJob(db(), { task: 'sync-all-followers', payload: {} })
+})
+
+const wcg = (key: string, ...typed: string[]) =>
+  runWcg(database().url, [...typed, '--json'], {
+    env: { WCG_MASTER_KEY: key, LOG_LEVEL: 'silent' },
+  })
+
+async function payloads(): Promise<unknown[]> {
+  const { rows } = await db().raw<{ rows: { payload: unknown }[] }>(
+    `select payload from graphile_worker._private_jobs order by id`,
+  )
+  return rows.map(({ payload }) => payload)
+}
+
+/** The tables in which a text under the old master key rests, whatever their columns are. */
+async function tablesUnderOldKey(): Promise<string[]> {
+  const { rows: tables } = await db().raw<{ rows: { name: string }[] }>(
+    `select oid::regclass::text as name from pg_class
+     where relkind in ('r', 'p') and not relispartition
+       and relnamespace in ('public'::regnamespace, 'graphile_worker'::regnamespace)
+     order by 1`,
+  )
+  const found: string[] = []
+  for (const { name } of tables) {
+    const { rows } = await db().raw<{ rows: unknown[] }>(
+      `select from ${name} as every where every::text like ? limit 1`,
+      [`%v1.${oldBox.keyId}.%`],
+    )
+    if (rows.length > 0) found.push(name)
+  }
+  return found
+}
+
+describe('wcg account reseal', () => {
+  it('knows every column that holds something sealed', async () => {
+    const { rows } = await db().raw<{ rows: { name: string }[] }>(
+      `select table_name || '.' || column_name as name from information_schema.columns
+       where table_schema = 'public' and column_name ~ 'sealed|secret' order by 1`,
+    )
+    expect(rows.map(({ name }) => name)).toEqual(SEALED_COLUMNS)
+  })
+
+  it('reaches everything that an older master key sealed, waiting messages and jobs too', async () => {
+    expect(await tablesUnderOldKey()).toEqual([
+      'account_secret',
+      'graphile_worker._private_jobs',
+      'message',
+    ])
+    const doctor = await wcg(`${NEW},${OLD}`, 'doctor')
+    expect(doctor.out).toContain(`${1 + MESSAGES + 2} secrets are sealed under an older key`)
+
+    const first = await wcg(`${NEW},${OLD}`, 'account', 'reseal')
+    expect([first.code, JSON.parse(first.out)]).toEqual([
+      0,
+      { secrets: 1, tokens: 0, messages: MESSAGES, jobs: 2 },
+    ])
+    expect(await tablesUnderOldKey()).toEqual([])
+    const again = await wcg(`${NEW},${OLD}`, 'account', 'reseal')
+    expect(JSON.parse(again.out)).toEqual({ secrets: 0, tokens: 0, messages: 0, jobs: 0 })
+  })
+
+  it('leaves what every credential says, for its place alone', async () => {
+    const rows = await db()('message').select<{ id: string; sealed_secret: string }[]>(
+      'id',
+      'sealed_secret',
+    )
+    const opened = new Map(
+      rows.map((row) => [row.id, newBox.open(row.sealed_secret, placeOfMessageSecret(row.id))]),
+    )
+    expect(messageIds.map((id) => opened.get(id))).toEqual(messageIds.map((_, n) => `key ${n}`))
+
+    const [code, secrets, none] = await payloads()
+    expect(openCode(newBox, readPayload(code))).toBe('the code')
+    expect(openJobSecret(newBox, readPayload(secrets), 'AuthCode')).toBe('auth code')
+    expect(secrets).toMatchObject({ tenant: 'wwcorp' })
+    expect(none).toEqual({})
+  })
+
+  it('says which key is missing where nobody has it', async () => {
+    const { code, out, err } = await wcg(newMasterKey(), 'account', 'reseal')
+    expect([code, out]).toEqual([1, ''])
+    expect(err).toContain('WCG_MASTER_KEY does not hold')
+  })
+})
