@@ -2113,6 +2113,16 @@ AS $function$
     end
     $function$;
 
+CREATE OR REPLACE FUNCTION public.forget_callback_url()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    new.callback_url := null;
+    return new;
+  end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.forget_message_plan()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3304,6 +3314,8 @@ CREATE TRIGGER erasure_forgets_pushes_aside AFTER INSERT ON public.erasure FOR E
 CREATE TRIGGER group_message_is_followed AFTER UPDATE OF status ON public.message FOR EACH ROW WHEN (((new.channel = 'wecom_group_message'::text) AND (new.status = 'sent'::text) AND (old.status <> 'sent'::text) AND (new.msgid IS NOT NULL) AND (new.recipient IS NOT NULL))) EXECUTE FUNCTION follow_group_message();
 
 CREATE TRIGGER message_asked_data_is_forgotten AFTER UPDATE OF content ON public.message FOR EACH ROW WHEN (((new.content IS NULL) AND (old.content IS NOT NULL))) EXECUTE FUNCTION forget_asked_data();
+
+CREATE TRIGGER message_callback_url_is_forgotten BEFORE UPDATE OF content ON public.message FOR EACH ROW WHEN (((new.callback_url IS NOT NULL) AND (new.content IS NULL) AND (old.content IS NOT NULL))) EXECUTE FUNCTION forget_callback_url();
 
 CREATE TRIGGER message_plan_is_forgotten BEFORE UPDATE OF content ON public.message FOR EACH ROW WHEN (((new.plan IS NOT NULL) AND (new.content IS NULL))) EXECUTE FUNCTION forget_message_plan();
 

@@ -21,6 +21,8 @@ export async function down(db: Knex): Promise<void> {
     drop table reply;
     drop trigger message_result_is_delivered on message;
     drop function deliver_message_result();
+    drop trigger message_callback_url_is_forgotten on message;
+    drop function forget_callback_url();
     alter table message drop column callback_url;
     drop table delivery;
     drop function wake_endpoints();
@@ -154,6 +156,21 @@ const DELIVERY = `
 /** The condition stands in the trigger: a message without an address costs a look at its own row. */
 const CALLBACK = `
   alter table message add column callback_url text;
+
+  -- an address can name a person; it goes with the content when they are erased
+  create function forget_callback_url() returns trigger
+  language plpgsql
+  as $$
+  begin
+    new.callback_url := null;
+    return new;
+  end
+  $$;
+
+  create trigger message_callback_url_is_forgotten before update of content on message
+  for each row
+  when (new.callback_url is not null and new.content is null and old.content is not null)
+  execute function forget_callback_url();
 
   create function deliver_message_result() returns trigger
   language plpgsql

@@ -28,6 +28,7 @@ import { createJobEngine, type JobTasks } from './database/job-engine.ts'
 import { createListener } from './database/listener.ts'
 import { pending } from './database/migrate.ts'
 import { createReplyDesk } from './delivery/ask-for-reply.ts'
+import { countEndpointSeals, resealEndpoints } from './delivery/endpoint-seal-store.ts'
 import { createCourier } from './delivery/deliver-due.ts'
 import { createDeliveryJobs, measureDeliveryAge, tidyDeliveries } from './delivery/delivery-jobs.ts'
 import { createEndpoints, type Endpoints } from './delivery/manage-endpoints.ts'
@@ -170,7 +171,7 @@ export interface Parts {
 
 interface Seals {
   /** Seals under the current master key what older ones sealed; answers how many of each. */
-  reseal(): Promise<{ secrets: number; tokens: number; messages: number; jobs: number }>
+  reseal(): Promise<Record<'secrets' | 'tokens' | 'endpoints' | 'messages' | 'jobs', number>>
   count(): Promise<{ total: number; underOldKeys: number }>
 }
 
@@ -655,12 +656,14 @@ function createSeals(db: Knex, box: SecretBox, accounts: AccountStore): Seals {
   return {
     reseal: async () => ({
       ...(await accounts.resealAll()),
+      endpoints: await resealEndpoints(db, box),
       messages: await resealMessages(db, box),
       jobs: await resealJobs(db, box),
     }),
     async count() {
       const counts = [
         await accounts.checkSeals(),
+        await countEndpointSeals(db, box),
         await countMessageSeals(db, box.keyId),
         await countJobSeals(db, box),
       ]

@@ -259,7 +259,7 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'
 export function readConfig(env: Environment): Config {
   const reader = createReader(env)
   const production =
-    reader.oneOf('NODE_ENV', ['production', 'development', 'test']) === 'production'
+    reader.oneOf('NODE_ENV', ['development', 'production', 'test']) === 'production'
   const leaseSeconds = reader.integer('WCG_LEASE_SECONDS', 10, 600)
   const config: Config = {
     environment: production ? 'production' : 'development',

@@ -78,7 +78,7 @@ describe('readConfig', () => {
   })
 
   it.each([
-    ['NODE_ENV', 'staging', 'one of production, development, test'],
+    ['NODE_ENV', 'staging', 'one of development, production, test'],
     ['DATABASE_URL', 'mysql://root:hunter2@db/x', 'postgres://'],
     ['PORT', '65536', '0 to 65535'],
     ['PORT', '-1', '0 to 65535'],

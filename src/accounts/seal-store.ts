@@ -16,14 +16,6 @@ interface SealedRow {
   readonly key_id: string
 }
 
-interface EndpointRow {
-  readonly id: string
-  /** Null where it is for the messages of every account. */
-  readonly account_id: number | null
-  readonly sealed_secret: string
-  readonly previous_secret: string | null
-}
-
 interface SecretRow extends SealedRow {
   readonly name: SecretName
 }
@@ -32,7 +24,7 @@ interface SecretRow extends SealedRow {
  * Seals again what an older master key sealed, with the rows locked, so that a rotation or a token
  * refresh of the same moment is not undone.
  *
- * @returns how many secrets (those that sign deliveries among them) and access tokens.
+ * @returns how many secrets and access tokens.
  */
 export async function resealAll(
   trx: Knex.Transaction,
@@ -52,38 +44,14 @@ export async function resealAll(
       .where({ account_id })
       .update(reseal(box, row, placeOfToken(account_id)))
   }
-  const endpoints = await endpointRows(trx)
-    .whereRaw(
-      `(split_part(sealed_secret, '.', 2) <> :key or split_part(previous_secret, '.', 2) <> :key)`,
-      { key: box.keyId },
-    )
-    .forUpdate()
-  for (const row of endpoints) await resealEndpoint(trx, box, row)
-  return { secrets: secrets.length + endpoints.length, tokens: tokens.length }
-}
-
-/** Both secrets of an endpoint that sign: that of now and, during a rotation, the one before. */
-async function resealEndpoint(trx: Knex.Transaction, box: SecretBox, row: EndpointRow) {
-  const place = placeOfEndpoint(row.id)
-  const again = (sealed: string) => box.seal(box.open(sealed, place), place)
-  const previous = row.previous_secret
-  await trx('endpoint')
-    .where({ id: row.id })
-    .update({
-      sealed_secret: again(row.sealed_secret),
-      previous_secret: previous === null ? null : again(previous),
-    })
+  return { secrets: secrets.length, tokens: tokens.length }
 }
 
 /** Tries every sealed text, and counts those under an older master key. */
 export async function checkSeals(db: Knex, box: SecretBox): Promise<SealReport> {
   const secrets = await secretRows(db)
   const tokens = await tokenRows(db)
-  const endpoints = await endpointRows(db)
   const rows = [
-    ...endpoints.map(({ id, account_id, sealed_secret: sealed }) => {
-      return { account_id, sealed, key_id: box.keyIdOf(sealed), place: placeOfEndpoint(id) }
-    }),
     ...secrets.map((row) => ({ ...row, place: placeOfSecret(row.account_id, row.name) })),
     ...tokens.map((row) => ({ ...row, place: placeOfToken(row.account_id) })),
   ]
@@ -91,7 +59,7 @@ export async function checkSeals(db: Knex, box: SecretBox): Promise<SealReport> 
   return {
     total: rows.length,
     underOldKeys: rows.filter((row) => row.key_id !== box.keyId).length,
-    unreadableAccountIds: [...new Set(unreadable.flatMap((row) => row.account_id ?? []))],
+    unreadableAccountIds: [...new Set(unreadable.map((row) => row.account_id))],
   }
 }
 
@@ -106,19 +74,6 @@ function tokenRows(db: Knex) {
     .select('account_id', 'sealed', 'key_id')
     .whereNotNull('sealed')
     .orderBy('account_id')
-}
-
-/** A removed endpoint signs nothing. */
-function endpointRows(db: Knex) {
-  return db<EndpointRow>('endpoint')
-    .select('id', 'account_id', 'sealed_secret', 'previous_secret')
-    .whereNull('removed_at')
-    .orderBy('id')
-}
-
-/** As delivery/endpoint-store.ts seals them. */
-function placeOfEndpoint(id: string): string {
-  return `endpoint/${id}`
 }
 
 function placeOfToken(accountId: number): string {

@@ -144,8 +144,8 @@ export const WORDS = {
     zh: '帐号 {name} 没有旧回调密钥。',
   },
   resealed: {
-    en: 'Sealed again under the current master key: {secrets} secrets, {tokens} access tokens, {messages} messages, {jobs} jobs.',
-    zh: '已用当前主密钥重新加密：{secrets} 个密钥、{tokens} 个 access_token、{messages} 条消息、{jobs} 个任务。',
+    en: 'Sealed again under the current master key: {secrets} secrets, {tokens} access tokens, {endpoints} endpoints, {messages} messages, {jobs} jobs.',
+    zh: '已用当前主密钥重新加密：{secrets} 个密钥、{tokens} 个 access_token、{endpoints} 个端点、{messages} 条消息、{jobs} 个任务。',
   },
   name: { en: 'Name', zh: '名称' },
   purpose: { en: 'Purpose', zh: '用途' },

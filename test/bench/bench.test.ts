@@ -51,7 +51,10 @@ describe('the bench', () => {
   it('seeds people as the gateway itself would have left them', async () => {
     const database = await server.createDatabase('bench_seed')
     const { db } = database
-    const schema = `select indexdef from pg_indexes where schemaname = 'public' order by indexdef`
+    // the log gets a partition for each month that is seeded
+    const schema = `
+      select indexdef from pg_indexes
+      where schemaname = 'public' and tablename !~ '^event_\\d' order by indexdef`
     const before = await db.raw<{ rows: unknown[] }>(schema)
     await seed(database, { people: 30 })
     expect((await db.raw<{ rows: unknown[] }>(schema)).rows).toEqual(before.rows)

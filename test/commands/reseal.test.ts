@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { placeOfSecret } from '../../src/accounts/secret-store.ts'
 import { placeOfJobSecret } from '../../src/consent/push-effects.ts'
 import { addJob } from '../../src/database/job-queue.ts'
+import { placeOfSecret as placeOfEndpoint } from '../../src/delivery/endpoint-store.ts'
 import { openJobSecret, openCode, readPayload } from '../../src/follow-ups/follow-up-payload.ts'
 import { newId } from '../../src/foundation/ids.ts'
 import {
@@ -26,7 +28,15 @@ const boxOf = (text: string) => {
 const [newBox, oldBox] = [boxOf(NEW), boxOf(OLD)]
 
 /** Every column that holds sealed texts; a new one needs its part of `wcg account reseal`. */
-const SEALED_COLUMNS = ['access_token.sealed', 'account_secret.sealed', 'message.sealed_secret']
+const SEALED_COLUMNS = [
+  'access_token.sealed',
+  'account_secret.sealed',
+  'endpoint.previous_secret',
+  'endpoint.sealed_secret',
+  'message.sealed_secret',
+  // lives for minutes, and is forgotten before a key is
+  'reply.sealed',
+]
 
 /** More than one batch. */
 const MESSAGES = 501
@@ -45,6 +55,15 @@ beforeAll(async () => {
     key_id: oldBox.keyId,
   })
   const now = new Date()
+  const endpointId = newId(now)
+  const [application] = await db()('application')
+    .insert({ id: newId(now), name: 'shop', key_hash: randomBytes(32), key_hint: 'hint' })
+    .returning<{ id: string }[]>('id')
+  await db()('endpoint').insert({
+    ...{ id: endpointId, application_id: application?.id, purpose: 'callbacks', kinds: [] },
+    sealed_secret: oldBox.seal('whsec_now', placeOfEndpoint(endpointId)),
+    previous_secret: oldBox.seal('whsec_before', placeOfEndpoint(endpointId)),
+  })
   messageIds = Array.from({ length: MESSAGES }, () => newId(now))
   await db().batchInsert(
     'message',
@@ -122,20 +141,27 @@ describe('wcg account reseal', () => {
   it('reaches everything that an older master key sealed, waiting messages and jobs too', async () => {
     expect(await tablesUnderOldKey()).toEqual([
       'account_secret',
+      'endpoint',
       'graphile_worker._private_jobs',
       'message',
     ])
     const doctor = await wcg(`${NEW},${OLD}`, 'doctor')
-    expect(doctor.out).toContain(`${1 + MESSAGES + 2} secrets are sealed under an older key`)
+    expect(doctor.out).toContain(`${1 + 1 + MESSAGES + 2} secrets are sealed under an older key`)
 
     const first = await wcg(`${NEW},${OLD}`, 'account', 'reseal')
     expect([first.code, JSON.parse(first.out)]).toEqual([
       0,
-      { secrets: 1, tokens: 0, messages: MESSAGES, jobs: 2 },
+      { secrets: 1, tokens: 0, endpoints: 1, messages: MESSAGES, jobs: 2 },
     ])
     expect(await tablesUnderOldKey()).toEqual([])
     const again = await wcg(`${NEW},${OLD}`, 'account', 'reseal')
-    expect(JSON.parse(again.out)).toEqual({ secrets: 0, tokens: 0, messages: 0, jobs: 0 })
+    expect(JSON.parse(again.out)).toEqual({
+      secrets: 0,
+      tokens: 0,
+      endpoints: 0,
+      messages: 0,
+      jobs: 0,
+    })
   })
 
   it('leaves what every credential says, for its place alone', async () => {
@@ -147,6 +173,13 @@ describe('wcg account reseal', () => {
       rows.map((row) => [row.id, newBox.open(row.sealed_secret, placeOfMessageSecret(row.id))]),
     )
     expect(messageIds.map((id) => opened.get(id))).toEqual(messageIds.map((_, n) => `key ${n}`))
+
+    const [endpoint] = await db()('endpoint').select<
+      { id: string; sealed_secret: string; previous_secret: string }[]
+    >('id', 'sealed_secret', 'previous_secret')
+    const place = placeOfEndpoint(endpoint?.id ?? '')
+    expect(newBox.open(endpoint?.sealed_secret ?? '', place)).toBe('whsec_now')
+    expect(newBox.open(endpoint?.previous_secret ?? '', place)).toBe('whsec_before')
 
     const [code, secrets, none] = await payloads()
     expect(openCode(newBox, readPayload(code))).toBe('the code')

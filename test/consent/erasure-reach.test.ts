@@ -16,6 +16,7 @@ const PERSON = 'oErasedEverywhere'
  * wrote them. The ground below puts the id into each; the erasure must leave none.
  */
 const ABOUT_PEOPLE = [
+  'aliased_message.asked_data',
   'attempt.errmsg',
   'broadcast.expanded_after',
   'broadcast_recipient.data',
@@ -27,6 +28,7 @@ const ABOUT_PEOPLE = [
   'event.subject',
   'follower_sync.cursor',
   'follower_sync_page.subjects',
+  'message.callback_url',
   'message.content',
   'message.plan',
   'message.purpose',
@@ -47,6 +49,7 @@ const EXPORTED = [
 
 /** Columns of text or bytes that are never about a person, or hold a digest or a sealed text. */
 const ABOUT_NOBODY: Readonly<Record<string, string>> = {
+  aliased_message: 'alias reason tried no_fallback',
   access_token: 'kind sealed key_id lease_owner breaker_reason',
   account:
     'name kind app_id original_id mode settings agent_id provider_corp_id serves body_format',
@@ -57,11 +60,14 @@ const ABOUT_NOBODY: Readonly<Record<string, string>> = {
   attempt: 'outcome cause rid msgid process',
   broadcast:
     'name purpose channel template_id content audience_scope idempotency_key head_digest phase ' +
-    'reason lines_digest',
+    'reason lines_digest template_alias',
   broadcast_bad_line: 'reason',
+  call_breaker: 'host reason',
   code_override: 'class actor reason removed_by removal_reason',
   consent: 'scope state',
   consent_ledger: 'scope change evidence actor',
+  delivery: 'status reason',
+  endpoint: 'purpose url kinds sealed_secret previous_secret disabled_reason',
   erasure: 'subject_hash actor reason',
   event: 'repeat_key kind name',
   follower_sync: 'status phase lease_owner reason',
@@ -75,8 +81,12 @@ const ABOUT_NOBODY: Readonly<Record<string, string>> = {
   push_aside: 'repeat_key subject_hash kind reason',
   quota_clear: 'interface actor',
   receipt: 'msgid status reason',
+  reply: 'state sealed',
   schema_migration: 'name',
   sending_pause: 'channel reason',
+  template: 'channel template_id title content example type status choices',
+  template_alias: 'name channel steps actor',
+  template_sync: 'doubted',
   token_death: 'kind cause',
 }
 
@@ -133,11 +143,18 @@ async function fillMessages(now: Date): Promise<void> {
     content: JSON.stringify({ url: words('message.content') }),
     plan: JSON.stringify({ ways: [{ content: words('message.plan') }] }),
     purpose: words('message.purpose'),
+    callback_url: words('message.callback_url'),
     status: 'queued',
     send_at: now,
     due_at: now,
     expires_at: now,
     attempt_count: 1,
+  })
+  await db()('aliased_message').insert({
+    message_id: messageId,
+    alias: 'shipped',
+    step: 0,
+    asked_data: JSON.stringify({ thing1: { value: words('aliased_message.asked_data') } }),
   })
   await db()('attempt').insert({
     message_id: messageId,

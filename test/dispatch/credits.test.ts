@@ -40,6 +40,8 @@ interface Send {
   readonly round: number
   state: 'under way' | 'spent' | 'returned'
   told: boolean
+  /** The platform said that it took it. */
+  isAnswered: boolean
 }
 
 /**
@@ -114,7 +116,13 @@ async function begin(person: Person): Promise<void> {
   expect(decision?.kind).toBe(busy ? 'busy' : allowed ? 'begun' : 'blocked')
   if (decision?.kind === 'begun') {
     person.credits -= 1
-    const send = { id, attemptId: decision.attemptId, round: person.round, told: false }
+    const send = {
+      id,
+      attemptId: decision.attemptId,
+      round: person.round,
+      told: false,
+      isAnswered: false,
+    }
     person.sends.push({ ...send, state: 'under way' })
   } else if (decision?.kind === 'busy') {
     await db()('message').where({ id }).update({ status: 'cancelled' })
@@ -139,12 +147,18 @@ async function finish(person: Person, what: Act): Promise<void> {
   const outcome = what === 'finish sent' ? 'sent' : 'unknown'
   await finishOne(db(), attempt, { outcome, status: outcome })
   send.state = 'spent'
+  send.isAnswered = what === 'finish sent'
 }
 
 /** Receipts of calls that are over; those under way have their own tests. */
 async function receive(person: Person, what: Act): Promise<void> {
   if (person.sends.some((send) => send.state === 'under way')) return
-  const send = person.sends.find(({ told, state }) => !told && state === 'spent')
+  // those that were answered come first; of several others nobody can say which one it is for
+  const waiting = person.sends.filter(({ told, state }) => !told && state === 'spent')
+  const unanswered = waiting.filter(({ isAnswered }) => !isAnswered)
+  const send =
+    waiting.find(({ isAnswered }) => isAnswered) ??
+    (unanswered.length === 1 ? unanswered[0] : undefined)
   if (!send) return
   const status = what === 'receipt delivered' ? 'delivered' : 'not_delivered'
   const { accountId, subject } = person

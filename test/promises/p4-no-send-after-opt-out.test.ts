@@ -50,7 +50,7 @@ interface Plan {
 describe(`P4 no-send-after-opt-out (seed ${SEED})`, () => {
   // Few connections to the sandbox, and warm ones: it shares this process with the tests, and takes
   // one new connection in each turn of a loop that a busy machine makes slow. A call would lie there.
-  const road = useRoad({ processes: 2, env: { WCG_DISPATCH_CONCURRENCY: '8' } })
+  const road = useRoad({ processes: 2, env: { WCG_DISPATCH_CONCURRENCY: '16' } })
 
   test('begins no send that an acknowledged opt-out forbids, from any process', async () => {
     const random = seeded(SEED)

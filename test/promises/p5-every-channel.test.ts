@@ -160,7 +160,10 @@ interface Said {
   readonly faults?: readonly { field: string; rule: string }[]
 }
 
-const check = async (wish: Wish) => (await post('/v1/messages:check', wish)).body
+const check = async (wish: Wish) => {
+  const { allowed, reason, scope, evidence } = (await post('/v1/messages:check', wish)).body
+  return { allowed, reason, scope, evidence }
+}
 
 /** Asks for a send and waits until it is over. */
 async function send(wish: Wish): Promise<AskedMessage> {
