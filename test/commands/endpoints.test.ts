@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { createAccountStore } from '../../src/accounts/account-store.ts'
 import { createApplicationStore } from '../../src/applications/application-store.ts'
+import { countEndpointSeals, resealEndpoints } from '../../src/delivery/endpoint-seal-store.ts'
 import { createEndpoints } from '../../src/delivery/manage-endpoints.ts'
 import { systemClock } from '../../src/foundation/clock.ts'
 import { createSecretBox, parseMasterKey } from '../../src/foundation/sealed-secrets.ts'
@@ -56,14 +56,14 @@ describe('wcg endpoint', () => {
     })
     await createEndpoints({ ...parts, box: old }).rotate(caller, endpoint.id)
 
-    const both = createAccountStore({ db, box: createSecretBox([second, first]) })
-    expect(await both.checkSeals()).toMatchObject({ total: 1, underOldKeys: 1 })
-    expect(await both.resealAll()).toEqual({ secrets: 1, tokens: 0 })
+    const both = createSecretBox([second, first])
+    expect(await countEndpointSeals(db, both)).toEqual({ total: 1, underOldKeys: 1 })
+    expect(await resealEndpoints(db, both)).toBe(1)
     const row = await db('endpoint').where({ id: endpoint.id }).first<Record<string, string>>()
     const fresh = createSecretBox([second])
     for (const column of ['sealed_secret', 'previous_secret']) {
       expect(fresh.open(row[column] ?? '', `endpoint/${endpoint.id}`)).toMatch(/^whsec_/)
     }
-    expect(await both.resealAll()).toEqual({ secrets: 0, tokens: 0 })
+    expect(await resealEndpoints(db, both)).toBe(0)
   })
 })

@@ -174,10 +174,12 @@ describe('createDispatcher', () => {
   it('does not act on a decision that has grown old; it asks again', async () => {
     const platform = await startPlatform()
     const { ids } = await someFollowers(1)
-    let asked = 0
-    // For its first looks at the clock this process is held up for two seconds each time.
-    const monotonicMs = () => (asked += 1) * 2_000
-    const held = { now: () => new Date(), monotonicMs: () => (asked < 4 ? monotonicMs() : 8_000) }
+    // the process is held up for two seconds while its first decision is on the way
+    let heldMs = 0
+    db().on('query-response', (_rows: unknown, { sql }: { sql: string }) => {
+      if (sql.includes('begin_sends')) heldMs = 2_000
+    })
+    const held = { now: () => new Date(), monotonicMs: () => performance.now() + heldMs }
     startDispatcher(platform, { clock: held })
     await untilStatus(ids, 'sent')
     const attempts = await readAttempts(db(), ids[0]!)
