@@ -165,7 +165,7 @@ export const SETTINGS = [
     name: 'WCG_DISPATCH_CONCURRENCY',
     default: '64',
     meaning:
-      'Messages in hand at once, per process (1–1000). How many of an account follows from how quick its calls are.',
+      'Messages called for at once, per process (1–1000). How many of an account follows from how quick its calls are.',
     secret: false,
   },
   {

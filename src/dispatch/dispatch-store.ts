@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import { changeRow } from '../consent/consent-store.ts'
 import type { Channel, Content } from '../wechat/channels.ts'
 import type { AttemptEnd } from './outcome.ts'
-import type { Offer } from './places.ts'
+import type { Offer } from './line.ts'
 
 /** A message that this process has claimed and alone may work on until the lease ends. */
 export interface ClaimedMessage {

@@ -55,8 +55,14 @@ const BUSY_WAIT_MS = 50
 /**
  * Sends one claimed message: token, then consent and attempt in one statement, then at once the
  * platform call, then its outcome with all that follows.
+ *
+ * @param leave gives the place back to the next call; this one is over before it is recorded.
  */
-export async function sendClaimed(parts: SendParts, message: ClaimedMessage): Promise<void> {
+export async function sendClaimed(
+  parts: SendParts,
+  message: ClaimedMessage,
+  leave: () => void,
+): Promise<void> {
   const account = await parts.findAccount(message.accountId)
   // accepted while the account was disabled, so that nobody could look what it may send
   const isPossible = account && contentSchemaOf(message.channel, account) !== null
@@ -75,6 +81,7 @@ export async function sendClaimed(parts: SendParts, message: ClaimedMessage): Pr
   const call = await callInTime(parts, send, { askedMs, accessToken: token.token, content })
   const end = call ? endOfCall(finishedCall(parts, send, { call, startedAt })) : lateDecision(parts)
   await tellTheAccount(parts, send, { end, tokenVersion: token.version })
+  leave()
   const { attemptId, number } = decision
   const { id: messageId, accountId, recipient } = message
   const status = await parts.finish({ attemptId, messageId, accountId, recipient, end })

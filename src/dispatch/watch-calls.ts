@@ -40,6 +40,8 @@ export function createCallWatch(parts: {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
+  /** Told that an account's calls rest from now on. */
+  readonly onRest: (accountId: number) => Promise<void>
 }): CallWatch {
   const { db, places, findAccount, clock, log, metrics } = parts
   const rows = new Map<number, FailureRow>()
@@ -52,6 +54,7 @@ export function createCallWatch(parts: {
     if (until === null) return
     const fields = owner.kind === 'host' ? { host: owner.host } : { account: account.name }
     log.warn({ ...fields, reason, until }, 'dispatch.breaker_opened')
+    await parts.onRest(account.id)
   }
 
   async function close(owner: BreakerOwner, account: Account): Promise<void> {
