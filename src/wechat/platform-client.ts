@@ -1,6 +1,7 @@
-import { Agent, request, type Dispatcher } from 'undici'
+import { Agent } from 'undici'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
+import { exchange, HeldBackError } from './exchange.ts'
 import { parseJson } from './lossless-json.ts'
 
 /** Which of the two API hosts a call goes to: api.weixin.qq.com or qyapi.weixin.qq.com. */
@@ -103,9 +104,14 @@ export function createPlatformClient(options: PlatformClientOptions): PlatformCl
     pipelining: 1,
   })
 
+  const hosts = {
+    wechat: hostAt(options.baseUrl),
+    wecom: hostAt(options.wecomBaseUrl ?? options.baseUrl),
+  }
+
   async function call(call: PlatformCall): Promise<CallOutcome> {
     const startedMs = clock.monotonicMs()
-    const outcome = await attempt(agent, call, { ...options, totalTimeoutMs })
+    const outcome = await attempt(agent, call, { hosts, clock, timeoutMs: totalTimeoutMs })
     log.debug(
       {
         path: call.path,
@@ -125,73 +131,53 @@ export function createPlatformClient(options: PlatformClientOptions): PlatformCl
 async function attempt(
   agent: Agent,
   call: PlatformCall,
-  options: PlatformClientOptions & { readonly totalTimeoutMs: number },
+  parts: { readonly hosts: Hosts; readonly clock: Clock; readonly timeoutMs: number },
 ): Promise<CallOutcome> {
-  const wire = { reached: false }
-  const { beginBeforeMs = Infinity } = call
-  const mayBegin = () => options.clock.monotonicMs() <= beginBeforeMs
-  try {
-    const response = await request(urlOf(options, call), {
-      dispatcher: agent.compose(noteStart(wire, mayBegin)),
-      method: call.method,
-      signal: AbortSignal.timeout(options.totalTimeoutMs),
-      ...(call.body && {
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(call.body),
-      }),
-    })
-    const text = await response.body.text()
-    return readAnswer(response.statusCode, response.headers, text)
-  } catch (error) {
-    return { kind: wire.reached ? 'unclear' : 'not_sent', reason: reasonOf(error) }
+  const { beginBeforeMs = Infinity, body } = call
+  const { origin, prefix } = parts.hosts[call.host ?? 'wechat']
+  const answer = await exchange(agent, {
+    origin,
+    path: prefix + call.path + queryOf(call),
+    method: call.method,
+    body: body ? JSON.stringify(body) : null,
+    timeoutMs: parts.timeoutMs,
+    mayBegin: () => parts.clock.monotonicMs() <= beginBeforeMs,
+  })
+  switch (answer.kind) {
+    case 'answer':
+      return readAnswer(answer)
+    case 'not_sent':
+      return { kind: 'not_sent', reason: reasonOf(answer.error) }
+    case 'lost':
+      return { kind: 'unclear', reason: reasonOf(answer.error) }
   }
 }
 
-/**
- * Notes the moment before the first byte of the request is written to an open connection. Until
- * then nothing can have arrived, whatever went wrong: a refused connection, a name that does not
- * resolve, a failed TLS handshake, a queue that was too long. No list of error codes says this as
- * surely. It is also the last moment at which a request can be held back.
- */
-function noteStart(
-  wire: { reached: boolean },
-  mayBegin: () => boolean,
-): Dispatcher.DispatcherComposeInterceptor {
-  return (dispatch) => (dispatchOptions, handler) =>
-    dispatch(dispatchOptions, {
-      onRequestStart(controller, context: unknown) {
-        handler.onRequestStart?.(controller, context)
-        if (mayBegin()) wire.reached = true
-        else controller.abort(Object.assign(new Error('too late'), { code: BEGUN_TOO_LATE }))
-      },
-      onRequestUpgrade: (...args) => handler.onRequestUpgrade?.(...args),
-      onResponseStart: (...args) => handler.onResponseStart?.(...args),
-      onResponseData: (...args) => handler.onResponseData?.(...args),
-      onResponseEnd: (...args) => handler.onResponseEnd?.(...args),
-      onResponseError: (...args) => handler.onResponseError?.(...args),
-    })
+/** Where the two API hosts are: an origin, and the path that all others are below. */
+type Hosts = Readonly<Record<ApiHost, { readonly origin: string; readonly prefix: string }>>
+
+function hostAt(baseUrl: string): Hosts[ApiHost] {
+  const { origin, pathname } = new URL(baseUrl)
+  return { origin, prefix: pathname.replace(/\/+$/, '') }
 }
 
-function urlOf(hosts: PlatformClientOptions, call: PlatformCall): URL {
-  const { wecomBaseUrl = hosts.baseUrl } = hosts
-  const baseUrl = call.host === 'wecom' ? wecomBaseUrl : hosts.baseUrl
-  const url = new URL(baseUrl.replace(/\/+$/, '') + call.path)
-  for (const [name, value] of Object.entries(call.query ?? {})) url.searchParams.set(name, value)
-  if (call.accessToken !== undefined) {
-    url.searchParams.set(call.tokenName ?? 'access_token', call.accessToken)
-  }
-  return url
+function queryOf({ query = {}, accessToken, tokenName = 'access_token' }: PlatformCall): string {
+  const parts = Object.entries(query)
+  if (accessToken !== undefined) parts.push([tokenName, accessToken])
+  if (parts.length === 0) return ''
+  return `?${parts.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')}`
 }
 
 /**
  * The platform answers everything with status 200 and JSON, whatever its `Content-Type` says; any
  * other status comes from something in between, which may have passed the request on.
  */
-function readAnswer(
-  httpStatus: number,
-  headers: Readonly<Record<string, string | string[] | undefined>>,
-  text: string,
-): CallOutcome {
+function readAnswer(answer: {
+  readonly status: number
+  readonly date: string | null
+  readonly text: string
+}): CallOutcome {
+  const { status: httpStatus, date, text } = answer
   if (httpStatus !== 200) return { kind: 'unclear', reason: `http_${httpStatus}` }
   const body = readObject(text)
   if (!body) return { kind: 'unclear', reason: 'not_json' }
@@ -204,7 +190,7 @@ function readAnswer(
     errmsg,
     body,
     httpStatus,
-    platformTime: readDate(headers.date),
+    platformTime: readDate(date),
     rid: RID.exec(errmsg)?.[1] ?? null,
   }
 }
@@ -226,14 +212,18 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function readDate(header: string | string[] | undefined): Date | null {
-  const ms = typeof header === 'string' ? Date.parse(header) : Number.NaN
-  return Number.isNaN(ms) ? null : new Date(ms)
+/** The last one that was read: it is the same for all answers of a second. */
+let lastDate: { readonly header: string; readonly ms: number } = { header: '', ms: Number.NaN }
+
+function readDate(header: string | null): Date | null {
+  if (header === null) return null
+  if (header !== lastDate.header) lastDate = { header, ms: Date.parse(header) }
+  return Number.isNaN(lastDate.ms) ? null : new Date(lastDate.ms)
 }
 
 /** A name for what went wrong. Error texts are left out: they can repeat the address and the token. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown'
+function reasonOf(error: Error): string {
+  if (error instanceof HeldBackError) return BEGUN_TOO_LATE
   if (error.name === 'TimeoutError') return 'timeout'
   const code = 'code' in error ? error.code : undefined
   return typeof code === 'string' ? (REASONS[code] ?? code) : error.name
