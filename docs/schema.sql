@@ -135,6 +135,16 @@ create table application_account (
   constraint application_account_application_id_fkey FOREIGN KEY (application_id) REFERENCES application(id)
 );
 
+create table archive_room (
+  account_id integer not null,
+  chat_id text not null,
+  told_at timestamp with time zone not null,
+  dismissed boolean not null default false,
+  asked_at timestamp with time zone,
+  constraint archive_room_pkey PRIMARY KEY (account_id, chat_id),
+  constraint archive_room_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id)
+);
+
 create table attempt (
   id bigint not null generated always as identity,
   message_id uuid not null,
@@ -191,6 +201,8 @@ create table broadcast (
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
   template_alias text,
+  callback_url text,
+  tells_each boolean not null default false,
   constraint broadcast_pkey PRIMARY KEY (id),
   constraint broadcast_application_id_idempotency_key_key UNIQUE (application_id, idempotency_key),
   constraint broadcast_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
@@ -304,10 +316,11 @@ create table delivery (
   reason text,
   created_at timestamp with time zone not null default clock_timestamp(),
   finished_at timestamp with time zone,
+  broadcast_id uuid,
   constraint delivery_pkey PRIMARY KEY (endpoint_id, id),
   constraint delivery_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES endpoint(id),
   constraint delivery_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'delivered'::text, 'failed'::text, 'dropped'::text]))),
-  constraint delivery_subject_check CHECK ((num_nonnulls(event_id, message_id) = 1))
+  constraint delivery_subject_check CHECK ((num_nonnulls(event_id, message_id, broadcast_id) = 1))
 );
 
 create table endpoint (
@@ -325,9 +338,13 @@ create table endpoint (
   disabled_at timestamp with time zone,
   disabled_reason text,
   removed_at timestamp with time zone,
+  failing_since timestamp with time zone,
+  paused_at timestamp with time zone,
+  paused_reason text,
   constraint endpoint_pkey PRIMARY KEY (id),
   constraint endpoint_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
   constraint endpoint_application_id_fkey FOREIGN KEY (application_id) REFERENCES application(id),
+  constraint endpoint_paused_check CHECK (((paused_at IS NULL) = (paused_reason IS NULL))),
   constraint endpoint_place_check CHECK ((((purpose = 'callbacks'::text) = (account_id IS NULL)) AND ((purpose = 'callbacks'::text) = (url IS NULL)))),
   constraint endpoint_purpose_check CHECK ((purpose = ANY (ARRAY['events'::text, 'reply'::text, 'callbacks'::text]))),
   constraint endpoint_removed_check CHECK (((removed_at IS NULL) OR (disabled_at IS NOT NULL)))
@@ -493,6 +510,29 @@ create table one_time_link (
   constraint one_time_link_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id)
 );
 
+create table provider_token (
+  account_id integer not null,
+  kind text not null,
+  sealed text,
+  key_id text,
+  version bigint not null default 0,
+  fetched_at timestamp with time zone,
+  expires_at timestamp with time zone,
+  rejected_version bigint,
+  lease_owner text,
+  leased_until timestamp with time zone,
+  breaker_until timestamp with time zone,
+  breaker_errcode bigint,
+  breaker_reason text,
+  failures integer not null default 0,
+  forced_at timestamp with time zone,
+  forced_count integer not null default 0,
+  forced_day date,
+  constraint provider_token_pkey PRIMARY KEY (account_id),
+  constraint provider_token_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint provider_token_kind_check CHECK ((kind = 'provider'::text))
+);
+
 create table push_aside (
   id bigint not null generated always as identity,
   account_id integer not null,
@@ -626,6 +666,8 @@ CASE
     ELSE ''::text
 END));
 
+CREATE INDEX archive_room_asked_at_idx ON public.archive_room USING btree (account_id, asked_at NULLS FIRST, chat_id) WHERE (NOT dismissed);
+
 CREATE INDEX broadcast_account_id_idx ON public.broadcast USING btree (account_id, id);
 
 CREATE INDEX broadcast_unfinished_idx ON public.broadcast USING btree (fed_at) WHERE (finished_at IS NULL);
@@ -642,7 +684,7 @@ CREATE UNIQUE INDEX delivery_event_key ON public.delivery USING btree (endpoint_
 
 CREATE INDEX delivery_finished_at_idx ON public.delivery USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 
-CREATE INDEX delivery_waiting_idx ON public.delivery USING btree (created_at) WHERE (status = 'waiting'::text);
+CREATE INDEX delivery_waiting_age_idx ON public.delivery USING btree (endpoint_id, created_at) WHERE (status = 'waiting'::text);
 
 CREATE INDEX endpoint_application_id_idx ON public.endpoint USING btree (application_id, id);
 
@@ -1518,6 +1560,20 @@ AS $function$
   end
   $function$;
 
+CREATE OR REPLACE FUNCTION public.deliver_broadcast_end()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    insert into delivery (endpoint_id, broadcast_id)
+    select endpoint.id, new.id
+    from endpoint
+    where endpoint.application_id = new.application_id and endpoint.purpose = 'callbacks'
+      and endpoint.disabled_at is null;
+    return null;
+  end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.deliver_message_result()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1899,7 +1955,7 @@ AS $function$
         ), queued as (
           insert into message (
             id, account_id, application_id, recipient, channel, template_id, content, purpose, status,
-            send_at, expires_at, due_at, created_at, updated_at, broadcast_id, broadcast_line, lane
+            send_at, expires_at, due_at, created_at, updated_at, broadcast_id, broadcast_line, lane, callback_url
           )
           select
             new_message_id(), v_broadcast.account_id, v_broadcast.application_id, picked.recipient,
@@ -1909,7 +1965,7 @@ AS $function$
                 v_broadcast.content, '{data}', (v_broadcast.content -> 'data') || picked.data
               ) end,
             v_broadcast.purpose, 'queued', v_now, v_broadcast.expires_at, v_now, v_now, v_now,
-            v_broadcast.id, picked.line, 1
+            v_broadcast.id, picked.line, 1, case when v_broadcast.tells_each then v_broadcast.callback_url end
           from picked
           where picked.recipient is not null -- a person erased before their turn
           order by picked.line
@@ -3301,6 +3357,8 @@ CREATE TRIGGER account_send_pace AFTER INSERT OR UPDATE OF settings ON public.ac
 
 CREATE TRIGGER application_leaves_endpoints AFTER UPDATE ON public.application FOR EACH ROW WHEN (((old.revoked_at IS NULL) AND (new.revoked_at IS NOT NULL))) EXECUTE FUNCTION disable_endpoints_of_application();
 
+CREATE TRIGGER broadcast_end_is_delivered AFTER UPDATE ON public.broadcast FOR EACH ROW WHEN (((new.callback_url IS NOT NULL) AND (old.finished_at IS NULL) AND (new.finished_at IS NOT NULL))) EXECUTE FUNCTION deliver_broadcast_end();
+
 CREATE TRIGGER consent_ledger_append_only BEFORE DELETE OR UPDATE ON public.consent_ledger FOR EACH ROW EXECUTE FUNCTION refuse_ledger_change();
 
 CREATE TRIGGER consent_ledger_no_truncate BEFORE TRUNCATE ON public.consent_ledger FOR EACH STATEMENT EXECUTE FUNCTION refuse_ledger_change();
@@ -3327,6 +3385,14 @@ CREATE TRIGGER message_takes_next_channel BEFORE UPDATE OF status ON public.mess
 
 CREATE TRIGGER message_template_refused AFTER UPDATE OF status ON public.message FOR EACH ROW WHEN (((new.status = 'failed'::text) AND (new.reason = 'template'::text) AND (old.status <> 'failed'::text) AND (new.recipient IS NOT NULL))) EXECUTE FUNCTION seek_fallback();
 
+CREATE TRIGGER provider_token_changed AFTER UPDATE OF version, rejected_version ON public.provider_token FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.rejected_version IS DISTINCT FROM new.rejected_version))) EXECUTE FUNCTION notify_token_change();
+
+comment on column archive_room.told_at is 'Of the latest event about the group, by the platform''s clock.';
+
+comment on column archive_room.asked_at is 'Whoever was not asked for longest is next.';
+
+comment on column broadcast.tells_each is 'Its messages have the address too, so that the result of each is told.';
+
 comment on column call_breaker.until is 'Nobody calls before it; after it one call tries, and its answer removes the row.';
 
 comment on column delivery.id is 'The webhook-id: the same at every try.';
@@ -3336,6 +3402,8 @@ comment on column delivery.due_at is 'When it is tried next. Whoever takes it mo
 comment on table endpoint is 'callbacks: the results of an application''s messages; the address stands in each message.';
 
 comment on column endpoint.previous_secret is 'Signs beside the current one until previous_until, so that a receiver can change over.';
+
+comment on column endpoint.failing_since is 'The first failure behind its last success; null while it takes what it is given.';
 
 comment on table erasure is 'Tombstones: that a person was erased, when and why; the person only as a digest.';
 
@@ -3348,6 +3416,8 @@ comment on column job_process.worker is 'The name under which the engine locks t
 comment on column kf_cursor.cursor is 'Everything before it has been recorded: it moves after the items of its page are committed.';
 
 comment on column message.plan is 'Of a message with several channels: the one planned at first, and all of them in their order.';
+
+comment on table provider_token is 'As access_token; the account is the suite.';
 
 comment on table reply is 'Who has inserted the row asks the application; everybody else waits for what it says.';
 

@@ -9,7 +9,9 @@ import { DEFAULT_SETTINGS } from './accounts/account.ts'
 import { hasFollowers } from './accounts/account-kinds.ts'
 import { createAccountStore, type AccountStore } from './accounts/account-store.ts'
 import { eventBody } from './api/event-routes.ts'
+import { broadcastEndBody } from './api/broadcast-routes.ts'
 import { messageDocument } from './api/message-routes.ts'
+import type { TokenReading } from './api/token-routes.ts'
 import type { Readiness } from './api/operating.ts'
 import { createApp } from './app.ts'
 import { createApplicationStore, type ApplicationStore } from './applications/application-store.ts'
@@ -98,6 +100,8 @@ import { codeSpaceOf } from './wechat/served-account.ts'
 import { forgetOldDeaths, listDeaths } from './wechat/token-death-store.ts'
 import type { TokenDeath } from './wechat/token-death.ts'
 import { templateChannelsOf } from './wechat/template-lists.ts'
+import { providerOf } from './wechat/provider-token.ts'
+import type { TokenAccount } from './wechat/refresh-token.ts'
 import { createTokenKeeper, type TokenKeeper } from './wechat/token-keeper.ts'
 import { createTokenStore } from './wechat/token-store.ts'
 
@@ -249,20 +253,32 @@ async function build(
   undo.push(() => client.close())
   const call: typeof client.call = (asked) => client.call(asked)
   undo.push(() => ledger.stop())
-  const tokens = createTokenKeeper({
-    store: createTokenStore(db, box),
+  const tokenParts = {
     call,
-    secrets: (accountId) => accounts.openCredentials(accountId),
-    findAccount: (id) => cache.findById(id),
-    replaceRefreshToken: (accountId, change) => accounts.replaceRefreshToken(accountId, change),
+    findAccount: (id: number) => cache.findById(id),
+    replaceRefreshToken: (
+      accountId: number,
+      change: Parameters<typeof accounts.replaceRefreshToken>[1],
+    ) => accounts.replaceRefreshToken(accountId, change),
     clock,
     random: Math.random,
     log,
     metrics,
     process,
+  }
+  const tokens = createTokenKeeper({
+    ...tokenParts,
+    store: createTokenStore(db, box),
+    secrets: (accountId) => accounts.openCredentials(accountId),
   })
 
   undo.push(() => tokens.settle())
+  const providerTokens = createTokenKeeper({
+    ...tokenParts,
+    store: createTokenStore(db, box, 'provider_token'),
+    secrets: (accountId) => accounts.openProviderCredentials(accountId),
+  })
+  undo.push(() => providerTokens.settle())
   const api = createAccountApi({ call, tokens })
   const quotas: Quotas = createQuotas({
     call: (call) => client.call(call),
@@ -353,6 +369,9 @@ async function build(
     metrics,
     client: webhooks,
     messages,
+    broadcasts,
+    broadcastDocument: broadcastEndBody,
+    patienceDays: config.deliveries.patienceDays,
     ...told,
   })
   const deliveryJobs = createDeliveryJobs({ db, clock, courier })
@@ -378,7 +397,7 @@ async function build(
       () => forgetOldCalls(db),
       () => forgetOldDeaths(db),
       () => forgetOldPaces(db),
-      () => tidyDeliveries(db, config.deliveries.retentionDays),
+      () => tidyDeliveries({ db, log }, config.deliveries.retentionDays),
     ],
   })
   const feeder = createBroadcastFeeder({ store: broadcasts, clock, log })
@@ -504,7 +523,10 @@ async function build(
             ledger.refresh()
           },
           endpoint_changed: () => replyDesk.invalidate(),
-          token_changed: (accountId) => tokens.changed(Number(accountId)),
+          token_changed: (accountId) => {
+            tokens.changed(Number(accountId))
+            providerTokens.changed(Number(accountId))
+          },
         },
         onReconnect: () => {
           cache.invalidate()
@@ -572,13 +594,11 @@ async function build(
     seal: (text, place) => box.seal(text, place),
     consents,
     listEvents: (filter) => listEvents(db, filter),
-    readToken: async (account) => {
-      const found = await cache.findById(account.id)
-      if (!found) return { kind: 'unavailable', reason: 'account_disabled', retryAt: null }
-      const answer = await tokens.getToken(found)
-      return answer.kind === 'token'
-        ? { kind: 'token', value: answer.token, expiresAt: answer.expiresAt }
-        : { kind: 'unavailable', reason: answer.reason, retryAt: answer.until }
+    readToken: async ({ id }) => readingOf(tokens, await cache.findById(id)),
+    readProviderToken: async ({ id }) => {
+      const found = await cache.findById(id)
+      const provider = found && providerOf(found)
+      return provider === null ? { kind: 'none' } : readingOf(providerTokens, provider)
     },
     readQuotas: async ({ id }) => {
       const account = await cache.findById(id)
@@ -723,4 +743,16 @@ async function runBackwards(steps: (() => Promise<void>)[]): Promise<void> {
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+}
+
+/** A token as an application is told it. */
+async function readingOf(
+  keeper: TokenKeeper,
+  account: TokenAccount | undefined,
+): Promise<TokenReading> {
+  if (!account) return { kind: 'unavailable', reason: 'account_disabled', retryAt: null }
+  const answer = await keeper.getToken(account)
+  return answer.kind === 'token'
+    ? { kind: 'token', value: answer.token, expiresAt: answer.expiresAt }
+    : { kind: 'unavailable', reason: answer.reason, retryAt: answer.until }
 }

@@ -42,6 +42,8 @@ export interface Config {
     /** Which addresses beside the public ones may be delivered to. */
     readonly privateEndpoints: 'refuse' | 'loopback' | 'allow'
     readonly retentionDays: number
+    /** How long an endpoint may take nothing before it is paused; 0: for ever. */
+    readonly patienceDays: number
   }
   readonly messages: { readonly retentionDays: number }
   /** When the followers are compared with the platform's list every night, China time; null: never. */
@@ -215,6 +217,13 @@ export const SETTINGS = [
     secret: false,
   },
   {
+    name: 'WCG_ENDPOINT_PATIENCE_DAYS',
+    default: '5',
+    meaning:
+      'How long an endpoint may take nothing of what is posted before it is paused, in days (1–30); `0`: for ever.',
+    secret: false,
+  },
+  {
     name: 'WCG_MESSAGE_RETENTION_DAYS',
     default: '0',
     meaning:
@@ -297,6 +306,7 @@ export function readConfig(env: Environment): Config {
         production ? 'refuse' : undefined,
       ),
       retentionDays: reader.integer('WCG_DELIVERY_RETENTION_DAYS', 1, 3650),
+      patienceDays: reader.orZero('WCG_ENDPOINT_PATIENCE_DAYS', 1, 30),
     },
     messages: {
       retentionDays: reader.orZero('WCG_MESSAGE_RETENTION_DAYS', 7, 3650),
@@ -334,6 +344,7 @@ export function describeConfig(config: Config): Record<string, string | number |
     event_retention_days: config.events.retentionDays,
     private_endpoints: config.deliveries.privateEndpoints,
     delivery_retention_days: config.deliveries.retentionDays,
+    endpoint_patience_days: config.deliveries.patienceDays,
     message_retention_days: config.messages.retentionDays,
     follower_sync_at: config.followerSyncAt,
     authorizer_list_at: config.authorizerListAt,

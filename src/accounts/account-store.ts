@@ -107,6 +107,12 @@ export interface AccountStore {
    */
   openCredentials(accountId: number): Promise<AccountCredentials>
   /**
+   * The provider behind a suite: its own corpid and ProviderSecret, as far as they are there.
+   *
+   * @throws NotFoundError `unknown_account`
+   */
+  openProviderCredentials(accountId: number): Promise<Pick<AccountCredentials, 'appId' | 'secret'>>
+  /**
    * Puts an authorizer's next refresh token in the place of the one that was used; false, and
    * nothing is stored, when that one is not the current one any more.
    */
@@ -293,7 +299,7 @@ export function createAccountStore(parts: {
 function credentialsOf(
   db: Knex,
   secrets: ReturnType<typeof createSecretStore>,
-): Pick<AccountStore, 'openCredentials' | 'replaceRefreshToken'> {
+): Pick<AccountStore, 'openCredentials' | 'openProviderCredentials' | 'replaceRefreshToken'> {
   return {
     async openCredentials(accountId) {
       const row = await db<AccountRow>('account')
@@ -310,6 +316,15 @@ function credentialsOf(
         refreshToken: opened('refresh_token'),
         permanentCode: opened('permanent_code'),
       }
+    },
+
+    async openProviderCredentials(accountId) {
+      const row = await db<AccountRow>('account').where({ id: accountId }).first('provider_corp_id')
+      if (!row) throw noSuchId(accountId)
+      const stored = (await secrets.list(db, [accountId])).get(accountId) ?? []
+      const secret = secrets.openFrom(accountId, stored, 'provider_secret') ?? null
+      // with nothing to name itself by it has nothing to ask with
+      return { appId: row.provider_corp_id ?? '', secret: row.provider_corp_id ? secret : null }
     },
 
     replaceRefreshToken: (accountId, { used, next }) =>
@@ -358,10 +373,11 @@ function accountChanges(db: Knex, secrets: ReturnType<typeof createSecretStore>)
           isPairGiven && (await secrets.rotateCallbackKey(trx, row.id, { token, aesKey }))
         if (secret !== undefined) {
           await secrets.put(trx, row.id, { app_secret: secret })
-          await resetTokenBreaker(trx, row.id)
+          await resetTokenBreaker(trx, 'access_token', row.id)
         }
         if (providerSecret !== undefined) {
           await secrets.put(trx, row.id, { provider_secret: providerSecret })
+          await resetTokenBreaker(trx, 'provider_token', row.id)
         }
         return {
           callbackKey,
@@ -487,10 +503,14 @@ async function namesOf(db: Knex, ids: readonly number[]): Promise<Map<number | n
   return new Map(rows.map((row) => [row.id, row.name]))
 }
 
-/** A new AppSecret makes old refusals and the old token worthless; the next use asks afresh. */
-async function resetTokenBreaker(trx: Knex.Transaction, accountId: number): Promise<void> {
+/** A new secret makes old refusals and the old token worthless; the next use asks afresh. */
+async function resetTokenBreaker(
+  trx: Knex.Transaction,
+  table: 'access_token' | 'provider_token',
+  accountId: number,
+): Promise<void> {
   await trx.raw(
-    `update access_token
+    `update ${table}
      set breaker_until = null,
        breaker_errcode = null,
        breaker_reason = null,

@@ -10,6 +10,10 @@ export interface SealReport {
   readonly unreadableAccountIds: readonly number[]
 }
 
+/** Where tokens rest: those of the accounts, and those of the providers behind suites. */
+const TOKEN_TABLES = ['access_token', 'provider_token'] as const
+type TokenTable = (typeof TOKEN_TABLES)[number]
+
 interface SealedRow {
   readonly account_id: number
   readonly sealed: string
@@ -37,24 +41,31 @@ export async function resealAll(
       .where({ account_id, name })
       .update(reseal(box, row, placeOfSecret(account_id, name)))
   }
-  const tokens = await tokenRows(trx).whereNot({ key_id: box.keyId }).forUpdate()
-  for (const row of tokens) {
-    const { account_id } = row
-    await trx('access_token')
-      .where({ account_id })
-      .update(reseal(box, row, placeOfToken(account_id)))
+  let count = 0
+  for (const table of TOKEN_TABLES) {
+    const tokens = await tokenRows(trx, table).whereNot({ key_id: box.keyId }).forUpdate()
+    for (const row of tokens) {
+      const { account_id } = row
+      await trx(table)
+        .where({ account_id })
+        .update(reseal(box, row, placeOfToken(table, account_id)))
+    }
+    count += tokens.length
   }
-  return { secrets: secrets.length, tokens: tokens.length }
+  return { secrets: secrets.length, tokens: count }
 }
 
 /** Tries every sealed text, and counts those under an older master key. */
 export async function checkSeals(db: Knex, box: SecretBox): Promise<SealReport> {
   const secrets = await secretRows(db)
-  const tokens = await tokenRows(db)
-  const rows = [
-    ...secrets.map((row) => ({ ...row, place: placeOfSecret(row.account_id, row.name) })),
-    ...tokens.map((row) => ({ ...row, place: placeOfToken(row.account_id) })),
-  ]
+  const rows = secrets.map(({ name, ...row }) => {
+    return { ...row, place: placeOfSecret(row.account_id, name) }
+  })
+  for (const table of TOKEN_TABLES) {
+    for (const row of await tokenRows(db, table)) {
+      rows.push({ ...row, place: placeOfToken(table, row.account_id) })
+    }
+  }
   const unreadable = rows.filter((row) => !opens(box, row))
   return {
     total: rows.length,
@@ -69,15 +80,15 @@ function secretRows(db: Knex) {
     .orderBy(['account_id', 'name'])
 }
 
-function tokenRows(db: Knex) {
-  return db<SealedRow>('access_token')
+function tokenRows(db: Knex, table: TokenTable) {
+  return db<SealedRow>(table)
     .select('account_id', 'sealed', 'key_id')
     .whereNotNull('sealed')
     .orderBy('account_id')
 }
 
-function placeOfToken(accountId: number): string {
-  return `access_token/${accountId}`
+function placeOfToken(table: TokenTable, accountId: number): string {
+  return `${table}/${accountId}`
 }
 
 function reseal(box: SecretBox, row: SealedRow, place: string) {

@@ -4,6 +4,7 @@ import type { FindSender } from '../messages/account-fit.ts'
 import { reportCsv, reportPages } from '../messages/broadcast-report.ts'
 import type { BroadcastStore } from '../messages/broadcast-store.ts'
 import type { Broadcast, BroadcastProgress } from '../messages/broadcast.ts'
+import type { Callbacks } from '../messages/callback-url.ts'
 import { accountIdsOf, accountOf } from '../messages/caller.ts'
 import {
   cancelBroadcast,
@@ -29,6 +30,7 @@ export interface BroadcastRouteDeps {
   readonly broadcasts: BroadcastStore
   readonly findSender: FindSender
   readonly findTemplates: FindTemplates
+  readonly callbacks: Callbacks
   readonly clock: Clock
   /** How long a broadcast without `expires_at` may go on after it became due. */
   readonly lifetimeHours: number
@@ -121,8 +123,8 @@ function changeRoute(
 }
 
 async function postBroadcast(deps: BroadcastRouteDeps, call: Call): Promise<Answer> {
-  const { clock, findSender, findTemplates, lifetimeHours } = deps
-  const found = { findSender, findTemplates }
+  const { clock, findSender, findTemplates, callbacks, lifetimeHours } = deps
+  const found = { findSender, findTemplates, callbacks }
   const parts = { store: deps.broadcasts, clock, ...found, lifetimeHours, log: call.log }
   const asked = {
     caller: call.application,
@@ -214,5 +216,14 @@ export function progressBody(progress: BroadcastProgress) {
     rate_per_second:
       progress.ratePerSecond === null ? null : Math.round(progress.ratePerSecond * 10) / 10,
     estimated_end_at: progress.estimatedEndAt,
+  }
+}
+
+/** What is posted when a broadcast has ended; `type` tells it from the result of a message. */
+export function broadcastEndBody(progress: BroadcastProgress) {
+  return {
+    type: 'broadcast.finished',
+    ...progressBody(progress),
+    report: `/v1/broadcasts/${progress.id}/report`,
   }
 }

@@ -60,7 +60,7 @@ function managingRoutes({ endpoints }: EndpointRouteDeps): readonly Route[] {
       method: 'patch',
       path: '/v1/endpoints/{id}',
       operationId: 'changeEndpoint',
-      summary: 'Change the address or the kinds of events, or switch it off and on',
+      summary: 'Change the address or the kinds of events, or switch it off and on, or pause it',
       body: 'EndpointChange',
       answer: { status: 200, schema: 'Endpoint' },
       problems: [400, 404, 413, 415, 503],
@@ -172,6 +172,9 @@ export function endpointBody(endpoint: Endpoint) {
     updated_at: endpoint.updatedAt,
     disabled_at: endpoint.disabledAt,
     disabled_reason: endpoint.disabledReason,
+    paused_at: endpoint.pausedAt,
+    paused_reason: endpoint.pausedReason,
+    failing_since: endpoint.failingSince,
     previous_secret_until: endpoint.previousSecretUntil,
   }
 }
@@ -187,6 +190,7 @@ function deliveryBody(delivery: Delivery) {
     endpoint_id: delivery.endpointId,
     event_id: delivery.eventId,
     message_id: delivery.messageId,
+    broadcast_id: delivery.broadcastId,
     status: delivery.status,
     attempt_count: delivery.attemptCount,
     http_status: delivery.httpStatus,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { POPUP_RESULTS } from '../consent/answer-changes.ts'
 import { DELIVERY_STATUSES } from '../delivery/delivery.ts'
+import { PAUSED_REASONS } from '../delivery/endpoint-health.ts'
 import { ENDPOINT_PURPOSES, endpointChangeSchema, newEndpointSchema } from '../delivery/endpoint.ts'
 import {
   audienceBroadcastSchema,
@@ -286,6 +287,9 @@ const endpoint = z.strictObject({
   updated_at: instant,
   disabled_at: nullable(instant),
   disabled_reason: nullable(z.enum(['by_request', 'gone', 'application_revoked'])),
+  paused_at: nullable(instant).describe('nothing is posted, and what is for it waits'),
+  paused_reason: nullable(z.enum(PAUSED_REASONS)),
+  failing_since: nullable(instant).describe('the first failure behind its last success'),
   previous_secret_until: nullable(instant).describe('so long the secret before signs too'),
 })
 
@@ -294,6 +298,7 @@ const delivery = z.strictObject({
   endpoint_id: z.uuid(),
   event_id: nullable(z.string()),
   message_id: nullable(messageId),
+  broadcast_id: nullable(messageId),
   status: z.enum(DELIVERY_STATUSES),
   attempt_count: z.int(),
   http_status: nullable(z.int()).describe('of the last try'),

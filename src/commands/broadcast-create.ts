@@ -31,6 +31,7 @@ export const broadcastCreate: Command = {
           store: parts.broadcasts,
           findSender: (id) => parts.accounts.findById(id),
           findTemplates: (id) => parts.findTemplates(id),
+          callbacks: parts.endpoints,
           clock: systemClock,
           log: parts.log,
           lifetimeHours: config.dispatch.messageLifetimeHours,

@@ -5,6 +5,7 @@ import type { Config } from '../config.ts'
 import { measureJobs } from '../database/job-queue.ts'
 import { pending } from '../database/migrate.ts'
 import { accountWarnings } from './account-options.ts'
+import { operatorOf } from './broadcast-caller.ts'
 import type { Command, CommandContext } from './command.ts'
 import { countPushesAside } from '../events/aside-store.ts'
 import { explainError } from './explain-error.ts'
@@ -21,6 +22,9 @@ interface Check {
 
 /** Farther apart, and leases of 10 s or the platform's ten-minute window begin to suffer. */
 const CLOCK_TOLERANCE_SECONDS = 2
+
+/** There are a handful; more than this nobody would read. */
+const MOST_ENDPOINTS = 1_000
 
 export const doctor: Command = {
   name: 'doctor',
@@ -61,6 +65,7 @@ async function examine(context: CommandContext): Promise<Check[]> {
           checkAccounts,
           checkTemplates,
           checkJobs,
+          checkEndpoints,
           checkPushesAside,
         ]) {
           const found = await check(gateway, config, say)
@@ -190,6 +195,22 @@ async function checkJobs({ parts }: Gateway, _: Config, say: Say): Promise<Check
   const { waiting, dead } = await measureJobs(parts.db)
   if (dead.length === 0) return [{ name, status: 'ok', message: say('jobs_ok', { waiting }) }]
   return dead.map((given) => ({ name, status: 'warning', message: say('jobs_dead', given) }))
+}
+
+/** Endpoints that rest, or are on the way to it; a gateway without endpoints says nothing of them. */
+async function checkEndpoints({ parts }: Gateway, _: Config, say: Say): Promise<Check[]> {
+  const name = say('check_endpoints')
+  const found = await parts.endpoints.list(await operatorOf(parts), { limit: MOST_ENDPOINTS })
+  const live = found.filter(({ disabledAt }) => disabledAt === null)
+  const told = live.flatMap(({ id, application, pausedAt, pausedReason, failingSince }) => {
+    const since = (pausedAt ?? failingSince)?.toISOString()
+    if (since === undefined) return []
+    if (pausedReason === null) return say('endpoint_fails', { id, application, since })
+    return say('endpoint_rests', { id, application, since, reason: pausedReason })
+  })
+  if (told.length > 0) return told.map((message) => ({ name, status: 'warning', message }))
+  if (live.length === 0) return []
+  return [{ name, status: 'ok', message: say('endpoints_ok', { count: live.length }) }]
 }
 
 function checkPublicUrl(config: Config, say: Say): Check[] {

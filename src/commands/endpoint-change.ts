@@ -35,3 +35,37 @@ export const endpointRemove: Command = {
     output.answer(endpointBody(removed), say('endpoint_removed', { id }))
   },
 }
+
+export const endpointPause: Command = {
+  name: 'endpoint pause',
+  summary: {
+    en: 'Post nothing to an endpoint for now; what is for it is kept until it is resumed.',
+    zh: '暂停向接收地址投递；通知会保留，恢复后再投递。',
+  },
+  words: ['ID'],
+
+  async run({ args, say, output, withGateway }) {
+    const id = args.word(0)
+    const paused = await withGateway(async ({ parts }) =>
+      parts.endpoints.change(await operatorOf(parts), id, { paused: true }),
+    )
+    output.answer(endpointBody(paused), say('endpoint_paused', { id }))
+  },
+}
+
+export const endpointResume: Command = {
+  name: 'endpoint resume',
+  summary: {
+    en: 'Post to a paused endpoint again: what has waited, and what was given up while it took nothing.',
+    zh: '恢复投递：补投暂停期间保留的通知，以及接收地址持续失败期间放弃的通知。',
+  },
+  words: ['ID'],
+
+  async run({ args, say, output, withGateway }) {
+    const id = args.word(0)
+    const resumed = await withGateway(async ({ parts }) =>
+      parts.endpoints.change(await operatorOf(parts), id, { paused: false }),
+    )
+    output.answer(endpointBody(resumed), say('endpoint_resumed', { id }))
+  },
+}

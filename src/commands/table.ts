@@ -25,7 +25,7 @@ import { consentShow } from './consent-show.ts'
 import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import { endpointAdd } from './endpoint-add.ts'
-import { endpointRemove, endpointRotate } from './endpoint-change.ts'
+import { endpointPause, endpointRemove, endpointResume, endpointRotate } from './endpoint-change.ts'
 import { endpointList } from './endpoint-list.ts'
 import { eventsTail } from './events-tail.ts'
 import { followersSync } from './followers-sync.ts'
@@ -69,6 +69,8 @@ export const COMMANDS: readonly Command[] = [
   endpointAdd,
   endpointList,
   endpointRotate,
+  endpointPause,
+  endpointResume,
   endpointRemove,
   consentShow,
   consentImport,

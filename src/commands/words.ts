@@ -266,6 +266,26 @@ export const WORDS = {
     en: 'Endpoint {id} is removed; nothing more is delivered to it.',
     zh: '接收地址 {id} 已删除，不再投递。',
   },
+  endpoint_paused: {
+    en: 'Endpoint {id} is paused; what is for it waits. wcg endpoint resume {id} posts it.',
+    zh: '接收地址 {id} 已暂停，通知会保留；用 wcg endpoint resume {id} 恢复投递。',
+  },
+  endpoint_resumed: {
+    en: 'Endpoint {id} is resumed; what has waited for it is posted by a running gateway.',
+    zh: '接收地址 {id} 已恢复；保留的通知由运行中的网关投递。',
+  },
+  endpoint_state_paused: { en: 'paused ({reason})', zh: '已暂停（{reason}）' },
+  endpoint_state_failing: { en: 'failing since {since}', zh: '自 {since} 起持续失败' },
+  check_endpoints: { en: 'endpoints', zh: '接收地址' },
+  endpoints_ok: { en: '{count}, none of them paused', zh: '共 {count} 个，均未暂停' },
+  endpoint_rests: {
+    en: 'endpoint {id} of {application} is paused since {since} ({reason}); repaired? wcg endpoint resume {id}',
+    zh: '业务应用 {application} 的接收地址 {id} 自 {since} 起暂停（{reason}）；修复后执行 wcg endpoint resume {id}',
+  },
+  endpoint_fails: {
+    en: 'endpoint {id} of {application} has taken nothing since {since}; GET /v1/endpoints/{id}/deliveries says why',
+    zh: '业务应用 {application} 的接收地址 {id} 自 {since} 起没有成功接收；原因见 GET /v1/endpoints/{id}/deliveries',
+  },
   no_endpoints: {
     en: 'There is no endpoint yet; wcg endpoint add adds one.',
     zh: '还没有接收地址；用 wcg endpoint add 登记。',

@@ -27,6 +27,8 @@ export type QueuedFollowUp = Exclude<FollowUp, 'keep_ticket'>
 const NAMED: Readonly<Partial<Record<FollowUp, readonly string[]>>> = {
   welcome: ['UserID', 'ExternalUserID'],
   rekey_member: ['UserID', 'NewUserID'],
+  note_chat: ['ChatId'],
+  forget_chat: ['ChatId'],
 }
 
 /** Whether an event says that a tenant came, left or changed: that is the parent's own affair. */
@@ -66,10 +68,12 @@ export function pushEffects(
 }
 
 /**
- * Most accounts leave the welcome to their applications, and then there is nothing to do. The code of
+ * Most accounts leave the welcome to their applications, and have no archive to ask about customer
+ * groups; then there is nothing to do. The code of
  * an opened customer-service session is for an API that no channel of ours calls.
  */
 function isWanted(task: FollowUp, { fields }: EventRecord, { settings }: Account): boolean {
+  if (task === 'note_chat' || task === 'forget_chat') return settings.archive_account !== null
   if (task !== 'welcome') return true
   return settings.welcome_message !== null && textOf(fields, 'UserID') !== undefined
 }

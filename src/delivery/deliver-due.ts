@@ -1,13 +1,7 @@
-import type { Knex } from 'knex'
 import { addJob } from '../database/job-queue.ts'
-import { findEvents, type StoredEvent } from '../events/event-store.ts'
-import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import type { SecretBox } from '../foundation/sealed-secrets.ts'
-import type { AliasRecord } from '../messages/fallback-store.ts'
-import type { MessageStore } from '../messages/message-store.ts'
-import type { Attempt, Message } from '../messages/message.ts'
 import { deliverJob } from './delivery-job.ts'
 import {
   claimDeliveries,
@@ -18,24 +12,20 @@ import {
   type DeliveryEnd,
 } from './delivery-store.ts'
 import { decideFate, type Answer, type Fate } from './delivery.ts'
+import { judgeHealth } from './endpoint-health.ts'
 import { changeEndpoint, findReceiver, placeOfSecret, type Receiver } from './endpoint-store.ts'
+import { markFailing, pauseFailing } from './pause-store.ts'
+import { readTold, type Told, type ToldParts } from './read-told.ts'
 import { signatureHeaders } from './sign-delivery.ts'
 import type { WebhookClient } from './webhook-client.ts'
 
-export interface DeliverParts {
-  readonly db: Knex
+export interface DeliverParts extends ToldParts {
   readonly box: SecretBox
-  readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
   readonly client: Pick<WebhookClient, 'post'>
-  readonly messages: Pick<MessageStore, 'findWithCallback' | 'attemptsOf' | 'aliasOf'>
-  /** What the API answers about an event and about a message; the same is delivered. */
-  readonly eventDocument: (event: StoredEvent) => unknown
-  readonly messageDocument: (
-    message: Message,
-    more: { attempts: readonly Attempt[]; alias: AliasRecord | undefined },
-  ) => unknown
+  /** How long an endpoint may take nothing before it is paused; 0: for ever. */
+  readonly patienceDays: number
 }
 
 /** Delivers what is due; see `createCourier`. */
@@ -76,7 +66,8 @@ export function createCourier(parts: DeliverParts): Courier {
     try {
       while (turn.again && !isOver()) {
         turn.again = false
-        await deliverBatches(parts, endpointId, { signal, isOver })
+        const left = await deliverBatches(parts, endpointId, { signal, isOver })
+        if (left === 'changed') turn.again = true
       }
     } finally {
       turns.delete(endpointId)
@@ -101,19 +92,24 @@ export function createCourier(parts: DeliverParts): Courier {
   }
 }
 
+/** @returns `changed` where the endpoint is not what it was read as, and is to be read anew. */
 async function deliverBatches(
   parts: DeliverParts,
   endpointId: string,
   turn: { readonly signal: AbortSignal; readonly isOver: () => boolean },
-): Promise<void> {
+): Promise<'done' | 'changed'> {
   const receiver = await findReceiver(parts.db, endpointId)
-  if (!receiver || receiver.disabled) return dropAll(parts, endpointId, receiver)
+  if (!receiver || receiver.disabled) {
+    await dropAll(parts, endpointId, receiver)
+    return 'done'
+  }
+  if (receiver.paused) return 'done'
   const secrets = openSecrets(parts.box, receiver)
   while (!turn.isOver()) {
     const claim = { limit: BATCH, leaseSeconds: LEASE_SECONDS }
     const claimed = await claimDeliveries(parts.db, endpointId, claim)
-    if (claimed.length === 0) return
-    const documents = await readDocuments(parts, claimed)
+    if (claimed.length === 0) break
+    const documents = await readTold(parts, claimed)
     const ended = await Promise.all(
       claimed.map((delivery) =>
         deliverOne(parts, { receiver, secrets, delivery, signal: turn.signal, documents }),
@@ -124,67 +120,79 @@ async function deliverBatches(
       endpointId,
       ended.map(({ end }) => end),
     )
-    if (ended.some(({ isGone }) => isGone)) return leaveEndpoint(parts, receiver)
+    if (ended.some(({ isGone }) => isGone)) {
+      await leaveEndpoint(parts, receiver)
+      break
+    }
+    if ((await noteHealth(parts, receiver, ended)) === 'changed') return 'changed'
   }
+  return 'done'
 }
 
-interface Told {
-  readonly url: string
-  readonly body: string
-}
-
-/** What is told and where, by the id of the delivery; nothing for what is no longer on record. */
-async function readDocuments(
+/** @returns whether the endpoint is not what it was. */
+async function noteHealth(
   parts: DeliverParts,
-  claimed: readonly ClaimedDelivery[],
-): Promise<ReadonlyMap<string, Omit<Told, 'url'> & { readonly url: string | null }>> {
-  const wanted = claimed.flatMap(({ eventId, eventOccurredAt }) =>
-    eventId === null || eventOccurredAt === null
-      ? []
-      : { id: eventId, occurredAt: eventOccurredAt },
-  )
-  const found = wanted.length === 0 ? [] : await findEvents(parts.db, wanted)
-  const events = new Map(found.map((event) => [event.id, event]))
-  const told = new Map<string, { url: string | null; body: string }>()
-  for (const { id, eventId, messageId } of claimed) {
-    const event = eventId === null ? undefined : events.get(eventId)
-    if (event) told.set(id, { url: null, body: JSON.stringify(parts.eventDocument(event)) })
-    const message = messageId === null ? undefined : await readMessage(parts, messageId)
-    if (message) told.set(id, message)
+  receiver: Receiver,
+  ended: readonly Ended[],
+): Promise<'same' | 'changed'> {
+  const { db, clock, patienceDays } = parts
+  const { id, failingSince } = receiver
+  const tried = ended.filter(({ end }) => end.tries === 1)
+  const failed = tried.filter(({ end }) => end.status !== 'delivered')
+  const batch = {
+    delivered: tried.length - failed.length,
+    failed: failed.length,
+    furthestTry: Math.max(0, ...failed.map(({ attempt }) => attempt)),
   }
-  return told
+  const now = clock.now()
+  switch (judgeHealth({ failingSince, patienceDays }, batch, now)) {
+    case 'unchanged':
+      return 'same'
+    case 'recovered':
+      await markFailing(db, id, null)
+      return 'changed'
+    case 'failing':
+      await markFailing(db, id, now)
+      return 'changed'
+    case 'pause':
+      if (failingSince) await restEndpoint(parts, receiver, failingSince)
+      return 'changed'
+  }
 }
 
-async function readMessage(parts: DeliverParts, id: string): Promise<Told | undefined> {
-  const found = await parts.messages.findWithCallback(id)
-  if (!found || found.callbackUrl === null) return undefined
-  const attempts = await parts.messages.attemptsOf(id)
-  const alias = await parts.messages.aliasOf(id)
-  const document = parts.messageDocument(found.message, { attempts, alias })
-  return { url: found.callbackUrl, body: JSON.stringify(document) }
+async function restEndpoint(
+  { db, log }: DeliverParts,
+  { id, application, purpose }: Receiver,
+  since: Date,
+): Promise<void> {
+  if (!(await pauseFailing(db, id, since))) return
+  log.warn({ endpoint_id: id, application, purpose, reason: 'failing', since }, 'endpoint.paused')
 }
 
 interface OneDelivery {
   readonly receiver: Receiver
   readonly secrets: readonly string[]
   readonly delivery: ClaimedDelivery
-  readonly documents: Awaited<ReturnType<typeof readDocuments>>
+  readonly documents: ReadonlyMap<string, Told>
   readonly signal: AbortSignal
 }
 
 interface Ended {
   readonly end: DeliveryEnd
+  /** Which try of the delivery it was. */
+  readonly attempt: number
   readonly isGone: boolean
 }
 
 async function deliverOne(parts: DeliverParts, one: OneDelivery): Promise<Ended> {
   const { receiver, delivery, documents } = one
   const told = documents.get(delivery.id)
+  const attempt = delivery.attemptCount + 1
   const url = told?.url ?? receiver.url
   if (!told || url === null) {
     report(parts, one, { outcome: 'dropped', reason: 'not_on_record' })
     const end = { status: 'dropped', dueAt: null, tries: 0, httpStatus: null } as const
-    return { end: { id: delivery.id, ...end, reason: 'not_on_record' }, isGone: false }
+    return { end: { id: delivery.id, ...end, reason: 'not_on_record' }, attempt, isGone: false }
   }
   const startedMs = parts.clock.monotonicMs()
   const { id } = delivery
@@ -192,12 +200,13 @@ async function deliverOne(parts: DeliverParts, one: OneDelivery): Promise<Ended>
   const { signal } = one
   const limits = { timeoutMs: POST_TIMEOUT_MS, answerBytes: ANSWER_BYTES, signal }
   const answer = await parts.client.post({ url, headers, body: told.body, ...limits })
-  if (answer.kind === 'interrupted') return { end: givenBack(parts, id), isGone: false }
-  const fate = decideFate(answer, delivery.attemptCount + 1)
+  if (answer.kind === 'interrupted') return { end: givenBack(parts, id), attempt, isGone: false }
+  const fate = decideFate(answer, attempt)
   const durationMs = Math.round(parts.clock.monotonicMs() - startedMs)
   report(parts, one, { ...outcomeOf(fate), answer, durationMs })
   return {
     end: endOf(parts, id, { fate, answer }),
+    attempt,
     isGone: fate.status === 'failed' && fate.isGone,
   }
 }
@@ -253,6 +262,7 @@ function report(
       delivery_id: delivery.id,
       event_id: delivery.eventId ?? undefined,
       message_id: delivery.messageId ?? undefined,
+      broadcast_id: delivery.broadcastId ?? undefined,
       outcome,
       reason,
       http_status: answer?.kind === 'answer' ? answer.httpStatus : undefined,

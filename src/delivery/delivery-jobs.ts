@@ -2,10 +2,12 @@ import type { Knex } from 'knex'
 import type { JobTasks, ScheduledJob } from '../database/job-engine.ts'
 import { addJob } from '../database/job-queue.ts'
 import type { Clock } from '../foundation/clock.ts'
+import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import type { Courier } from './deliver-due.ts'
 import { DELIVER, deliverJob, readDeliverPayload } from './delivery-job.ts'
 import { findOverdueEndpoints, forgetOldDeliveries, measureDeliveries } from './delivery-store.ts'
+import { dropOverslept } from './pause-store.ts'
 import { forgetOldReplies } from './reply-store.ts'
 
 const SWEEP = 'deliver-overdue'
@@ -40,19 +42,26 @@ export function createDeliveryJobs(parts: {
   }
 }
 
-/** Once an hour: what ended long ago is forgotten. */
-export async function tidyDeliveries(db: Knex, retentionDays: number): Promise<void> {
+/** Once an hour: what ended long ago is forgotten, and what has waited as long at a paused endpoint. */
+export async function tidyDeliveries(
+  { db, log }: { readonly db: Knex; readonly log: Log },
+  retentionDays: number,
+): Promise<void> {
+  for (const { endpointId, dropped } of await dropOverslept(db, retentionDays)) {
+    log.warn({ endpoint_id: endpointId, dropped, reason: 'endpoint_paused' }, 'delivery.dropped')
+  }
   await forgetOldDeliveries(db, retentionDays)
   await forgetOldReplies(db)
 }
 
-/** Every few seconds: how long the oldest delivery has been waiting. */
+/** Every few seconds: how long the oldest delivery has been waiting, and which endpoints rest. */
 export async function measureDeliveryAge(parts: {
   readonly db: Knex
   readonly clock: Clock
   readonly metrics: Metrics
 }): Promise<void> {
-  const { oldestCreatedAt } = await measureDeliveries(parts.db)
+  const { oldestCreatedAt, pausedEndpoints } = await measureDeliveries(parts.db)
+  parts.metrics.endpointsPaused.set(pausedEndpoints)
   const ageMs = oldestCreatedAt ? parts.clock.now().getTime() - oldestCreatedAt.getTime() : 0
   parts.metrics.deliveryAge.set(Math.max(0, ageMs / 1000))
 }

@@ -7,6 +7,7 @@ export interface ClaimedDelivery {
   readonly eventId: string | null
   readonly eventOccurredAt: Date | null
   readonly messageId: string | null
+  readonly broadcastId: string | null
   /** Tries so far, without the one to come. */
   readonly attemptCount: number
 }
@@ -52,7 +53,7 @@ export async function claimDeliveries(
      ) as due
      where taken.endpoint_id = ? and taken.id = due.id
      returning taken.id, taken.event_id, taken.event_occurred_at, taken.message_id,
-       taken.attempt_count`,
+       taken.broadcast_id, taken.attempt_count`,
     [leaseSeconds, endpointId, limit, endpointId],
   )
   return rows
@@ -62,6 +63,7 @@ export async function claimDeliveries(
       eventId: row.event_id,
       eventOccurredAt: row.event_occurred_at,
       messageId: row.message_id,
+      broadcastId: row.broadcast_id,
       attemptCount: row.attempt_count,
     }))
 }
@@ -112,10 +114,11 @@ export async function dropDeliveries(db: Knex, endpointId: string, limit: number
   return rowCount
 }
 
-/** When the next delivery of an endpoint is due; null when none waits. */
+/** When the next delivery of an endpoint is due; null when none waits, or the endpoint is paused. */
 export async function nextDueAt(db: Knex, endpointId: string): Promise<Date | null> {
   const found = await db('delivery')
     .where({ endpoint_id: endpointId, status: 'waiting' })
+    .whereNotExists(db('endpoint').where({ id: endpointId }).whereNotNull('paused_at'))
     .min<{ due_at: Date | null }>('due_at as due_at')
     .first()
   return found?.due_at ?? null
@@ -126,7 +129,7 @@ export async function findOverdueEndpoints(db: Knex, overdueSeconds: number): Pr
   const { rows } = await db.raw<{ rows: { id: string }[] }>(
     `select endpoint.id
      from endpoint
-     where exists (
+     where (endpoint.paused_at is null or endpoint.disabled_at is not null) and exists (
        select from delivery
        where delivery.endpoint_id = endpoint.id and delivery.status = 'waiting'
          and delivery.due_at < clock_timestamp() - make_interval(secs => ?)
@@ -165,13 +168,25 @@ export async function retryDelivery(
   return row && deliveryOf(row)
 }
 
-/** How much waits, and since when the oldest does. Served by delivery_waiting_idx. */
-export async function measureDeliveries(db: Knex): Promise<{ oldestCreatedAt: Date | null }> {
-  const found = await db('delivery')
-    .where({ status: 'waiting' })
-    .min<{ created_at: Date | null }>('created_at as created_at')
-    .first()
-  return { oldestCreatedAt: found?.created_at ?? null }
+/**
+ * Since when the oldest delivery waits that is not held by a pause, and how many endpoints are paused.
+ * Served by delivery_waiting_age_idx.
+ */
+export async function measureDeliveries(
+  db: Knex,
+): Promise<{ readonly oldestCreatedAt: Date | null; readonly pausedEndpoints: number }> {
+  const { rows } = await db.raw<{ rows: { oldest: Date | null; paused: string }[] }>(
+    `select min(waiting.created_at) as oldest,
+       count(*) filter (where endpoint.paused_at is not null and endpoint.disabled_at is null) as paused
+     from endpoint
+     left join lateral (
+       select delivery.created_at from delivery
+       where delivery.endpoint_id = endpoint.id and delivery.status = 'waiting'
+         and endpoint.paused_at is null
+       order by delivery.created_at limit 1
+     ) as waiting on true`,
+  )
+  return { oldestCreatedAt: rows[0]?.oldest ?? null, pausedEndpoints: Number(rows[0]?.paused ?? 0) }
 }
 
 /** Of what is forgotten at once, so that no statement runs long. */
@@ -205,6 +220,7 @@ function deliveries(db: Knex) {
     'endpoint_id',
     'event_id',
     'message_id',
+    'broadcast_id',
     'status',
     'due_at',
     'attempt_count',
@@ -220,6 +236,7 @@ interface ClaimedRow {
   readonly event_id: string | null
   readonly event_occurred_at: Date | null
   readonly message_id: string | null
+  readonly broadcast_id: string | null
   readonly attempt_count: number
 }
 
@@ -228,6 +245,7 @@ interface DeliveryRow {
   readonly endpoint_id: string
   readonly event_id: string | null
   readonly message_id: string | null
+  readonly broadcast_id: string | null
   readonly status: DeliveryStatus
   readonly due_at: Date
   readonly attempt_count: number
@@ -243,6 +261,7 @@ function deliveryOf(row: DeliveryRow): Delivery {
     endpointId: row.endpoint_id,
     eventId: row.event_id,
     messageId: row.message_id,
+    broadcastId: row.broadcast_id,
     status: row.status,
     attemptCount: row.attempt_count,
     httpStatus: row.http_status,

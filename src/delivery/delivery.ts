@@ -11,9 +11,10 @@ export interface Delivery {
   /** The `webhook-id`. */
   readonly id: string
   readonly endpointId: string
-  /** One of the two is null. */
+  /** One of the three is not null. */
   readonly eventId: string | null
   readonly messageId: string | null
+  readonly broadcastId: string | null
   readonly status: DeliveryStatus
   readonly attemptCount: number
   /** Of the last try; null where no answer came. */

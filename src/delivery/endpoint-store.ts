@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import type { PausedReason } from './endpoint-health.ts'
 import type { DisabledReason, Endpoint, EndpointPurpose } from './endpoint.ts'
 
 /** An endpoint that is to be stored, with its secret sealed for `placeOfSecret`. */
@@ -22,6 +23,8 @@ export interface Receiver {
   /** Null where none signs beside the current one at this moment. */
   readonly previousSecret: string | null
   readonly disabled: boolean
+  readonly paused: boolean
+  readonly failingSince: Date | null
 }
 
 /** An endpoint that is asked for the replies of an account. */
@@ -157,7 +160,7 @@ export async function replaceSecret(
 /** Endpoints that are asked for replies; a handful. */
 export async function loadReplyEndpoints(db: Knex): Promise<ReplyEndpoint[]> {
   const rows = await receivers(db)
-    .where({ purpose: 'reply', disabled_at: null })
+    .where({ purpose: 'reply', disabled_at: null, paused_at: null })
     .select<ReplyRow[]>('endpoint.account_id', 'endpoint.kinds')
   return rows.map((row) => ({
     ...receiverOf(row),
@@ -187,6 +190,9 @@ function endpoints(db: Knex) {
       'endpoint.updated_at',
       'endpoint.disabled_at',
       'endpoint.disabled_reason',
+      'endpoint.paused_at',
+      'endpoint.paused_reason',
+      'endpoint.failing_since',
       db.raw(
         'case when endpoint.previous_until > now() then endpoint.previous_until end as previous_until',
       ),
@@ -206,6 +212,8 @@ function receivers(db: Knex) {
         'case when endpoint.previous_until > now() then endpoint.previous_secret end as previous_secret',
       ),
       'endpoint.disabled_at',
+      'endpoint.paused_at',
+      'endpoint.failing_since',
     )
 }
 
@@ -220,6 +228,9 @@ interface EndpointRow {
   readonly updated_at: Date
   readonly disabled_at: Date | null
   readonly disabled_reason: DisabledReason | null
+  readonly paused_at: Date | null
+  readonly paused_reason: PausedReason | null
+  readonly failing_since: Date | null
   readonly previous_until: Date | null
 }
 
@@ -231,6 +242,8 @@ interface ReceiverRow {
   readonly sealed_secret: string
   readonly previous_secret: string | null
   readonly disabled_at: Date | null
+  readonly paused_at: Date | null
+  readonly failing_since: Date | null
 }
 
 interface ReplyRow extends ReceiverRow {
@@ -250,6 +263,9 @@ function endpointOf(row: EndpointRow): Endpoint {
     updatedAt: row.updated_at,
     disabledAt: row.disabled_at,
     disabledReason: row.disabled_reason,
+    pausedAt: row.paused_at,
+    pausedReason: row.paused_reason,
+    failingSince: row.failing_since,
     previousSecretUntil: row.previous_until,
   }
 }
@@ -263,5 +279,7 @@ function receiverOf(row: ReceiverRow): Receiver {
     sealedSecret: row.sealed_secret,
     previousSecret: row.previous_secret,
     disabled: row.disabled_at !== null,
+    paused: row.paused_at !== null,
+    failingSince: row.failing_since,
   }
 }

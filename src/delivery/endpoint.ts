@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { isEventKind } from '../events/catalogue.ts'
 import { plainAddressFault, type PrivateAddresses } from './address-guard.ts'
+import type { PausedReason } from './endpoint-health.ts'
 
 /*
  * Where an application wants to be told, and of what.
@@ -34,6 +35,11 @@ export interface Endpoint {
   readonly updatedAt: Date
   readonly disabledAt: Date | null
   readonly disabledReason: DisabledReason | null
+  /** While it is paused nothing is posted to it, and what is for it waits. */
+  readonly pausedAt: Date | null
+  readonly pausedReason: PausedReason | null
+  /** The first failure behind its last success; null while it takes what it is given. */
+  readonly failingSince: Date | null
   /** Until when the secret before the last rotation signs as well. */
   readonly previousSecretUntil: Date | null
 }
@@ -97,10 +103,14 @@ export const endpointChangeSchema = z
       url: url.optional(),
       events: events.optional(),
       disabled: z.boolean('must be true or false').optional(),
+      paused: z
+        .boolean('must be true or false')
+        .optional()
+        .describe('true: nothing is posted, and what is for it waits; false: all of it is posted'),
     },
     { error: unknownField },
   )
-  .refine((change) => Object.keys(change).length > 0, 'must change url, events or disabled')
+  .refine((change) => Object.keys(change).length > 0, 'must change url, events, disabled or paused')
 
 /**
  * What is wrong with an address that is to be delivered to, in words for whoever typed it; null when

@@ -29,6 +29,7 @@ import {
   urlFault,
   type Endpoint,
 } from './endpoint.ts'
+import { pauseEndpoint, resumeEndpoint } from './pause-store.ts'
 import { writeSecret } from './sign-delivery.ts'
 
 /** An endpoint with its signing secret, which is shown this once. */
@@ -57,7 +58,7 @@ export interface Endpoints {
     id: string,
     filter: Omit<DeliveryFilter, 'endpointId'>,
   ): Promise<Delivery[]>
-  /** @throws NotFoundError `delivery_not_found`, ConflictError `endpoint_disabled` */
+  /** @throws NotFoundError `delivery_not_found`, ConflictError `endpoint_disabled`, `endpoint_paused` */
   retry(caller: Caller, id: string, deliveryId: string): Promise<Delivery>
   /** Sees to it that the results of an application's messages are signed with a secret of its own. */
   readyForCallbacks(applicationId: string): Promise<void>
@@ -97,13 +98,19 @@ export function createEndpoints(parts: EndpointParts): Endpoints {
 
     async change(caller, id, body) {
       const endpoint = await find(caller, id)
-      const { url, events, disabled } = readInput(endpointChangeSchema, body, 'invalid_request')
+      const { url, events, disabled, paused } = readInput(
+        endpointChangeSchema,
+        body,
+        'invalid_request',
+      )
       if (url !== undefined) refuseUrl(parts, endpoint.purpose === 'callbacks', url)
       await changeEndpoint(db, id, {
         ...(url !== undefined && { url }),
         ...(events !== undefined && { events }),
         ...(disabled !== undefined && { disabledReason: disabled ? 'by_request' : null }),
       })
+      if (paused === true) await pauseEndpoint(db, id)
+      if (paused === false) await resumeEndpoint(db, id)
       // what waits for one that is off is dropped
       await wake(id)
       return find(caller, id)
@@ -135,6 +142,12 @@ export function createEndpoints(parts: EndpointParts): Endpoints {
         throw new ConflictError(
           'endpoint_disabled',
           'nothing is delivered to a disabled endpoint; PATCH it with {"disabled": false} first',
+        )
+      }
+      if (endpoint.pausedAt) {
+        throw new ConflictError(
+          'endpoint_paused',
+          'nothing is delivered to a paused endpoint; PATCH it with {"paused": false} first',
         )
       }
       const retried = isId(deliveryId) ? await retryDelivery(db, id, deliveryId) : undefined

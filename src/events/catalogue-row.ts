@@ -76,6 +76,8 @@ export const FOLLOW_UPS = [
   'welcome',
   'rekey_member',
   'rekey_external_contacts',
+  'note_chat',
+  'forget_chat',
 ] as const
 export type FollowUp = (typeof FOLLOW_UPS)[number]
 

@@ -521,6 +521,8 @@ export const WECOM_CHANGES = [
     changeType: 'create',
     subject: null,
     effect: 'signal',
+    followUp: 'note_chat',
+    needs: 'ChatId',
     note: 'A customer group was made',
   },
   {
@@ -529,6 +531,8 @@ export const WECOM_CHANGES = [
     changeType: 'update',
     subject: null,
     effect: 'signal',
+    followUp: 'note_chat',
+    needs: 'ChatId',
     note: 'A customer group changed; the list of who left can be cut',
   },
   {
@@ -537,6 +541,8 @@ export const WECOM_CHANGES = [
     changeType: 'dismiss',
     subject: null,
     effect: 'signal',
+    followUp: 'forget_chat',
+    needs: 'ChatId',
     note: 'A customer group was dismissed',
   },
   {

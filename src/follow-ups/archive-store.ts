@@ -18,7 +18,8 @@ interface PairRow {
 
 /**
  * The next pairs of an account, in the order of the primary key, which serves it: contacts that last,
- * and everybody who has said something about the archive. A pair that is both comes twice.
+ * and everybody who has said something about the archive, but in a group. A pair that is both comes
+ * twice.
  */
 export async function listArchivePairs(
   db: Knex,
@@ -35,7 +36,11 @@ export async function listArchivePairs(
        and archive.scope = 'msgaudit:' || substring(known.scope from ':(.+)$')
      where known.account_id = ? and (known.subject, known.scope) > (?, ?)
        and (
-         known.scope like 'msgaudit:%'
+         (known.scope like 'msgaudit:%' and not exists (
+           select from archive_room
+           where archive_room.account_id = known.account_id
+             and archive_room.chat_id = substring(known.scope from ':(.+)$')
+         ))
          or (known.scope like 'external\\_contact:%' and known.state = 'granted')
        )
      order by known.subject, known.scope

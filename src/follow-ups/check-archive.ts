@@ -6,14 +6,17 @@ import { changeConsents, changeRow } from '../consent/consent-store.ts'
 import { supersedes } from '../consent/consent.ts'
 import { addJob } from '../database/job-queue.ts'
 import { UnavailableError } from '../foundation/errors.ts'
+import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import type { AccountApi } from '../wechat/account-api.ts'
 import { ARCHIVE_PAIRS, checkSingleAgree } from '../wechat/archive-agreement.ts'
+import { checkArchiveRooms } from './check-archive-rooms.ts'
 import { listArchivePairs, type KnownPair } from './archive-store.ts'
 
 /** What asking for the archive's consent works with. */
 export interface ArchiveParts {
   readonly db: Knex
+  readonly clock: Clock
   readonly log: Log
   readonly api: AccountApi
   readonly findAccount: (id: number) => Promise<Account | undefined>
@@ -38,9 +41,10 @@ export async function checkArchives({ db, listArchiveUsers }: ArchiveParts): Pro
 }
 
 /**
- * Asks the platform about every customer of an account and the chat archive: no event says that
- * somebody disagrees. The question needs the archive's own Secret, which is that of another account.
- * A run that is interrupted begins again; what is on record already is not written twice.
+ * Asks the platform about every customer and every customer group of an account and the chat archive:
+ * no event says that somebody disagrees. The question needs the archive's own Secret, which is that of another account.
+ * A run that is interrupted begins again, groups where it was; what is on record already is not written
+ * twice.
  *
  * @throws UnavailableError for what may pass; the job is tried again.
  */
@@ -56,21 +60,39 @@ export async function checkArchive(
   if (archive?.appId !== account.appId) {
     return parts.log.warn({ account: account.name, archive: name }, 'archive.no_account')
   }
+  const since = parts.clock.now()
+  const pairs = await checkPairs(parts, { account, archive }, signal)
+  refuseToGoOn(signal)
+  const groups = await checkArchiveRooms(parts, { account, archive, since }, signal)
+  refuseToGoOn(signal)
+  const { rooms, refused } = groups
+  const changed = pairs.changed + groups.changed
+  const told = { account: account.name, asked: pairs.asked, rooms, refused, changed }
+  parts.log.info(told, 'archive.checked')
+}
+
+async function checkPairs(
+  parts: ArchiveParts,
+  who: { readonly account: Account; readonly archive: Account },
+  signal: AbortSignal,
+): Promise<{ readonly asked: number; readonly changed: number }> {
   let asked = 0
   let changed = 0
   let after = { externalUserid: '', scope: '' }
-  for (;;) {
-    const page = await listArchivePairs(parts.db, account.id, { after, limit: ARCHIVE_PAIRS })
+  while (!signal.aborted) {
+    const page = await listArchivePairs(parts.db, who.account.id, { after, limit: ARCHIVE_PAIRS })
     const last = page.at(-1)
     if (last === undefined) break
-    changed += await checkPage(parts, { account, archive }, page)
+    changed += await checkPage(parts, who, page)
     asked += page.length
     after = last
-    if (signal.aborted) {
-      throw new UnavailableError('process_stopping', 'the next process begins again')
-    }
   }
-  parts.log.info({ account: account.name, asked, changed }, 'archive.checked')
+  return { asked, changed }
+}
+
+function refuseToGoOn(signal: AbortSignal): void {
+  if (!signal.aborted) return
+  throw new UnavailableError('process_stopping', 'the next process begins again')
 }
 
 async function checkPage(

@@ -2,6 +2,7 @@ import type { QueuedFollowUp } from '../consent/push-effects.ts'
 import type { JobTask, ScheduledJob } from '../database/job-engine.ts'
 import { answerReleaseCheck, type ReleaseCheckParts } from './answer-release-check.ts'
 import { checkArchive, checkArchives, type ArchiveParts } from './check-archive.ts'
+import { noteArchiveRoom } from './check-archive-rooms.ts'
 import { checkTenant } from './check-tenant.ts'
 import { leaveTenant } from './erase-tenant.ts'
 import { exchangeAuthCode, exchangeAuthorizationCode, type TenantParts } from './exchange-code.ts'
@@ -53,6 +54,8 @@ export function createFollowUpTasks(
       return rekeyExternalContacts(parts, payload, signal)
     }),
     read_group_result: (payload) => readGroupResult(parts, payload),
+    note_chat: task((payload) => noteArchiveRoom(parts, payload, { dismissed: false })),
+    forget_chat: task((payload) => noteArchiveRoom(parts, payload, { dismissed: true })),
     check_archives: () => checkArchives(parts),
     check_archive: (payload, { signal }) => checkArchive(parts, payload, signal),
   }

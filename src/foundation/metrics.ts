@@ -64,6 +64,8 @@ export interface Metrics {
   readonly deliveries: Counter<'purpose' | 'outcome'>
   /** Seconds since the oldest delivery that waits was made. */
   readonly deliveryAge: Gauge
+  /** Endpoints that are paused, by the gateway or by request. */
+  readonly endpointsPaused: Gauge
   /** Applications asked for replies, by outcome (`given`, `none`, `unusable`, `late`, `failed`, `busy`). */
   readonly replies: Counter<'account' | 'outcome'>
   /** HTTP answers to applications by route pattern and status. */
@@ -289,7 +291,7 @@ function createSendGauges(
 
 function createDeliveryMetrics(
   registers: Registry[],
-): Pick<Metrics, 'deliveries' | 'deliveryAge' | 'replies'> {
+): Pick<Metrics, 'deliveries' | 'deliveryAge' | 'endpointsPaused' | 'replies'> {
   return {
     deliveries: new Counter({
       name: 'wcg_deliveries_total',
@@ -300,6 +302,12 @@ function createDeliveryMetrics(
     deliveryAge: new Gauge({
       name: 'wcg_oldest_delivery_seconds',
       help: 'Seconds since the oldest delivery that still waits was made.',
+      aggregator: 'max',
+      registers,
+    }),
+    endpointsPaused: new Gauge({
+      name: 'wcg_paused_endpoints',
+      help: 'Endpoints of applications to which nothing is posted until they are resumed.',
       aggregator: 'max',
       registers,
     }),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { InvalidInputError } from '../foundation/errors.ts'
 import { sha256 } from '../foundation/ids.ts'
 import {
   BROADCAST_CHANNELS,
@@ -9,12 +10,15 @@ import {
 } from '../wechat/channels.ts'
 import { canonicalJson } from './canonical-json.ts'
 import { readInput } from './input-faults.ts'
-import { SEND_FIELDS, type SendRequest } from './send-request.ts'
+import { CALLBACK_URL, SEND_FIELDS, type SendRequest } from './send-request.ts'
 
 const UNKNOWN_FIELD =
-  'is not a field of a broadcast; the fields are account, channel, content, name, purpose, send_at, expires_at'
+  'is not a field of a broadcast; the fields are account, channel, content, name, purpose, send_at, expires_at, callback_url, results'
 
 const { to: recipient, ...SHARED_FIELDS } = SEND_FIELDS
+
+/** What is posted to the `callback_url`: totals, or beside them the result of each message. */
+const RESULTS = ['totals', 'each'] as const
 
 const HEAD_FIELDS = {
   ...SHARED_FIELDS,
@@ -23,6 +27,11 @@ const HEAD_FIELDS = {
     .min(1, 'must not be empty; leave it out instead')
     .max(200, 'must be at most 200 characters')
     .optional(),
+  callback_url: CALLBACK_URL.describe('where its end is posted, signed; docs/delivery.md'),
+  results: z
+    .enum(RESULTS, { error: `must be one of ${RESULTS.join(', ')}` })
+    .optional()
+    .describe('each: the result of every message is posted to callback_url too'),
 }
 
 const audience = z.strictObject(
@@ -68,6 +77,9 @@ export const audienceBroadcastSchema = throughEachChannel(
 export interface BroadcastHead extends Omit<SendRequest, 'to'> {
   readonly name: string | null
   readonly audienceScope: string | null
+  readonly callbackUrl?: string
+  /** Whether the result of each message is posted too. */
+  readonly tellsEach?: boolean
 }
 
 /**
@@ -90,7 +102,13 @@ export function readAudienceBroadcast(body: unknown): BroadcastHead {
   return { ...headOf(read), audienceScope: read.audience.scope }
 }
 
+/** What nobody asked for is left out, as before there was such a thing: the digest stays the same. */
 function headOf(read: z.output<typeof broadcastHeadSchema>) {
+  const { callback_url: callbackUrl, results } = read
+  if (results !== undefined && callbackUrl === undefined) {
+    const rule = 'needs a callback_url, where results are posted'
+    throw new InvalidInputError('invalid_request', [{ field: 'results', rule }])
+  }
   return {
     account: read.account,
     channel: read.channel,
@@ -100,6 +118,8 @@ function headOf(read: z.output<typeof broadcastHeadSchema>) {
     purpose: read.purpose ?? null,
     sendAt: read.send_at ?? null,
     expiresAt: read.expires_at ?? null,
+    ...(callbackUrl !== undefined && { callbackUrl }),
+    ...(results === 'each' && { tellsEach: true }),
   }
 }
 

@@ -21,6 +21,11 @@ export interface StoredBroadcast extends Broadcast {
   readonly ratePerSecond: number | null
 }
 
+export interface BroadcastWithCallback {
+  readonly broadcast: StoredBroadcast
+  readonly callbackUrl: string | null
+}
+
 /** The next lines of a list, with where they begin and end. */
 export interface LineBatch {
   readonly before: number
@@ -85,6 +90,8 @@ export interface BroadcastStore {
   insert(broadcast: NewBroadcast): Promise<boolean>
   findByKey(applicationId: string, idempotencyKey: string): Promise<StoredBroadcast | undefined>
   find(id: string, accountIds: readonly number[]): Promise<StoredBroadcast | undefined>
+  /** With where its end is posted; for whoever delivers it. */
+  findWithCallback(id: string): Promise<BroadcastWithCallback | undefined>
   /** Newest first. */
   list(filter: BroadcastFilter): Promise<readonly Broadcast[]>
   /** Of all accounts, oldest first. */
@@ -113,6 +120,7 @@ export function createBroadcastStore(db: Knex): BroadcastStore {
     findByKey: (applicationId, key) =>
       findOne(db, { 'broadcast.application_id': applicationId, 'broadcast.idempotency_key': key }),
     find: (id, accountIds) => findOne(db, { 'broadcast.id': id }, accountIds),
+    findWithCallback: (id) => findWithCallback(db, id),
     list: (filter) => listBroadcasts(db, filter),
     listUnfinished: () => listUnfinished(db),
     addLines: (id, batch) => addLines(db, id, batch),
@@ -134,9 +142,9 @@ async function insertBroadcast(db: Knex, broadcast: NewBroadcast): Promise<boole
     `with stored as (
        insert into broadcast (
          id, account_id, application_id, name, purpose, channel, template_id, template_alias,
-         content, audience_scope, idempotency_key, head_digest, lines_digest, phase, send_at, expires_at,
-         created_at, updated_at
-       ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         content, audience_scope, callback_url, tells_each, idempotency_key, head_digest, lines_digest,
+         phase, send_at, expires_at, created_at, updated_at
+       ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        on conflict (application_id, idempotency_key) do nothing
        returning id
      )
@@ -152,6 +160,8 @@ async function insertBroadcast(db: Knex, broadcast: NewBroadcast): Promise<boole
       broadcast.templateAlias,
       JSON.stringify(broadcast.content),
       broadcast.audienceScope,
+      broadcast.callbackUrl ?? null,
+      broadcast.tellsEach ?? false,
       broadcast.idempotencyKey,
       broadcast.headDigest,
       broadcast.linesDigest,
@@ -175,6 +185,14 @@ async function findOne(
   if (accountIds) void query.whereIn('broadcast.account_id', accountIds)
   const row = await query.first()
   return row && storedOf(row)
+}
+
+async function findWithCallback(db: Knex, id: string): Promise<BroadcastWithCallback | undefined> {
+  const row = await broadcasts(db)
+    .select<(BroadcastRow & { callback_url: string | null })[]>('broadcast.callback_url')
+    .where('broadcast.id', id)
+    .first()
+  return row && { broadcast: storedOf(row), callbackUrl: row.callback_url }
 }
 
 /** Served by broadcast_account_id_idx. */

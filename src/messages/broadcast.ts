@@ -31,6 +31,10 @@ export interface NewBroadcast {
   readonly content: Content
   /** The consent that everybody of the audience has; null when the recipients are listed. */
   readonly audienceScope: string | null
+  /** Where its end is posted, where somebody asked for that. */
+  readonly callbackUrl?: string | null
+  /** Whether the result of each of its messages is posted there too. */
+  readonly tellsEach?: boolean
   readonly idempotencyKey: string | null
   /** SHA-256 of the head, to tell a repeat from another request under the same key. */
   readonly headDigest: Buffer

@@ -10,7 +10,7 @@ export interface Callbacks {
 }
 
 /**
- * Makes ready what a message with a `callback_url` needs; nothing is done for one without.
+ * Makes ready what a message or broadcast with a `callback_url` needs; nothing is done for one without.
  *
  * @throws InvalidInputError `invalid_request` when nothing may be delivered to the address.
  */

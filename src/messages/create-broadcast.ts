@@ -22,6 +22,7 @@ import {
 import type { BroadcastStore, LineBatch, StoredBroadcast } from './broadcast-store.ts'
 import type { BadLine } from './broadcast.ts'
 import { refuseMisfit, type FindSender } from './account-fit.ts'
+import { prepareCallback, type Callbacks } from './callback-url.ts'
 import { accountIdsOf, accountOf, type Caller } from './caller.ts'
 import { planSchedule } from './send-request.ts'
 
@@ -35,6 +36,7 @@ export interface CreateBroadcastDeps {
   >
   readonly findSender: FindSender
   readonly findTemplates: FindTemplates
+  readonly callbacks: Callbacks
   readonly clock: Clock
   readonly log: Log
   /** How long a broadcast without `expires_at` may go on after it became due. */
@@ -129,6 +131,7 @@ async function begin(
 ): Promise<{ broadcast: StoredBroadcast; isNew: boolean; known: AccountTemplates }> {
   const account = accountOf(asked.caller, head.account)
   refuseMisfit(head, await deps.findSender(account.id))
+  await prepareCallback(deps.callbacks, asked.caller, head.callbackUrl)
   const headDigest = digestOfHead(head)
   const now = deps.clock.now()
   const known = await deps.findTemplates(account.id)
@@ -146,6 +149,8 @@ async function begin(
     ...{ id, account, name, purpose, channel, templateId, content, audienceScope, headDigest },
     // what fallbacks are made of is kept for single messages alone once values have been mapped
     templateAlias: alias?.step === 0 ? alias.name : null,
+    callbackUrl: head.callbackUrl ?? null,
+    tellsEach: head.tellsEach === true,
     applicationId: asked.caller.id,
     idempotencyKey: asked.idempotencyKey,
     linesDigest: NO_LINES,

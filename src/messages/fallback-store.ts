@@ -166,10 +166,10 @@ async function insertSuccessor(
   await trx.raw(
     `insert into message (
        id, account_id, application_id, recipient, channel, template_id, content, purpose, status,
-       send_at, expires_at, due_at, created_at, updated_at, broadcast_id, broadcast_line
+       callback_url, send_at, expires_at, due_at, created_at, updated_at, broadcast_id, broadcast_line
      )
      select ?, account_id, application_id, recipient, channel, ?, ?, purpose, 'queued',
-       send_at, expires_at, case when ?::boolean then expires_at else clock_timestamp() end, ?, ?,
+       callback_url, send_at, expires_at, case when ?::boolean then expires_at else clock_timestamp() end, ?, ?,
        ?, ?
      from message where id = ?`,
     [

@@ -40,7 +40,14 @@ export async function showBroadcast(
   deps: { readonly store: Pick<BroadcastStore, 'find' | 'countMessages'>; readonly clock: Clock },
   wanted: Wanted,
 ): Promise<BroadcastProgress> {
-  const broadcast = await findBroadcast(deps.store, wanted)
+  return progressOf(deps, await findBroadcast(deps.store, wanted))
+}
+
+/** How far a broadcast that has been found has come. */
+export async function progressOf(
+  deps: { readonly store: Pick<BroadcastStore, 'countMessages'>; readonly clock: Clock },
+  broadcast: StoredBroadcast,
+): Promise<BroadcastProgress> {
   const made = await deps.store.countMessages(broadcast.id)
   const messages = countRecipients(broadcast, made, broadcast.erasedBefore)
   const { status } = broadcast

@@ -52,14 +52,16 @@ export const SEND_FIELDS = {
 export const PRIORITIES = ['transactional', 'marketing'] as const
 export type Priority = (typeof PRIORITIES)[number]
 
+/** Where somebody wants to be told what became of it; whether it may go there is looked at apart. */
+export const CALLBACK_URL = z
+  .string('must be an https address')
+  .max(2_000, 'must be at most 2000 characters')
+  .optional()
+
 /** What a send of its own has beside these; a line of a broadcast has not. */
 const SINGLE_FIELDS = {
   priority: z.enum(PRIORITIES, { error: `must be one of ${PRIORITIES.join(', ')}` }).optional(),
-  callback_url: z
-    .string('must be an https address')
-    .max(2_000, 'must be at most 2000 characters')
-    .optional()
-    .describe('where every result is posted, signed; docs/delivery.md'),
+  callback_url: CALLBACK_URL.describe('where every result is posted, signed; docs/delivery.md'),
 }
 
 /** What a channel wants beside the platform's own body. */

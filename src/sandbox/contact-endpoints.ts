@@ -20,6 +20,7 @@ import {
 import type { Addressee, EndpointTable } from './endpoint.ts'
 import { unixSeconds } from './movable-clock.ts'
 import { deliver } from './receive-message.ts'
+import { listRoomAgreements } from './room-acts.ts'
 
 /** More attachments answer 41064. */
 const ATTACHMENTS_MOST = 9
@@ -49,6 +50,7 @@ export const CONTACT_ENDPOINTS: EndpointTable = [
   ['/cgi-bin/externalcontact/get', get(describeCustomer)],
   ['/cgi-bin/externalcontact/get_new_external_userid', post(listNewExternalUserids)],
   ['/cgi-bin/msgaudit/check_single_agree', post(listAgreements)],
+  ['/cgi-bin/msgaudit/check_room_agree', post(listRoomAgreements)],
 ]
 
 /** `POST send_welcome_msg`: within 20 seconds of the event, once (sending.md §5.3). */

@@ -15,6 +15,7 @@ import { KF_ACTS } from './kf-acts.ts'
 import { unixSeconds } from './movable-clock.ts'
 import { endOptOuts } from './opt-outs.ts'
 import { platformAct, type PlatformAct, type PlatformEffect } from './platform-act.ts'
+import { ROOM_ACTS } from './room-acts.ts'
 
 /** A WelcomeCode lives 20 seconds (callbacks.md §6.7). */
 const WELCOME_MS = 20_000
@@ -114,6 +115,7 @@ export const CORP_ACTS = {
     decideArchive(scene, details, 'Disagree'),
   ),
   confirm_group_message: platformAct(confirmSchema, confirmGroupMessage),
+  ...ROOM_ACTS,
   ...KF_ACTS,
 } satisfies Record<string, PlatformAct<Corp>>
 

@@ -44,6 +44,14 @@ export interface Relation extends OptOutHolder {
   archiveAtSeconds: number
 }
 
+/** A customer group: who of it is from outside, and what they said to the chat archive. */
+export interface Room {
+  readonly members: Map<
+    string,
+    { readonly archive: 'Agree' | 'Disagree' | 'Default_Agree'; readonly archiveAtSeconds: number }
+  >
+}
+
 export interface WelcomeCode {
   readonly relation: Relation
   readonly expiresAtMs: number
@@ -72,6 +80,8 @@ export interface Corp {
   readonly apps: CorpApp[]
   readonly members: Set<string>
   readonly relations: Map<string, Relation>
+  /** Customer groups, by `ChatId`. */
+  readonly rooms: Map<string, Room>
   /** The new ids of customers, since the corp agreed to them. */
   readonly newExternalUserids: Map<string, string>
   readonly welcomeCodes: Map<string, WelcomeCode>
@@ -93,6 +103,7 @@ export function putCorp(world: World, input: unknown): Corp {
     apps: [],
     members: new Set(),
     relations: new Map(),
+    rooms: new Map(),
     newExternalUserids: new Map(),
     welcomeCodes: new Map(),
     groupTasks: new Map(),

@@ -125,6 +125,8 @@ export const suiteSchema = z.strictObject({
   suite_id: text,
   secret: text,
   provider_corp_id: text,
+  /** With it the provider has a token of its own. */
+  provider_secret: text.optional(),
   ...callback,
   /** The 数据回调 URL; `$CORPID$` in it is the authorised corp’s id. */
   data_url: z

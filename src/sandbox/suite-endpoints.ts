@@ -34,6 +34,10 @@ export const SUITE_ENDPOINTS: EndpointTable = [
   ],
   ['/cgi-bin/service/get_auth_info', own('POST', describeInstall)],
   ['/cgi-bin/service/get_corp_token', own('POST', giveCorpToken)],
+  [
+    '/cgi-bin/service/get_provider_token',
+    { method: 'POST', platform: 'wecom', auth: { by: 'credentials', serve: giveProviderToken } },
+  ],
 ]
 
 /** `POST get_suite_token`: the same token for two hours; a success has no `errcode`. */
@@ -52,6 +56,25 @@ function giveSuiteToken(call: ApiCall): Answer {
   call.world.record.count(suiteId, 'token:suite')
   const token = suite.tokens.stable(nowMs)
   return plain({ suite_access_token: token.value, expires_in: secondsLeft(token, nowMs) })
+}
+
+/**
+ * `POST get_provider_token`: the same token for two hours. Which code a wrong secret has is not
+ * confirmed; it is that of a corp's secret here.
+ */
+function giveProviderToken(call: ApiCall): Answer {
+  const corpId = textIn(call.body, 'corpid')
+  const secret = textIn(call.body, 'provider_secret')
+  if (corpId === undefined) return refuse(41002)
+  if (secret === undefined) return refuse(41004)
+  const all = [...call.world.suites.values()]
+  const suite = all.find(({ config }) => config.provider_corp_id === corpId)
+  if (!suite) return refuse(40013)
+  if (secret !== suite.config.provider_secret) return refuse(40001)
+  const nowMs = call.now.getTime()
+  call.world.record.count(corpId, 'token:provider')
+  const token = suite.providerTokens.stable(nowMs)
+  return plain({ provider_access_token: token.value, expires_in: secondsLeft(token, nowMs) })
 }
 
 function givePreAuthCode(call: ApiCall, suite: Suite): Answer {

@@ -26,6 +26,8 @@ export interface Suite {
   config: SuiteConfig
   key: EnvelopeKey
   readonly tokens: TokenBook
+  /** Those of the provider; of several suites of one provider the first's. */
+  readonly providerTokens: TokenBook
   readonly tickets: Map<string, number>
   lastTicketMs: number
   readonly preAuthCodes: Map<string, number>
@@ -43,14 +45,13 @@ export function putSuite(world: World, input: unknown): Suite {
   const key = prepareKey(config.aes_key)
   const known = world.suites.get(config.suite_id)
   if (known) return Object.assign(known, { config, key })
+  const rules = { lifetimeSeconds: world.platform.tokenLifetimeSeconds, overlapSeconds: 0 }
   const suite: Suite = {
     config,
     key,
-    // The suite token stays the same for two hours though the ticket changes (sending.md §1.7).
-    tokens: createTokenBook(world.random, {
-      lifetimeSeconds: world.platform.tokenLifetimeSeconds,
-      overlapSeconds: 0,
-    }),
+    // Both tokens stay the same for two hours, the suite's though the ticket changes (sending.md §1.7).
+    tokens: createTokenBook(world.random, rules),
+    providerTokens: createTokenBook(world.random, rules),
     tickets: new Map(),
     lastTicketMs: -Infinity,
     preAuthCodes: new Map(),

@@ -9,7 +9,7 @@ export type ApiHost = 'wechat' | 'wecom'
 
 /** Under which name a credential travels in the query string; `key` is that of a group robot. */
 export type CredentialName =
-  'access_token' | 'component_access_token' | 'suite_access_token' | 'key'
+  'access_token' | 'component_access_token' | 'suite_access_token' | 'provider_access_token' | 'key'
 
 /** One call of a platform API. */
 export interface PlatformCall {

@@ -21,6 +21,8 @@ import type { Lease, StoredToken, TokenState, TokenStore } from './token-store.t
 /** What of an account the token parts look at. */
 export interface TokenAccount extends Pick<Account, 'id' | 'name' | 'settings'> {
   readonly kind: AccountKind
+  /** Whose token is meant: that of the provider behind a suite, not the suite's; see `providerOf`. */
+  readonly holder?: 'provider'
 }
 
 export interface RefreshParts {

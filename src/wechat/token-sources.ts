@@ -2,7 +2,7 @@ import { TOKEN_KINDS, type AccountKind, type AccountSettings } from '../accounts
 import type { CredentialName, PlatformCall } from './platform-client.ts'
 import type { CodeSpace } from './served-account.ts'
 
-/** The ways to come by a token; an account has exactly one of them. */
+/** The ways to come by a token; an account has exactly one of them, a suite's provider the last. */
 export const TOKEN_SOURCE_NAMES = [
   ...TOKEN_KINDS,
   'component',
@@ -10,6 +10,7 @@ export const TOKEN_SOURCE_NAMES = [
   'wecom',
   'suite',
   'wecom_corp',
+  'provider',
 ] as const
 export type TokenSourceName = (typeof TOKEN_SOURCE_NAMES)[number]
 
@@ -18,7 +19,7 @@ export type Need = 'secret' | 'ticket' | 'refreshToken' | 'permanentCode'
 
 /** What is known about an account, opened; what it does not have is null or absent. */
 export interface TokenCredentials extends Readonly<Partial<Record<Need, string | null>>> {
-  /** appid, component_appid, corpid or suite_id. */
+  /** appid, component_appid, corpid or suite_id; of a provider its own corpid. */
   readonly appId: string
   /** The account whose token is needed first: an authorizer's component, a corp's suite. */
   readonly parentId?: number | null
@@ -234,13 +235,31 @@ export const TOKEN_SOURCES: Readonly<Record<TokenSourceName, TokenSource>> = {
     deadCodes: WECOM_DEAD,
     ticketCodes: NO_TICKET,
   },
+
+  /** https://developer.work.weixin.qq.com/document/path/91200; the secret is the ProviderSecret. */
+  provider: {
+    ...WECOM_TOKEN,
+    needs: ['secret'],
+    parent: null,
+    request: ({ appId, secret }) => ({
+      method: 'POST',
+      path: '/cgi-bin/service/get_provider_token',
+      body: { corpid: appId, provider_secret: secret },
+    }),
+    replyField: 'provider_access_token',
+    queryName: 'provider_access_token',
+    deadCodes: [40014, 40082, 42001],
+    ticketCodes: NO_TICKET,
+  },
 }
 
-/** How an account comes by its token. */
+/** How an account, or the provider behind it, comes by its token. */
 export function tokenSourceOf(account: {
   readonly kind: AccountKind
   readonly settings: Pick<AccountSettings, 'token_kind'>
+  readonly holder?: 'provider'
 }): TokenSourceName {
+  if (account.holder === 'provider') return 'provider'
   switch (account.kind) {
     case 'official_account':
     case 'mini_program':

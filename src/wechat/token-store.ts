@@ -87,37 +87,50 @@ const COLUMNS = `kind, sealed, version, fetched_at, expires_at, rejected_version
   breaker_until, breaker_reason, failures, forced_at, forced_count,
   cast(forced_day as text) as forced_day`
 
+/** Where tokens rest: those of the accounts, and those of the providers behind suites. */
+type TokenTable = 'access_token' | 'provider_token'
+const OWN: TokenTable = 'access_token'
+
+/** Nobody else can have a provider's token replaced: WeCom hands the same one out to all. */
+const NO_DEATHS: TokenDeathStore = {
+  recordDeath: () => Promise.resolve(null),
+  blameSecret: () => Promise.resolve(),
+}
+
 /**
- * The table `access_token`: one row per account, found by its primary key in every statement here.
+ * The table `access_token`, or its like: one row per account, found by its primary key in every
+ * statement here.
  *
  * Leases are measured by the database's clock, the one that all processes share; the token's own
  * times and the breaker come from the caller.
  */
-export function createTokenStore(db: Knex, box: SecretBox): TokenStore {
+export function createTokenStore(db: Knex, box: SecretBox, table = OWN): TokenStore {
   const { one, changes } = statementsOf(db)
 
   function stateOf(accountId: number, row: TokenRow | undefined): TokenState {
-    return row ? readState(row, (sealed) => openToken(box, sealed, accountId)) : NEVER_FETCHED
+    return row
+      ? readState(row, (sealed) => openToken(box, sealed, placeOf(table, accountId)))
+      : NEVER_FETCHED
   }
 
   return {
-    ...createTokenDeathStore(db),
+    ...(table === OWN ? createTokenDeathStore(db) : NO_DEATHS),
 
     async read(accountId) {
-      const sql = `select ${COLUMNS} from access_token where account_id = :accountId`
+      const sql = `select ${COLUMNS} from ${table} where account_id = :accountId`
       return stateOf(accountId, await one(sql, { accountId }))
     },
 
     async takeLease({ accountId, owner, kind, version, leaseMs, now }) {
       const row = await one(
-        `insert into access_token (account_id, kind, lease_owner, leased_until)
+        `insert into ${table} as held (account_id, kind, lease_owner, leased_until)
          values (:accountId, :kind, :owner, now() + :leaseMs * interval '1 millisecond')
          on conflict (account_id) do update
            set lease_owner = excluded.lease_owner,
                leased_until = excluded.leased_until
-         where (access_token.leased_until is null or access_token.leased_until <= now())
-           and (access_token.breaker_until is null or access_token.breaker_until <= :now)
-           and access_token.version = :version
+         where (held.leased_until is null or held.leased_until <= now())
+           and (held.breaker_until is null or held.breaker_until <= :now)
+           and held.version = :version
          returning ${COLUMNS}`,
         { accountId, kind, owner, leaseMs, now, version },
       )
@@ -126,7 +139,7 @@ export function createTokenStore(db: Knex, box: SecretBox): TokenStore {
 
     async renewLease({ accountId, owner }, leaseMs) {
       return changes(
-        `update access_token
+        `update ${table}
          set leased_until = now() + :leaseMs * interval '1 millisecond'
          where account_id = :accountId
            and lease_owner = :owner`,
@@ -136,7 +149,7 @@ export function createTokenStore(db: Knex, box: SecretBox): TokenStore {
 
     async countForced({ accountId, owner }, leaseMs, now) {
       return changes(
-        `update access_token
+        `update ${table}
          set forced_count = case when forced_day = :day then forced_count + 1 else 1 end,
              forced_day = :day,
              forced_at = :now,
@@ -148,9 +161,9 @@ export function createTokenStore(db: Knex, box: SecretBox): TokenStore {
     },
 
     async keep({ accountId, owner }, token, isNew) {
-      const sealed = box.seal(token.value, placeOf(accountId))
+      const sealed = box.seal(token.value, placeOf(table, accountId))
       const row = await one(
-        `update access_token
+        `update ${table}
          set kind = :kind,
              sealed = :sealed,
              key_id = :keyId,
@@ -182,7 +195,7 @@ export function createTokenStore(db: Knex, box: SecretBox): TokenStore {
 
     async refuse({ accountId, owner }, breaker, errcode) {
       await db.raw(
-        `update access_token
+        `update ${table}
          set breaker_until = :until,
              breaker_reason = :reason,
              breaker_errcode = :errcode,
@@ -197,7 +210,7 @@ export function createTokenStore(db: Knex, box: SecretBox): TokenStore {
 
     async markRejected(accountId, version) {
       return changes(
-        `update access_token
+        `update ${table}
          set rejected_version = greatest(rejected_version, version)
          where account_id = :accountId
            and version = :version
@@ -208,7 +221,7 @@ export function createTokenStore(db: Knex, box: SecretBox): TokenStore {
 
     async endPause(accountId, reason) {
       return changes(
-        `update access_token
+        `update ${table}
          set breaker_until = null,
              breaker_errcode = null,
              breaker_reason = null,
@@ -241,9 +254,9 @@ function statementsOf(db: Knex) {
  * A token that does not open (its master key is gone, the row was moved) is as good as none: the next
  * refresh replaces it, and a person would only have to delete it.
  */
-function openToken(box: SecretBox, sealed: string, accountId: number): string | null {
+function openToken(box: SecretBox, sealed: string, place: string): string | null {
   try {
-    return box.open(sealed, placeOf(accountId))
+    return box.open(sealed, place)
   } catch (error) {
     if (error instanceof AppError) return null
     throw error
@@ -251,8 +264,8 @@ function openToken(box: SecretBox, sealed: string, accountId: number): string | 
 }
 
 /** What the seal of a token is bound to. */
-function placeOf(accountId: number): string {
-  return `access_token/${accountId}`
+function placeOf(table: TokenTable, accountId: number): string {
+  return `${table}/${accountId}`
 }
 
 const rowSchema = z.object({

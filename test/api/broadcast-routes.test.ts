@@ -124,6 +124,24 @@ describe('POST /v1/broadcasts', () => {
     expect([answer.status, bodyOf(answer)['code']]).toEqual([400, 'invalid_request'])
   })
 
+  it('takes an address for the results, where something may be posted to it', async () => {
+    const callback_url = 'https://shop.example.com/results'
+    const asked = (more: object) => post(linesOfJson(headOf('acme', { ...more }), { to: 'oA' }))
+    expect((await asked({ callback_url, results: 'each' })).status).toBe(202)
+    const rows = await db()('broadcast').where({ callback_url }).select<unknown[]>('tells_each')
+    expect(rows).toEqual([{ tells_each: true }])
+    for (const [more, field, rule] of [
+      [{ callback_url: 'https://10.0.0.7/' }, 'callback_url', 'WCG_PRIVATE_ENDPOINTS'],
+      [{ results: 'each' }, 'results', 'callback_url'],
+      [{ callback_url, results: 'all' }, 'results', 'totals, each'],
+    ] as const) {
+      const answer = await asked(more)
+      const { faults } = answer.body as { faults: { field: string; rule: string }[] }
+      expect([answer.status, faults[0]?.field]).toEqual([400, field])
+      expect(faults[0]?.rule).toContain(rule)
+    }
+  })
+
   it('refuses an empty body, a foreign account, and other types', async () => {
     expect((await post('')).body).toMatchObject({ status: 400, code: 'malformed_json' })
     expect((await post('{"account"')).body).toMatchObject({ status: 400, code: 'malformed_json' })

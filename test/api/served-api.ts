@@ -4,7 +4,7 @@ import type { Knex } from 'knex'
 import request from 'supertest'
 import { DEFAULT_SETTINGS } from '../../src/accounts/account.ts'
 import { createApi } from '../../src/api/api.ts'
-import type { TokenReading } from '../../src/api/token-routes.ts'
+import type { ProviderReading, TokenReading } from '../../src/api/token-routes.ts'
 import { createApplicationStore } from '../../src/applications/application-store.ts'
 import { decideSend, findLiveTemplate } from '../../src/consent/consent-store.ts'
 import { createConsents } from '../../src/consent/consents.ts'
@@ -35,6 +35,8 @@ export interface ServedApi {
   setStrictTemplates(on: boolean): void
   /** What the account's token is; the platform client has its own tests. */
   setToken(reading: TokenReading): void
+  /** The same of the provider behind it. */
+  setProviderToken(reading: ProviderReading): void
 }
 
 export function serveApi(db: Knex): ServedApi {
@@ -46,6 +48,7 @@ export function serveApi(db: Knex): ServedApi {
     now: () => new Date(Date.now() + aheadMs),
     monotonicMs: () => performance.now() + aheadMs,
   }
+  let providerToken: ProviderReading = { kind: 'none' }
   let token: TokenReading = { kind: 'unavailable', reason: 'not_fetched', retryAt: null }
   const applications = createApplicationStore({ db, clock })
   const unused = () => Promise.reject(new Error('the platform is not asked here'))
@@ -102,6 +105,7 @@ export function serveApi(db: Knex): ServedApi {
       consents: createConsents({ db, clock, settle: () => Promise.resolve() }),
       listEvents: (filter) => listEvents(db, filter),
       readToken: () => Promise.resolve(token),
+      readProviderToken: () => Promise.resolve(providerToken),
       readQuotas: ({ id }) => quotas.show({ id, settings: DEFAULT_SETTINGS }),
       readCodeFacts: async ({ id }) => {
         const recorded = await listOverrides(db, id)
@@ -126,6 +130,9 @@ export function serveApi(db: Knex): ServedApi {
     },
     setToken: (reading) => {
       token = reading
+    },
+    setProviderToken: (reading) => {
+      providerToken = reading
     },
   }
 }

@@ -62,3 +62,15 @@ describe('GET /v1/accounts/{account}/access-token', () => {
     expect(answer.body).toMatchObject({ status: 404, code: 'account_not_found' })
   })
 })
+
+describe('GET /v1/accounts/{account}/provider-access-token', () => {
+  it('answers the token of the provider, and says where there is none', async () => {
+    const path = '/v1/accounts/acme/provider-access-token'
+    expect((await client.get(path)).body).toMatchObject({ status: 404, code: 'no_provider_token' })
+    const expiresAt = new Date('2026-03-01T02:00:00Z')
+    api.setProviderToken({ kind: 'token', value: 'invented-provider-token', expiresAt })
+    const answer = await client.get(path)
+    expect(SCHEMAS.AccessToken.parse(answer.body).access_token).toBe('invented-provider-token')
+    expect(JSON.stringify(api.lines())).not.toContain('invented-provider-token')
+  })
+})

@@ -34,6 +34,7 @@ const SEALED_COLUMNS = [
   'endpoint.previous_secret',
   'endpoint.sealed_secret',
   'message.sealed_secret',
+  'provider_token.sealed',
   // lives for minutes, and is forgotten before a key is
   'reply.sealed',
 ]
@@ -53,6 +54,10 @@ beforeAll(async () => {
     name: 'app_secret',
     sealed: oldBox.seal('plainAppSecret', place),
     key_id: oldBox.keyId,
+  })
+  await db()('provider_token').insert({
+    ...{ account_id: accountId, kind: 'provider', key_id: oldBox.keyId },
+    sealed: oldBox.seal('provider token', `provider_token/${accountId}`),
   })
   const now = new Date()
   const endpointId = newId(now)
@@ -144,14 +149,17 @@ describe('wcg account reseal', () => {
       'endpoint',
       'graphile_worker._private_jobs',
       'message',
+      'provider_token',
     ])
     const doctor = await wcg(`${NEW},${OLD}`, 'doctor')
-    expect(doctor.out).toContain(`${1 + 1 + MESSAGES + 2} secrets are sealed under an older key`)
+    expect(doctor.out).toContain(
+      `${1 + 1 + 1 + MESSAGES + 2} secrets are sealed under an older key`,
+    )
 
     const first = await wcg(`${NEW},${OLD}`, 'account', 'reseal')
     expect([first.code, JSON.parse(first.out)]).toEqual([
       0,
-      { secrets: 1, tokens: 0, endpoints: 1, messages: MESSAGES, jobs: 2 },
+      { secrets: 1, tokens: 1, endpoints: 1, messages: MESSAGES, jobs: 2 },
     ])
     expect(await tablesUnderOldKey()).toEqual([])
     const again = await wcg(`${NEW},${OLD}`, 'account', 'reseal')
@@ -173,6 +181,9 @@ describe('wcg account reseal', () => {
       rows.map((row) => [row.id, newBox.open(row.sealed_secret, placeOfMessageSecret(row.id))]),
     )
     expect(messageIds.map((id) => opened.get(id))).toEqual(messageIds.map((_, n) => `key ${n}`))
+
+    const token = await db()('provider_token').first<{ sealed: string }>('sealed')
+    expect(newBox.open(token.sealed, `provider_token/${accountId}`)).toBe('provider token')
 
     const [endpoint] = await db()('endpoint').select<
       { id: string; sealed_secret: string; previous_secret: string }[]

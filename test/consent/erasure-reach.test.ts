@@ -57,17 +57,18 @@ const ABOUT_NOBODY: Readonly<Record<string, string>> = {
   api_call_count: 'path',
   api_quota: 'path',
   application: 'name key_hash key_hint',
+  archive_room: 'chat_id',
   attempt: 'outcome cause rid msgid process',
   broadcast:
     'name purpose channel template_id content audience_scope idempotency_key head_digest phase ' +
-    'reason lines_digest template_alias',
+    'reason lines_digest template_alias callback_url',
   broadcast_bad_line: 'reason',
   call_breaker: 'host reason',
   code_override: 'class actor reason removed_by removal_reason',
   consent: 'scope state',
   consent_ledger: 'scope change evidence actor',
   delivery: 'status reason',
-  endpoint: 'purpose url kinds sealed_secret previous_secret disabled_reason',
+  endpoint: 'purpose url kinds sealed_secret previous_secret disabled_reason paused_reason',
   erasure: 'subject_hash actor reason',
   event: 'repeat_key kind name',
   follower_sync: 'status phase lease_owner reason',
@@ -78,6 +79,7 @@ const ABOUT_NOBODY: Readonly<Record<string, string>> = {
     'channel template_id idempotency_key request_digest status reason missing_scope lease_owner ' +
     'msgid receipt_status receipt_reason consent_scope sealed_secret',
   one_time_link: 'digest template_id scene subject_hash actor return_url',
+  provider_token: 'kind sealed key_id lease_owner breaker_reason',
   push_aside: 'repeat_key subject_hash kind reason',
   quota_clear: 'interface actor',
   receipt: 'msgid status reason',

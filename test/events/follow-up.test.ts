@@ -15,6 +15,8 @@ const wecom = (Event: string, more: Fields = {}) =>
   read('wecom', { MsgType: 'event', Event, ...more })
 const contact = (ChangeType: string, more: Fields = {}) =>
   wecom('change_external_contact', { ChangeType, UserID: 'a', ExternalUserID: 'b', ...more })
+const chat = (ChangeType: string, more: Fields = {}) =>
+  wecom('change_external_chat', { ChangeType, ...more })
 const renamed = (more: Fields) =>
   wecom('change_contact', { ChangeType: 'update_user', UserID: 'a', ...more })
 const kf = (event: Fields) =>
@@ -68,6 +70,9 @@ describe('followUp', () => {
     ['a lost contact', contact('del_follow_user', { WelcomeCode: 'w' }), null],
     ['a renamed member', renamed({ NewUserID: 'b' }), 'rekey_member'],
     ['a changed member', renamed({ Name: 'b' }), null],
+    ['a customer group', chat('create', { ChatId: 'wr1' }), 'note_chat'],
+    ['a dismissed group', chat('dismiss', { ChatId: 'wr1' }), 'forget_chat'],
+    ['a group without its id', chat('update'), null],
     ['a session', kf({ event_type: 'enter_session', welcome_code: 'w' }), 'welcome'],
     ['a session of one who was welcomed', kf({ event_type: 'enter_session' }), null],
     ['a failed message', kf({ event_type: 'msg_send_fail', welcome_code: 'w' }), null],

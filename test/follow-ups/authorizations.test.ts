@@ -12,6 +12,8 @@ const key = parseMasterKey(TEST_MASTER_KEY)
 if (!key) throw new Error('the master key of the tests is none')
 const box = createSecretBox([key])
 
+const UNCHANGED = { token: undefined, aesKey: undefined, secret: undefined }
+
 describe('authorisations', { timeout: 30_000 }, () => {
   const road = useTenantRoad({ platform: { refreshToken: 'rotated' } })
   const codes: string[] = []
@@ -118,6 +120,30 @@ describe('authorisations', { timeout: 30_000 }, () => {
     }
     await until(ask, (status) => status === 200, 5_000)
     expect(await store.openSecret(merchant.id, 'refresh_token')).not.toBe(before)
+  })
+
+  it('are one thing, the provider’s own token another', async () => {
+    const { database, gateway, store } = road()
+    const applications = createApplicationStore({ db: database.db, clock: systemClock })
+    const { key } = await applications.add({ name: 'isv', accountNames: ['suite', 'platform'] })
+    const ask = async (path: string) => {
+      const headers = { authorization: `Bearer ${key}` }
+      const answer = await fetch(`${gateway.url}/v1/accounts/${path}`, { headers })
+      return (await answer.json()) as Record<string, unknown>
+    }
+    const token = await until(
+      () => ask('suite/provider-access-token'),
+      ({ access_token: given }) => given !== undefined,
+    )
+    expect(await ask('suite/provider-access-token')).toEqual(token)
+    expect(await ask('suite/access-token')).not.toEqual(token)
+    expect(await ask('platform/provider-access-token')).toMatchObject({ code: 'no_provider_token' })
+    // another secret makes the token of the old one worthless, here at once
+    await store.rotate('suite', { ...UNCHANGED, providerSecret: 'not the provider’s' })
+    await until(
+      () => ask('suite/provider-access-token'),
+      ({ code }) => code === 'token_unavailable',
+    )
   })
 
   it('that the merchant takes back end every send, and the token with them', async () => {

@@ -194,6 +194,43 @@ describe('the chat archive', () => {
     await jobNow('check_archive', { account_id: ids.get('crm') ?? 0 })
     expect(await rows()).toEqual(before)
   })
+
+  it('is asked about the customer groups that events named, until they are dismissed', async () => {
+    const [agrees, refuses, silent] = ['wmAgrees', 'wmRefuses', 'wmSilent']
+    const chat_id = 'wrInventedGroup'
+    await corp.act('create_chat', { chat_id, external_userids: [agrees, refuses, silent] })
+    await corp.act('create_chat', { chat_id: 'wrOther', external_userids: [silent] })
+    await corp.act('agree_archive_in_chat', { chat_id, external_userid: agrees })
+    await corp.act('disagree_archive_in_chat', { chat_id, external_userid: refuses })
+    const rooms = () =>
+      database
+        .db('archive_room')
+        .orderBy('chat_id')
+        .select<{ chat_id: string; dismissed: boolean; asked_at: Date | null }[]>(
+          'chat_id',
+          'dismissed',
+          'asked_at',
+        )
+    await until(rooms, (known) => known.length === 2)
+    // the platform has nothing to say about it, and the others are asked about all the same
+    await corp.act('dismiss_chat', { chat_id: 'wrOther' }, { silent: true })
+    await jobNow('check_archive', { account_id: ids.get('crm') ?? 0 })
+    await until(rooms, (known) => known.every(({ asked_at: at }) => at !== null))
+    const states = [agrees, refuses, silent].map((one) => stateOf(one, `msgaudit:${chat_id}`))
+    expect(await Promise.all(states)).toEqual(['granted', 'revoked', undefined])
+
+    const said = () => database.db('consent_ledger').where({ scope: `msgaudit:${chat_id}` })
+    const before = await said()
+    expect(before).toMatchObject([{ evidence: 'sync' }, { evidence: 'sync' }])
+    await corp.act('dismiss_chat', { chat_id })
+    await until(rooms, (known) => known.some(({ dismissed }) => dismissed))
+    const [dismissed, other] = await rooms()
+    await jobNow('check_archive', { account_id: ids.get('crm') ?? 0 })
+    const [still, again] = await rooms()
+    expect(still).toEqual(dismissed)
+    expect(Number(again?.asked_at)).toBeGreaterThan(Number(other?.asked_at))
+    expect(await said()).toEqual(before)
+  })
 })
 
 describe('a welcome', () => {

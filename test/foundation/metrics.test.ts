@@ -16,7 +16,7 @@ describe('createMetrics', () => {
     expect(ours.length).toBeGreaterThan(10)
     for (const { name, help } of ours) {
       expect(name).toMatch(
-        /^wcg_([a-z_]+_)?(total|seconds|pushes|messages|jobs|open|ratio|broadcasts|recipients)$/,
+        /^wcg_([a-z_]+_)?(total|seconds|pushes|messages|jobs|open|ratio|broadcasts|recipients|endpoints)$/,
       )
       expect(help).not.toBe('')
     }
@@ -28,7 +28,7 @@ describe('createMetrics', () => {
     // each process has places of its own
     const ofProcesses = ['wcg_send_limit_messages', 'wcg_send_in_hand_messages']
     const shared = gauges.filter(({ name }) => !ofProcesses.includes(name))
-    expect(shared.map(({ aggregator }) => aggregator)).toEqual(Array(13).fill('max'))
+    expect(shared.map(({ aggregator }) => aggregator)).toEqual(Array(14).fill('max'))
   })
 
   it('has no label that could name a person', async () => {

@@ -43,6 +43,7 @@ function create(
       store,
       findSender: () => Promise.resolve({ kind: 'official_account' as const }),
       findTemplates: () => Promise.resolve(NO_TEMPLATES),
+      callbacks: { urlFault: () => null, readyForCallbacks: () => Promise.resolve() },
       clock: systemClock,
       log,
       lifetimeHours: 24,

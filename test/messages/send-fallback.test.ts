@@ -169,7 +169,8 @@ describe('a refused template of an alias', () => {
       ],
     })
     const person = await follower()
-    const id = await send(person, '@shipped')
+    const callback_url = 'http://127.0.0.1:9/results'
+    const id = await send(person, '@shipped', { callback_url })
     const [first, second, third] = await chainOf(id)
     expect(first).toMatchObject({
       ...{ status: 'failed', reason: 'template', template_id: 'EXACT' },
@@ -184,6 +185,8 @@ describe('a refused template of an alias', () => {
       alias: { step: 2, fallback_of: second?.id, fallback: null, no_fallback: null },
     })
     await sender.ended(third?.id ?? '', ['sent', 'delivered'])
+    const told = await database.db('message').where({ recipient: person, callback_url })
+    expect(told).toHaveLength(3)
     expect(people.messages(person).map(({ content }) => content)).toEqual([
       {
         template_id: 'SYSTEM',

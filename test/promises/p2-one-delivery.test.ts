@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { textOf } from '../../src/events/document.ts'
 import { prepareKey, openEnvelope } from '../../src/receiver/message-crypto.ts'
 import { readXml } from '../../src/receiver/xml.ts'
+import { broadcasterOf, headOf } from '../support/broadcasts.ts'
 import { documentOf, newOpenid, type Act } from '../support/push-documents.ts'
 import { useRoad } from '../support/road.ts'
-import { bodyOf, until } from '../support/send-road.ts'
+import { bodyOf, senderOf, until } from '../support/send-road.ts'
 import { isSigned, useWebhookReceiver, type Received } from '../support/webhook-receiver.ts'
 
 const endpointSchema = z.looseObject({ id: z.string(), secret: z.string() })
@@ -19,6 +20,8 @@ const deliverySchema = z.looseObject({
   next_attempt_at: z.string().nullable(),
 })
 const messageSchema = z.looseObject({ id: z.string(), status: z.string() })
+
+const DAY_MS = 86_400_000
 
 describe('deliveries to applications', { timeout: 60_000 }, () => {
   const road = useRoad({ processes: 2, accounts: [{ settings: { reply_deadline_ms: 600 } }] })
@@ -50,6 +53,14 @@ describe('deliveries to applications', { timeout: 60_000 }, () => {
         return road().push(document, { ...(gateway && { gateway }) })
       }),
     )
+  }
+
+  async function patch(endpointId: string, body: object) {
+    const url = `${road().gateways[0]?.url ?? ''}/v1/endpoints/${endpointId}`
+    const headers = { authorization: `Bearer ${road().key}`, 'content-type': 'application/json' }
+    const answer = await fetch(url, { method: 'PATCH', headers, body: JSON.stringify(body) })
+    expect(answer.status).toBe(200)
+    return answer.json() as Promise<Record<string, unknown>>
   }
 
   async function remove(endpointId: string) {
@@ -127,6 +138,55 @@ describe('deliveries to applications', { timeout: 60_000 }, () => {
     await remove(id)
   })
 
+  it('pauses an endpoint that has taken nothing for days, and posts all of it when it is resumed', async () => {
+    const { db } = road().database
+    let status = 500
+    shop().answer('/down', () => ({ status }))
+    const { id } = await addEndpoint('/down', { events: ['event.subscribe'] })
+    const follow = () => road().push(documentFrom(newOpenid(), { kind: 'subscribe', key: '' }))
+    const endpoint = async () => (await road().api(`/v1/endpoints/${id}`)).body
+    await follow()
+    await until(
+      endpoint,
+      (body) => z.looseObject({ failing_since: z.string() }).safeParse(body).success,
+    )
+    // six days later, at the fourth try
+    await db('endpoint')
+      .where({ id })
+      .update({ failing_since: new Date(Date.now() - 6 * DAY_MS) })
+    await db('delivery').where({ endpoint_id: id }).update({ attempt_count: 3, due_at: new Date() })
+    await follow()
+    await until(
+      endpoint,
+      (body) => z.looseObject({ paused_reason: z.string() }).safeParse(body).success,
+    )
+    expect(await endpoint()).toMatchObject({ paused_reason: 'failing', disabled_at: null })
+
+    await follow()
+    const [last, , first] = await deliveriesTo(id)
+    expect(last).toMatchObject({ status: 'waiting', attempt_count: 0 })
+    const retry = `/v1/endpoints/${id}/deliveries/${first?.id ?? ''}/retry`
+    expect((await road().api(retry, { body: {} })).body).toMatchObject({ code: 'endpoint_paused' })
+    // given up while it took nothing
+    await db('delivery')
+      .where({ endpoint_id: id, id: first?.id ?? '' })
+      .update({ status: 'failed', finished_at: new Date() })
+    status = 200
+    expect(await patch(id, { paused: false })).toMatchObject({
+      ...{ paused_at: null, paused_reason: null, failing_since: null },
+    })
+    const all = await until(
+      () => deliveriesTo(id),
+      (told) => told.every((one) => one.status === 'delivered'),
+    )
+    expect(all).toHaveLength(3)
+    const ids = shop()
+      .at('/down')
+      .map(({ headers }) => headers['webhook-id'])
+    expect(ids.filter((one) => one === last?.id)).toHaveLength(1)
+    await remove(id)
+  })
+
   it('posts the result of a message to its callback_url, as the API shows it', async () => {
     const sender = await addEndpoint('', {
       account: undefined,
@@ -157,6 +217,47 @@ describe('deliveries to applications', { timeout: 60_000 }, () => {
     for (const request of shop().at('/results')) expect(isSigned(request, sender.secret)).toBe(true)
     const told = await deliveriesTo(sender.id)
     expect(new Set(told.map(({ message_id: id }) => id))).toEqual(new Set([sent, blocked]))
+  })
+
+  it('posts the end of a broadcast to its callback_url, and each result where that is wished', async () => {
+    const { people, account } = road()
+    const follower = people.newOpenid()
+    await people.follow(follower)
+    const app = broadcasterOf(senderOf(road()))
+    const lines = [{ to: follower }, { to: people.newOpenid() }]
+    const at = (path: string, more = {}) =>
+      headOf(account.name, { callback_url: `${shop().url}${path}`, ...more })
+    const quiet = await app.create([at('/end'), ...lines])
+    const each = await app.create([at('/each', { results: 'each' }), ...lines])
+    const [end] = await until(
+      () => shop().at('/end').map(parsed),
+      (told) => told.length > 0,
+    )
+    expect(end).toMatchObject({
+      ...{ type: 'broadcast.finished', id: quiet.id, status: 'completed' },
+      report: `/v1/broadcasts/${quiet.id}/report`,
+      messages: { blocked: 1, waiting: 0, queued: 0, sending: 0 },
+    })
+    const typed = z.looseObject({ id: z.string(), type: z.string().optional(), status: z.string() })
+    const told = await until(
+      () =>
+        shop()
+          .at('/each')
+          .map((one) => typed.parse(parsed(one))),
+      (all) =>
+        all.some(({ type }) => type === 'broadcast.finished') &&
+        ['blocked', 'delivered'].every((status) => all.some((one) => one.status === status)),
+    )
+    expect(told.filter(({ type }) => type !== undefined).map(({ id }) => id)).toEqual([each.id])
+    // of the other one nothing but its end
+    expect(shop().at('/end')).toHaveLength(1)
+    const listed = await road().api('/v1/endpoints')
+    const { endpoints } = z
+      .object({ endpoints: z.array(z.looseObject({ id: z.string(), purpose: z.string() })) })
+      .parse(listed.body)
+    const own = endpoints.find(({ purpose }) => purpose === 'callbacks')
+    const ends = (await deliveriesTo(own?.id ?? '')).map((one) => one['broadcast_id'])
+    expect(new Set(ends.filter((id) => id !== null))).toEqual(new Set([quiet.id, each.id]))
   })
 
   describe('asked for replies', () => {

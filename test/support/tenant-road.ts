@@ -104,7 +104,7 @@ async function build(
     ...base,
     ...pairs.suite,
     ...{ name: 'suite', kind: 'wecom_suite', appId: SUITE, secret: 'suite secret' },
-    providerCorpId: PROVIDER,
+    ...{ providerCorpId: PROVIDER, moreSecrets: { provider_secret: 'provider secret' } },
   })
   const kf = await store.add({
     ...base,
@@ -152,7 +152,7 @@ async function build(
     ...sealed(pairs.suite),
     suite_id: SUITE,
     secret: 'suite secret',
-    provider_corp_id: PROVIDER,
+    ...{ provider_corp_id: PROVIDER, provider_secret: 'provider secret' },
     callback_url: callback('suite'),
     data_url: `${callback('suite')}/$CORPID$`,
   })

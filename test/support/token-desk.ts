@@ -63,13 +63,14 @@ export function openDesk(options: {
   readonly leaseMs?: number
   readonly secrets?: (accountId: number) => Promise<TokenCredentials>
   readonly parts?: Partial<TokenKeeperParts>
+  readonly table?: Parameters<typeof createTokenStore>[2]
 }): Desk {
   const { db, endpoint, clock, name = 'desk' } = options
   const lines: string[] = []
   const log = createLog('debug', { write: (line) => void lines.push(line) })
   const metrics = createMetrics()
   const client = createPlatformClient({ baseUrl: endpoint.url, clock, log })
-  const store = createTokenStore(db, BOX)
+  const store = createTokenStore(db, BOX, options.table)
   const keeper = createTokenKeeper({
     store,
     call: (call) => client.call(call),

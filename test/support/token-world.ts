@@ -125,6 +125,12 @@ export async function startTokenWorld(now: () => Date): Promise<TokenWorld> {
       const { token, expires_in } = same(String(body['auth_corpid']))
       return { access_token: token, expires_in }
     },
+    'POST /cgi-bin/service/get_provider_token': ({ body }) => {
+      if (body['corpid'] !== 'wwprovider') return refused(40013)
+      if (body['provider_secret'] !== 'provider-secret') return refused(40001)
+      const { token, expires_in } = same('provider')
+      return { provider_access_token: token, expires_in }
+    },
     'GET /cgi-bin/gettoken': ({ query }) => {
       if (query['corpsecret'] !== 'corp-secret') return refused(40001)
       const { token, expires_in } = same('wecom')

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { DEFAULT_SETTINGS } from '../../src/accounts/account.ts'
 import type { TokenAccount } from '../../src/wechat/refresh-token.ts'
 import type { TokenCredentials } from '../../src/wechat/token-sources.ts'
+import { providerOf } from '../../src/wechat/provider-token.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { insertAccount } from '../support/rows.ts'
 import {
@@ -19,6 +20,7 @@ const AUTHORIZER_LIST = '/cgi-bin/component/api_get_authorizer_list'
 const SUITE_TOKEN = '/cgi-bin/service/get_suite_token'
 const CORP_TOKEN = '/cgi-bin/service/get_corp_token'
 const WECOM_TOKEN = '/cgi-bin/gettoken'
+const PROVIDER_TOKEN = '/cgi-bin/service/get_provider_token'
 
 type Kept = { -readonly [Key in keyof TokenCredentials]: TokenCredentials[Key] }
 type TestAccount = TokenAccount & { readonly appId: string }
@@ -558,5 +560,81 @@ describe('what is written', () => {
     for (const secret of [...tokens.map(({ token }) => token), ...secrets]) {
       if (secret) expect(written).not.toContain(secret)
     }
+  })
+})
+
+describe('the provider behind a suite', () => {
+  let secret: string | null
+  let suite: TestAccount
+  let provider: TokenAccount
+  beforeEach(async () => {
+    secret = 'provider-secret'
+    suite = await add('wecom_suite', {
+      ...{ appId: 'wwsuite', secret: 'suite-secret', ticket: 'suite-ticket-1' },
+    })
+    const found = providerOf(suite)
+    if (!found) throw new Error('a suite has a provider')
+    provider = found
+  })
+
+  function openProvider(name: string): Desk {
+    const opened = openDesk({
+      ...{ db: database().openAnother(), endpoint: world, clock, name, leaseMs: 1_000 },
+      ...{ table: 'provider_token', secrets: async () => ({ appId: 'wwprovider', secret }) },
+    })
+    undo.push(() => opened.close())
+    return opened
+  }
+
+  it('has a token of its own beside the suite’s, asked for once by all processes, and sealed', async () => {
+    const own = await get(suite)
+    const desks = [openProvider('p1'), openProvider('p2')]
+    const answers = await Promise.all(
+      desks.flatMap((one) => Array.from({ length: 10 }, () => get(provider, one))),
+    )
+    const [first] = answers
+    expect(new Set(answers.map(({ token }) => token)).size).toBe(1)
+    expect(first?.token).not.toBe(own.token)
+    expect(world.callsOf(PROVIDER_TOKEN)).toEqual([
+      {
+        ...{ method: 'POST', path: PROVIDER_TOKEN, query: {} },
+        body: { corpid: 'wwprovider', provider_secret: 'provider-secret' },
+      },
+    ])
+    const rows = JSON.stringify(
+      await database().db('provider_token').where({ account_id: suite.id }),
+    )
+    expect(rows).not.toContain(first?.token)
+    expect(await get(suite)).toEqual(own)
+  })
+
+  it('replaces a token that was refused, without blaming anybody', async () => {
+    const one = openProvider('p1')
+    const first = await get(provider, one)
+    world.revoke(first.token)
+    await one.keeper.reportRejected(provider, first.version)
+    expect((await get(provider, one)).token).not.toBe(first.token)
+    expect(await database().db('token_death').where({ account_id: suite.id })).toEqual([])
+  })
+
+  it('asks nobody without a secret, and for minutes after a wrong one', async () => {
+    const one = openProvider('p1')
+    secret = null
+    const answer = () => one.keeper.getToken(provider)
+    expect(await answer()).toMatchObject({ kind: 'unavailable', reason: 'config' })
+    expect(world.callsOf(PROVIDER_TOKEN)).toEqual([])
+    secret = 'wrong'
+    clock.forward(61)
+    for (let call = 0; call < 5; call += 1) {
+      expect(await answer()).toMatchObject({ kind: 'unavailable', reason: 'config' })
+    }
+    expect(world.callsOf(PROVIDER_TOKEN)).toHaveLength(1)
+    expect(one.lines.join('')).not.toContain('"wrong"')
+  })
+
+  it('is nobody behind other accounts', async () => {
+    expect(
+      providerOf(await add('wecom_app', { appId: 'wwcorp', secret: 'corp-secret' })),
+    ).toBeNull()
   })
 })

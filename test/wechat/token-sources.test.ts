@@ -44,7 +44,7 @@ describe('TOKEN_SOURCES', () => {
 
   it('never takes 40001 of WeCom for a dead token', () => {
     const wecom = TOKEN_SOURCE_NAMES.filter((name) => TOKEN_SOURCES[name].space === 'wecom')
-    expect(wecom).toEqual(['wecom', 'suite', 'wecom_corp'])
+    expect(wecom).toEqual(['wecom', 'suite', 'wecom_corp', 'provider'])
     for (const name of wecom) expect(TOKEN_SOURCES[name].deadCodes).not.toContain(40001)
   })
 
