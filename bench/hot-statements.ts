@@ -19,6 +19,7 @@ import {
   type ClaimedMessage,
   type EndedAttempt,
 } from '../src/dispatch/dispatch-store.ts'
+import { restInQuietHours } from '../src/dispatch/quiet-store.ts'
 import { listEvents } from '../src/events/event-store.ts'
 import { lowestId, newId } from '../src/foundation/ids.ts'
 import type { NewBroadcast } from '../src/messages/broadcast.ts'
@@ -182,7 +183,7 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     name: 'claimMessages',
     file: DISPATCH_STORE,
     purpose: 'Takes the messages that are due, under a lease.',
-    indexes: ['message_lane_idx', 'message_pkey'],
+    indexes: ['message_channel_idx', 'message_pkey'],
     async run(db, ground, watched) {
       await watched(() => claim(db, ground))
     },
@@ -195,6 +196,35 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     async run(db, ground, watched) {
       const messageIds = (await claim(db, ground)).map(({ id }) => id)
       await watched(() => beginAttempts(db, { ...LEASE, messageIds }))
+    },
+  },
+  {
+    name: 'beginAttempts: with a cap and a pace per person',
+    file: DISPATCH_STORE,
+    purpose: 'The same for marketing of an account that counts what a person gets.',
+    indexes: ['message_counted_idx', 'send_policy_pkey', 'message_pkey'],
+    async run(db, ground, watched) {
+      await withPolicy(
+        db,
+        ground,
+        { marketing_per_person_per_day: 3, recipient_per_minute: { template_message: 2 } },
+        async () => {
+          const messageIds = (await claim(db, ground)).map(({ id }) => id)
+          await watched(() => beginAttempts(db, { ...LEASE, messageIds }))
+        },
+      )
+    },
+  },
+  {
+    name: 'restInQuietHours',
+    file: 'src/dispatch/quiet-store.ts',
+    purpose: 'Makes what is due in quiet hours due at their end, every two seconds.',
+    indexes: ['message_channel_idx', 'message_pkey'],
+    async run(db, ground, watched) {
+      const twice = [{ quiet_hours: '00:00-12:00' }, { quiet_hours: '12:00-00:00' }]
+      for (const policy of twice) {
+        await withPolicy(db, ground, policy, () => watched(() => restInQuietHours(db)))
+      }
     },
   },
   {
@@ -240,7 +270,7 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     name: 'measureQueue',
     file: DISPATCH_STORE,
     purpose: 'Counts the queue every two seconds, for the metrics.',
-    indexes: ['message_lane_idx', 'message_sending_idx'],
+    indexes: ['message_channel_idx', 'message_sending_idx'],
     async run(db, ground, watched) {
       await beginSome(db, ground)
       await watched(() => measureQueue(db))
@@ -432,6 +462,29 @@ function batchOf(
       job: null,
     }
   })
+}
+
+/** What waits is marketing, and the account has a policy for it, as long as this runs. */
+async function withPolicy(
+  db: Knex,
+  { accountId }: Ground,
+  settings: Readonly<Record<string, unknown>>,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  const set = (changed: unknown) =>
+    db('account')
+      .where({ id: accountId })
+      .update({ settings: JSON.stringify(changed) })
+  await db('message').where({ status: 'queued' }).update({ lane: 1 })
+  await set(settings)
+  try {
+    await work()
+  } finally {
+    await set({})
+    await db('send_policy').delete()
+    const dueAt = new Date(Date.now() - 60_000)
+    await db('message').where({ status: 'queued' }).update({ lane: 0, due_at: dueAt, reason: null })
+  }
 }
 
 function claim(db: Knex, ground: Ground): Promise<ClaimedMessage[]> {

@@ -239,6 +239,19 @@ create table call_breaker (
   constraint call_breaker_owner_check CHECK (((account_id = 0) = (host = ANY (ARRAY['wechat'::text, 'wecom'::text]))))
 );
 
+create table channel_pace (
+  account_id integer not null,
+  channel text not null,
+  per_second double precision,
+  slowed_from double precision,
+  slowed_to double precision,
+  slowed_at timestamp with time zone,
+  tokens double precision not null default 0,
+  counted_at timestamp with time zone not null default clock_timestamp(),
+  constraint channel_pace_pkey PRIMARY KEY (account_id, channel),
+  constraint channel_pace_per_second_check CHECK ((per_second > (0)::double precision))
+);
+
 create table code_override (
   id bigint not null generated always as identity,
   account_id integer not null,
@@ -486,6 +499,8 @@ create table message (
   callback_url text,
   lane smallint not null default 0,
   plan jsonb,
+  counted_at timestamp with time zone,
+  quiet_until timestamp with time zone,
   constraint message_pkey PRIMARY KEY (id),
   constraint message_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
   constraint message_application_id_fkey FOREIGN KEY (application_id) REFERENCES application(id),
@@ -592,6 +607,18 @@ create table send_pace (
   counted_at timestamp with time zone not null default clock_timestamp(),
   constraint send_pace_pkey PRIMARY KEY (account_id),
   constraint send_pace_per_second_check CHECK ((per_second > (0)::double precision))
+);
+
+create table send_policy (
+  account_id integer not null,
+  quiet_begins time without time zone,
+  quiet_ends time without time zone,
+  marketing_per_day integer,
+  recipient_per_minute jsonb,
+  changed_at timestamp with time zone,
+  constraint send_policy_pkey PRIMARY KEY (account_id),
+  constraint send_policy_marketing_per_day_check CHECK ((marketing_per_day > 0)),
+  constraint send_policy_quiet_check CHECK (((quiet_begins IS NULL) = (quiet_ends IS NULL)))
 );
 
 create table sending_pause (
@@ -716,9 +743,11 @@ CREATE UNIQUE INDEX message_broadcast_line_idx ON public.message USING btree (br
 
 CREATE INDEX message_broadcast_queue_idx ON public.message USING btree (broadcast_id, status) WHERE ((broadcast_id IS NOT NULL) AND (status = ANY (ARRAY['scheduled'::text, 'queued'::text, 'sending'::text])));
 
-CREATE UNIQUE INDEX message_idempotency_key_idx ON public.message USING btree (application_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE INDEX message_channel_idx ON public.message USING btree (account_id, lane, channel, due_at) WHERE (status = ANY (ARRAY['scheduled'::text, 'queued'::text]));
 
-CREATE INDEX message_lane_idx ON public.message USING btree (account_id, lane, due_at) WHERE (status = ANY (ARRAY['scheduled'::text, 'queued'::text]));
+CREATE INDEX message_counted_idx ON public.message USING btree (account_id, recipient, counted_at) WHERE ((counted_at IS NOT NULL) AND (recipient IS NOT NULL));
+
+CREATE UNIQUE INDEX message_idempotency_key_idx ON public.message USING btree (application_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
 CREATE INDEX message_msgid_idx ON public.message USING btree (account_id, msgid) WHERE (msgid IS NOT NULL);
 
@@ -1129,6 +1158,16 @@ AS $function$
 
 CREATE OR REPLACE FUNCTION public.begin_sends(p_process text, p_lease interval, p_message_ids uuid[], OUT message_ids uuid[], OUT decisions text[], OUT reasons text[], OUT scopes text[], OUT attempt_ids bigint[], OUT numbers integer[])
  RETURNS record
+ LANGUAGE sql
+AS $function$
+    select
+      begun.message_ids, array_replace(begun.decisions, 'later', 'busy'), begun.reasons, begun.scopes,
+      begun.attempt_ids, begun.numbers
+    from begin_sends(p_process, p_lease, p_message_ids, '{}', '{}', '{}') as begun
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.begin_sends(p_process text, p_lease interval, p_message_ids uuid[], p_channels text[], p_per_minutes integer[], p_per_hours integer[], OUT message_ids uuid[], OUT decisions text[], OUT reasons text[], OUT scopes text[], OUT attempt_ids bigint[], OUT numbers integer[], OUT untils timestamp with time zone[])
+ RETURNS record
  LANGUAGE plpgsql
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -1152,21 +1191,34 @@ AS $function$
           when wanted.status not in ('queued', 'scheduled')
             or wanted.lease_owner is distinct from p_process
             or wanted.leased_until <= v_now then 'lost'
-          when wanted.expires_at <= v_now or repeat_is_late(wanted.id, wanted.attempt_count, v_now) then 'expired'
+          when wanted.expires_at <= v_now
+            or repeat_is_late(wanted.id, wanted.attempt_count, v_now) then 'expired'
+          when limits.reason = 'quiet_hours' then 'later'
           when exists (
             select from message as other
             where other.account_id = wanted.account_id and other.recipient = wanted.recipient
               and other.status = 'sending'
           ) then 'busy'
-          when not answer.allowed then 'blocked'
+          when not answer.allowed or limits.reason = 'person_cap' then 'blocked'
+          when limits.reason = 'recipient_pace' then 'later'
           else 'allowed'
         end as verdict,
-        answer.reason, answer.scope, answer.evidence, answer.reserves_at
+        case
+          when answer.allowed or limits.reason = 'quiet_hours' then limits.reason else answer.reason
+        end as reason,
+        case when not answer.allowed then answer.scope end as missing,
+        limits.until, limits.is_counted, answer.scope, answer.evidence, answer.reserves_at
       from wanted
+      left join unnest(p_channels, p_per_minutes, p_per_hours) as usual (channel, per_minute, per_hour)
+        on usual.channel = wanted.channel
       cross join lateral judge_send(
         wanted.account_id, wanted.recipient, wanted.channel, wanted.template_id,
         wanted.consent_scope, v_now
       ) as answer
+      cross join lateral judge_limits(
+        wanted.account_id, wanted.recipient, wanted.channel, wanted.lane, wanted.id, v_now,
+        usual.per_minute, nullif(usual.per_hour, 0)
+      ) as limits
     ), placed as materialized (
       -- of several messages to one person the first goes now
       select judged.*,
@@ -1193,6 +1245,7 @@ AS $function$
       update message as moving set
         status = case
           when numbered.decision = 'begun' then 'sending'
+          when numbered.decision = 'later' then moving.status
           -- an earlier attempt whose answer was lost may have been delivered: that stays the truth
           when moving.attempt_count > 0 and exists (
             select from attempt as tried
@@ -1203,29 +1256,44 @@ AS $function$
           else numbered.decision
         end,
         reason = case numbered.decision
-          when 'begun' then moving.reason when 'expired' then 'expired' else numbered.reason end,
+          when 'begun' then case
+            when moving.reason not in ('quiet_hours', 'recipient_pace') then moving.reason
+          end
+          when 'expired' then 'expired'
+          else numbered.reason
+        end,
         missing_scope = case when numbered.decision = 'blocked'
-          then numbered.scope else moving.missing_scope end,
+          then numbered.missing else moving.missing_scope end,
+        due_at = case when numbered.decision = 'later' then least(
+          numbered.until, moving.expires_at,
+          -- a repeat that may not be called for by then is to end soon (repeat_is_late)
+          case when moving.attempt_count > 0 then v_now + interval '9 minutes' end
+        ) else moving.due_at end,
+        counted_at = case when numbered.decision = 'begun' and numbered.is_counted
+          then v_now else moving.counted_at end,
         attempt_count = moving.attempt_count + (numbered.decision = 'begun')::integer,
         lease_owner = case when numbered.decision = 'begun' then moving.lease_owner end,
         leased_until = case when numbered.decision = 'begun' then v_now + p_lease end,
         updated_at = v_now,
-        finished_at = case when numbered.decision = 'begun' then moving.finished_at else v_now end
+        finished_at = case when numbered.decision in ('begun', 'later')
+          then moving.finished_at else v_now end
       from numbered
-      where moving.id = numbered.id and numbered.decision in ('begun', 'blocked', 'expired')
+      where moving.id = numbered.id and numbered.decision in ('begun', 'blocked', 'expired', 'later')
     )
     select
       array_agg(numbered.id), array_agg(numbered.decision),
       array_agg(case numbered.decision
-        when 'expired' then 'expired' when 'blocked' then numbered.reason end),
-      array_agg(case when numbered.decision = 'blocked' then numbered.scope end),
+        when 'expired' then 'expired' when 'blocked' then numbered.reason
+        when 'later' then numbered.reason end),
+      array_agg(case when numbered.decision = 'blocked' then numbered.missing end),
       array_agg(numbered.attempt_id), array_agg(numbered.attempt_count + 1),
+      array_agg(numbered.until),
       jsonb_agg(jsonb_build_object(
         'account_id', numbered.account_id, 'subject', numbered.recipient,
         'scope', numbered.scope, 'change', 'reserved', 'effective_at', numbered.reserves_at,
         'evidence', 'attempt', 'attempt_id', numbered.attempt_id, 'reason', numbered.channel
       )) filter (where numbered.decision = 'begun' and numbered.reserves_at is not null)
-    into message_ids, decisions, reasons, scopes, attempt_ids, numbers, v_reservations
+    into message_ids, decisions, reasons, scopes, attempt_ids, numbers, untils, v_reservations
     from numbered;
 
     if v_reservations is not null then
@@ -1361,7 +1429,7 @@ AS $function$
   $function$;
 
 CREATE OR REPLACE FUNCTION public.claim_messages(p_process text, p_lease interval, p_limit integer, p_account_ids integer[], p_rooms integer[], p_held integer[], p_other_room integer)
- RETURNS TABLE(id uuid, account_id integer, recipient text, channel text, template_id text, content jsonb, consent_scope text, sealed_secret text, expires_at timestamp with time zone, due_at timestamp with time zone, earlier jsonb, on_trial boolean, is_paced boolean, has_more boolean)
+ RETURNS TABLE(id uuid, account_id integer, recipient text, channel text, template_id text, content jsonb, consent_scope text, sealed_secret text, expires_at timestamp with time zone, due_at timestamp with time zone, earlier jsonb, on_trial boolean, is_paced boolean, has_more boolean, lane smallint)
  LANGUAGE sql
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -1371,21 +1439,21 @@ CREATE OR REPLACE FUNCTION public.claim_messages(p_process text, p_lease interva
 AS $function$
     with recursive lane as (
       (
-        select head.account_id, head.lane, head.due_at
+        select head.account_id, head.lane, head.channel, head.due_at
         from message as head
         where head.status in ('scheduled', 'queued')
-        order by head.account_id, head.lane, head.due_at
+        order by head.account_id, head.lane, head.channel, head.due_at
         limit 1
       )
       union all
-      select after.account_id, after.lane, after.due_at
+      select after.account_id, after.lane, after.channel, after.due_at
       from lane
       cross join lateral (
-        select head.account_id, head.lane, head.due_at
+        select head.account_id, head.lane, head.channel, head.due_at
         from message as head
         where head.status in ('scheduled', 'queued')
-          and (head.account_id, head.lane) > (lane.account_id, lane.lane)
-        order by head.account_id, head.lane, head.due_at
+          and (head.account_id, head.lane, head.channel) > (lane.account_id, lane.lane, lane.channel)
+        order by head.account_id, head.lane, head.channel, head.due_at
         limit 1
       ) as after
     ), bucket as materialized (
@@ -1408,11 +1476,36 @@ AS $function$
       from send_pace as pace
       left join bucket on bucket.account_id = pace.account_id
       where pace_now(pace.per_second, pace.slowed_from, pace.slowed_to, pace.slowed_at) is not null
+    ), channel_bucket as materialized (
+      select pace.account_id, pace.channel, filled.tokens
+      from channel_pace as pace
+      cross join lateral (
+        select pace_now(pace.per_second, pace.slowed_from, pace.slowed_to, pace.slowed_at) as per_second
+      ) as allowed
+      cross join lateral (
+        select least(
+          greatest(2, allowed.per_second),
+          pace.tokens + allowed.per_second * greatest(0, extract(epoch from now() - pace.counted_at))
+        ) as tokens
+      ) as filled
+      where allowed.per_second is not null
+      for update of pace skip locked
+    ), channel_paced as materialized (
+      select pace.account_id, pace.channel, floor(coalesce(bucket.tokens, 0))::integer as room
+      from channel_pace as pace
+      left join channel_bucket as bucket
+        on bucket.account_id = pace.account_id and bucket.channel = pace.channel
+      where pace_now(pace.per_second, pace.slowed_from, pace.slowed_to, pace.slowed_at) is not null
+    ), quiet as materialized (
+      select policy.account_id from send_policy as policy
+      where quiet_until(policy.quiet_begins, policy.quiet_ends, now()) is not null
     ), found as materialized (
       select
-        lane.account_id, lane.lane, coalesce(known.held, 0) as held,
+        lane.account_id, lane.lane, lane.channel, coalesce(known.held, 0) as held,
         coalesce(own.until, theirs.until) is not null as on_trial,
-        paced.room is not null as is_paced,
+        paced.room is not null or channel_paced.room is not null as is_paced,
+        channel_paced.room as channel_room,
+        lane.lane = 1 and quiet.account_id is not null as is_quiet,
         least(paced.room, case
           when own.until > now() or theirs.until > now() then 0
           when theirs.until is not null and lane.account_id > min(lane.account_id)
@@ -1438,28 +1531,38 @@ AS $function$
         ) offset 0
       ) as theirs on true
       left join paced on paced.account_id = lane.account_id
+      left join channel_paced
+        on channel_paced.account_id = lane.account_id and channel_paced.channel = lane.channel
+      left join quiet on quiet.account_id = lane.account_id
       where lane.due_at <= now()
     ), wanted as materialized (
       select found.*,
         greatest(1, (2 * p_limit + count(*) over () - 1) / count(*) over ())::integer as share,
         random() * 7 as luck
-      from found where found.room > 0
+      from found where least(found.room, found.channel_room) > 0
     ), taken as materialized (
       select
-        waiting.id, wanted.account_id, wanted.lane, wanted.held, wanted.room, wanted.on_trial,
-        wanted.is_paced, wanted.share, wanted.luck,
-        row_number() over (partition by wanted.account_id, wanted.lane order by waiting.due_at)
-          as place
+        waiting.id, wanted.account_id, wanted.lane, wanted.channel, wanted.held, wanted.room,
+        wanted.channel_room, wanted.on_trial, wanted.is_paced, wanted.share, wanted.luck,
+        -- what is due at the same moment goes as it came, not by the names of the channels
+        row_number() over (
+          partition by wanted.account_id, wanted.lane order by waiting.due_at, waiting.id
+        ) as place,
+        row_number() over (
+          partition by wanted.account_id, wanted.lane, wanted.channel
+          order by waiting.due_at, waiting.id
+        ) as channel_place
       from wanted
       cross join lateral (
         select next.id, next.due_at
         from message as next
         where next.account_id = wanted.account_id and next.lane = wanted.lane
+          and next.channel = wanted.channel
           and next.status in ('scheduled', 'queued')
           and next.due_at <= now()
           and (next.leased_until is null or next.leased_until < now())
           and (
-            not exists (
+            not wanted.is_quiet and not exists (
               select from sending_pause as pause
               where pause.account_id = next.account_id and pause.channel = next.channel
                 and pause.until > now()
@@ -1468,22 +1571,32 @@ AS $function$
             or next.expires_at <= now() or repeat_is_late(next.id, next.attempt_count, now())
           )
         order by next.due_at
-        limit least(wanted.room, wanted.share)
+        limit least(wanted.room, wanted.channel_room, wanted.share)
         for update skip locked
       ) as waiting
     ), turned as materialized (
       select taken.*,
-        case taken.lane when 0 then taken.place else 7 * taken.place - taken.luck end as turn
+        -- one draw for a lane, however many channels it has
+        case taken.lane when 0 then taken.place else 7 * taken.place - min(taken.luck)
+          over (partition by taken.account_id, taken.lane) end as turn
       from taken
     ), due as materialized (
       select
-        fitting.id, fitting.account_id, fitting.on_trial, fitting.is_paced,
-        fitting.place = fitting.share and fitting.share < fitting.room as has_more
+        fitting.id, fitting.account_id, fitting.channel, fitting.on_trial, fitting.is_paced,
+        fitting.channel_place = fitting.share
+          and fitting.share < least(fitting.room, fitting.channel_room) as has_more
       from (
         select turned.*,
           row_number() over (partition by turned.account_id order by turned.turn, turned.lane)
             as account_place
-        from turned
+        from (
+          select turned.*,
+            row_number() over (
+              partition by turned.account_id, turned.channel order by turned.turn, turned.lane
+            ) as both_lanes_place
+          from turned
+        ) as turned
+        where turned.channel_room is null or turned.both_lanes_place <= turned.channel_room
       ) as fitting
       where fitting.account_place <= fitting.room
       order by fitting.held + fitting.turn, fitting.lane
@@ -1495,6 +1608,14 @@ AS $function$
         select count(*) as count from due where bucket.account_id in (0, due.account_id)
       ) as used
       where pace.account_id = bucket.account_id and used.count > 0
+    ), channel_spent as (
+      update channel_pace as pace set tokens = bucket.tokens - used.count, counted_at = now()
+      from channel_bucket as bucket
+      cross join lateral (
+        select count(*) as count from due
+        where due.account_id = bucket.account_id and due.channel = bucket.channel
+      ) as used
+      where pace.account_id = bucket.account_id and pace.channel = bucket.channel and used.count > 0
     )
     update message as claimed set lease_owner = p_process, leased_until = now() + p_lease
     from due
@@ -1509,7 +1630,7 @@ AS $function$
         )
         from attempt where attempt.message_id = claimed.id
       ) end,
-      due.on_trial, due.is_paced, due.has_more
+      due.on_trial, due.is_paced, due.has_more, claimed.lane
   $function$;
 
 CREATE OR REPLACE FUNCTION public.consent_severity(p_change text)
@@ -1880,6 +2001,7 @@ AS $function$
     c_ahead_seconds constant double precision := 0.25;
     c_rate_seconds constant double precision := 5;
     v_now timestamptz;
+    v_quiet_until timestamptz;
     v_broadcast broadcast;
     v_waiting integer;
     v_sending integer;
@@ -1893,7 +2015,10 @@ AS $function$
     where wanted.finished_at is null
       and (wanted.phase = 'cancelled' or (wanted.phase = 'running' and wanted.send_at <= clock_timestamp()))
       and (wanted.fed_at is null or wanted.fed_at <= clock_timestamp() - case
-        when wanted.phase = 'running' and wanted.paused_at is null then interval '50 milliseconds'
+        when wanted.phase = 'running' and wanted.paused_at is null and (
+          select quiet_until(policy.quiet_begins, policy.quiet_ends, clock_timestamp())
+          from send_policy as policy where policy.account_id = wanted.account_id
+        ) is null then interval '50 milliseconds'
         else interval '1 second'
       end)
     order by wanted.fed_at nulls first limit 1
@@ -1905,6 +2030,8 @@ AS $function$
     v_now := clock_timestamp();
     broadcast_id := v_broadcast.id; account_id := v_broadcast.account_id;
     accepted := v_broadcast.accepted; fed := 0; reason := null;
+    select quiet_until(policy.quiet_begins, policy.quiet_ends, v_now) into v_quiet_until
+    from send_policy as policy where policy.account_id = v_broadcast.account_id;
 
     if v_broadcast.phase = 'cancelled' then
       state := 'cancelled';
@@ -1912,6 +2039,8 @@ AS $function$
     elsif v_broadcast.paused_at is not null and v_now < v_broadcast.expires_at then
       state := 'paused';
       perform hold_broadcast_messages(v_broadcast.id);
+    elsif v_quiet_until is not null and v_now < v_broadcast.expires_at then
+      state := 'resting';
     else
       state := 'running';
     end if;
@@ -2258,6 +2387,68 @@ AS $function$
   end
   $function$;
 
+CREATE OR REPLACE FUNCTION public.judge_limits(p_account_id integer, p_subject text, p_channel text, p_lane smallint, p_message_id uuid, p_at timestamp with time zone, p_per_minute integer, p_per_hour integer)
+ RETURNS TABLE(reason text, until timestamp with time zone, is_counted boolean)
+ LANGUAGE sql
+ STABLE
+AS $function$
+    select
+      case
+        when found.quiet_until is not null then 'quiet_hours'
+        when found.is_capped then 'person_cap'
+        when found.pace_until is not null then 'recipient_pace'
+      end,
+      case
+        when found.quiet_until is not null then found.quiet_until
+        when found.is_capped then (rule.day + 1)::timestamp at time zone 'Asia/Shanghai'
+        else found.pace_until
+      end,
+      rule.per_day is not null or rule.per_minute is not null or p_per_hour is not null
+    from (select) as asked
+    left join send_policy as policy on policy.account_id = p_account_id
+    cross join lateral (
+      select
+        case when p_lane = 1 then policy.marketing_per_day end as per_day,
+        coalesce((policy.recipient_per_minute ->> p_channel)::integer, p_per_minute) as per_minute,
+        (p_at at time zone 'Asia/Shanghai')::date as day
+    ) as rule
+    cross join lateral (
+      select
+        case when p_lane = 1 then quiet_until(policy.quiet_begins, policy.quiet_ends, p_at)
+          end as quiet_until,
+        case when rule.per_day is not null then (
+          select count(*) >= rule.per_day
+          from message as counted
+          where counted.account_id = p_account_id and counted.recipient = p_subject
+            and counted.counted_at >= rule.day::timestamp at time zone 'Asia/Shanghai'
+            and counted.counted_at < (rule.day + 1)::timestamp at time zone 'Asia/Shanghai'
+            and counted.lane = 1 and counted.id is distinct from p_message_id
+            and counted.status not in ('blocked', 'refused', 'failed', 'expired', 'cancelled')
+        ) end as is_capped,
+        case when rule.per_minute is not null or p_per_hour is not null then greatest(
+          (
+            select recent.counted_at + interval '1 minute'
+            from message as recent
+            where recent.account_id = p_account_id and recent.recipient = p_subject
+              and recent.counted_at > p_at - interval '1 minute'
+              and recent.channel = p_channel and recent.id is distinct from p_message_id
+            order by recent.counted_at desc
+            offset rule.per_minute - 1 limit case when rule.per_minute is null then 0 else 1 end
+          ),
+          (
+            select recent.counted_at + interval '1 hour'
+            from message as recent
+            where recent.account_id = p_account_id and recent.recipient = p_subject
+              and recent.counted_at > p_at - interval '1 hour'
+              and recent.channel = p_channel and recent.id is distinct from p_message_id
+            order by recent.counted_at desc
+            offset p_per_hour - 1 limit case when p_per_hour is null then 0 else 1 end
+          )
+        ) end as pace_until
+      offset 0 -- looked for once, however often it is used above
+    ) as found
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.judge_send(p_account_id integer, p_subject text, p_channel text, p_template_id text, p_scope text, p_at timestamp with time zone)
  RETURNS TABLE(allowed boolean, reason text, scope text, evidence bigint[], reserves_at timestamp with time zone)
  LANGUAGE sql
@@ -2365,6 +2556,24 @@ AS $function$
     ) as verdict
   $function$;
 
+CREATE OR REPLACE FUNCTION public.keep_channel_pace()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  declare
+    v_paces jsonb := coalesce(new.settings -> 'sends_per_second_by_channel', '{}');
+  begin
+    update channel_pace as pace set per_second = null
+    where pace.account_id = new.id and pace.per_second is not null
+      and v_paces ->> pace.channel is null;
+    insert into channel_pace (account_id, channel, per_second)
+    select new.id, wanted.key, wanted.value::double precision
+    from jsonb_each_text(v_paces) as wanted
+    on conflict (account_id, channel) do update set per_second = excluded.per_second;
+    return null;
+  end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.keep_send_pace()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2379,6 +2588,34 @@ AS $function$
     else
       insert into send_pace (account_id, per_second) values (new.id, v_per_second)
       on conflict (account_id) do update set per_second = excluded.per_second;
+    end if;
+    return null;
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.keep_send_policy()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  declare
+    v_begins time := split_part(new.settings ->> 'quiet_hours', '-', 1)::time;
+    v_ends time := split_part(new.settings ->> 'quiet_hours', '-', 2)::time;
+    v_per_day integer := nullif((new.settings ->> 'marketing_per_person_per_day')::integer, 0);
+    v_per_minute jsonb := nullif(new.settings -> 'recipient_per_minute', '{}');
+  begin
+    update send_policy as policy set
+      quiet_begins = v_begins, quiet_ends = v_ends,
+      marketing_per_day = v_per_day, recipient_per_minute = v_per_minute,
+      changed_at = case
+        when (policy.quiet_begins, policy.quiet_ends) is distinct from (v_begins, v_ends)
+          then clock_timestamp()
+        else policy.changed_at
+      end
+    where policy.account_id = new.id;
+    if not found and (v_begins, v_per_day, v_per_minute) is distinct from (null, null, null) then
+      insert into send_policy (
+        account_id, quiet_begins, quiet_ends, marketing_per_day, recipient_per_minute
+      ) values (new.id, v_begins, v_ends, v_per_day, v_per_minute);
     end if;
     return null;
   end
@@ -2818,6 +3055,25 @@ AS $function$
   end
   $function$;
 
+CREATE OR REPLACE FUNCTION public.quiet_until(p_begins time without time zone, p_ends time without time zone, p_at timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    select case
+      when case when p_begins < p_ends
+        then (p_at at time zone 'Asia/Shanghai')::time >= p_begins
+          and (p_at at time zone 'Asia/Shanghai')::time < p_ends
+        else (p_at at time zone 'Asia/Shanghai')::time >= p_begins
+          or (p_at at time zone 'Asia/Shanghai')::time < p_ends
+      end
+      then ((p_at at time zone 'Asia/Shanghai')::date + p_ends + case
+        when (p_at at time zone 'Asia/Shanghai')::time >= p_ends then interval '1 day'
+        else interval '0'
+      end) at time zone 'Asia/Shanghai'
+    end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.record_pushes(p_lock_names text[], p_account_ids integer[], p_repeat_keys bytea, p_kinds text[], p_names text[], p_subjects text[], p_occurred_at bigint[], p_effective_at bigint[], p_documents text[], c_pushes integer[], c_scopes text[], c_changes text[], c_effective_at bigint[], c_reasons text[], c_credits integer[], c_expires_at bigint[], c_latest boolean[], p_extras json, OUT event_ids bigint[], OUT is_new boolean[], OUT call_under_way boolean[])
  RETURNS record
  LANGUAGE plpgsql
@@ -3129,6 +3385,90 @@ AS $function$
     )
   $function$;
 
+CREATE OR REPLACE FUNCTION public.rest_in_quiet_hours(p_limit integer)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+  declare
+    v_policy send_policy;
+    v_now timestamptz;
+    v_until timestamptz;
+    v_count bigint;
+    v_moved bigint := 0;
+  begin
+    for v_policy in
+      select * from send_policy as policy
+      where policy.changed_at is not null
+        or quiet_until(policy.quiet_begins, policy.quiet_ends, clock_timestamp()) is not null
+      order by policy.account_id
+      for no key update skip locked
+    loop
+      v_now := clock_timestamp();
+      v_until := quiet_until(v_policy.quiet_begins, v_policy.quiet_ends, v_now);
+
+      if v_policy.changed_at is not null then
+        with resting as (
+          select waiting.id from message as waiting
+          where waiting.account_id = v_policy.account_id and waiting.lane = 1
+            and waiting.status in ('scheduled', 'queued') and waiting.due_at > v_now
+            and waiting.reason = 'quiet_hours' and waiting.attempt_count = 0
+            and waiting.due_at is distinct from least(v_until, waiting.expires_at)
+            and (waiting.leased_until is null or waiting.leased_until < v_now)
+            -- what is paused is held by its broadcast
+            and not exists (
+              select from broadcast as held
+              where held.id = waiting.broadcast_id and held.paused_at is not null
+            )
+          limit p_limit for no key update skip locked
+        )
+        update message as moving set
+          due_at = greatest(moving.send_at, v_now), reason = null, updated_at = v_now
+        from resting where moving.id = resting.id;
+        get diagnostics v_count = row_count;
+        v_moved := v_moved + v_count;
+        if v_count > 0 then
+          perform pg_notify('message_queued', '');
+        elsif v_policy.changed_at < v_now - interval '15 seconds' then
+          update send_policy as policy set changed_at = null
+          where policy.account_id = v_policy.account_id;
+          delete from send_policy as policy
+          where policy.account_id = v_policy.account_id
+            and policy.quiet_begins is null and policy.marketing_per_day is null
+            and policy.recipient_per_minute is null;
+        end if;
+      end if;
+
+      if v_until is not null then
+        with due as (
+          select waiting.id from message as waiting
+          where waiting.account_id = v_policy.account_id and waiting.lane = 1
+            and waiting.status in ('scheduled', 'queued') and waiting.due_at <= v_now
+            and waiting.expires_at > v_now
+            and not repeat_is_late(waiting.id, waiting.attempt_count, v_now)
+            and (waiting.leased_until is null or waiting.leased_until < v_now)
+          limit p_limit for no key update skip locked
+        )
+        update message as moving set
+          due_at = least(
+            v_until, moving.expires_at,
+            -- a repeat that may not be called for by then is to end soon
+            case when moving.attempt_count > 0 then v_now + interval '9 minutes' end
+          ),
+          reason = 'quiet_hours', updated_at = v_now
+        from due where moving.id = due.id;
+        get diagnostics v_count = row_count;
+        v_moved := v_moved + v_count;
+      end if;
+    end loop;
+    return v_moved;
+  end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.resume_broadcast_messages(p_broadcast_id uuid)
  RETURNS void
  LANGUAGE sql
@@ -3198,6 +3538,10 @@ AS $function$
   declare
     v_way jsonb;
   begin
+    -- it holds for every channel
+    if new.reason = 'person_cap' then
+      return new;
+    end if;
     select listed.way into v_way
     from jsonb_array_elements(new.plan -> 'ways') with ordinality as listed (way, place)
     cross join lateral judge_send(
@@ -3351,9 +3695,13 @@ AS $function$
 
 CREATE TRIGGER access_token_changed AFTER UPDATE OF version, rejected_version ON public.access_token FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.rejected_version IS DISTINCT FROM new.rejected_version))) EXECUTE FUNCTION notify_token_change();
 
+CREATE TRIGGER account_channel_pace AFTER INSERT OR UPDATE OF settings ON public.account FOR EACH ROW EXECUTE FUNCTION keep_channel_pace();
+
 CREATE TRIGGER account_is_kept BEFORE DELETE ON public.account FOR EACH ROW EXECUTE FUNCTION refuse_account_removal();
 
 CREATE TRIGGER account_send_pace AFTER INSERT OR UPDATE OF settings ON public.account FOR EACH ROW EXECUTE FUNCTION keep_send_pace();
+
+CREATE TRIGGER account_send_policy AFTER INSERT OR UPDATE OF settings ON public.account FOR EACH ROW EXECUTE FUNCTION keep_send_policy();
 
 CREATE TRIGGER application_leaves_endpoints AFTER UPDATE ON public.application FOR EACH ROW WHEN (((old.revoked_at IS NULL) AND (new.revoked_at IS NOT NULL))) EXECUTE FUNCTION disable_endpoints_of_application();
 
@@ -3417,8 +3765,18 @@ comment on column kf_cursor.cursor is 'Everything before it has been recorded: i
 
 comment on column message.plan is 'Of a message with several channels: the one planned at first, and all of them in their order.';
 
+comment on column message.counted_at is 'When its last call began, where a cap or a pace per person counts it.';
+
+comment on column message.quiet_until is 'Of one that was accepted for quiet hours: their end, as it was known then.';
+
 comment on table provider_token is 'As access_token; the account is the suite.';
 
 comment on table reply is 'Who has inserted the row asks the application; everybody else waits for what it says.';
 
 comment on column send_pace.slowed_to is 'The pace after the platform said that it is too much; it is back at slowed_from after five minutes.';
+
+comment on column send_policy.quiet_begins is 'Time of day in China.';
+
+comment on column send_policy.recipient_per_minute is 'By channel: messages a minute to one recipient, in place of what the channel has.';
+
+comment on column send_policy.changed_at is 'The quiet hours changed, and what waits by the ones before is not due anew yet.';

@@ -86,6 +86,7 @@ const feedBroadcast = ({ column, value }: typeof CALLBACK) => `
     c_ahead_seconds constant double precision := 0.25;
     c_rate_seconds constant double precision := 5;
     v_now timestamptz;
+    v_quiet_until timestamptz;
     v_broadcast broadcast;
     v_waiting integer;
     v_sending integer;
@@ -99,7 +100,10 @@ const feedBroadcast = ({ column, value }: typeof CALLBACK) => `
     where wanted.finished_at is null
       and (wanted.phase = 'cancelled' or (wanted.phase = 'running' and wanted.send_at <= clock_timestamp()))
       and (wanted.fed_at is null or wanted.fed_at <= clock_timestamp() - case
-        when wanted.phase = 'running' and wanted.paused_at is null then interval '50 milliseconds'
+        when wanted.phase = 'running' and wanted.paused_at is null and (
+          select quiet_until(policy.quiet_begins, policy.quiet_ends, clock_timestamp())
+          from send_policy as policy where policy.account_id = wanted.account_id
+        ) is null then interval '50 milliseconds'
         else interval '1 second'
       end)
     order by wanted.fed_at nulls first limit 1
@@ -111,6 +115,8 @@ const feedBroadcast = ({ column, value }: typeof CALLBACK) => `
     v_now := clock_timestamp();
     broadcast_id := v_broadcast.id; account_id := v_broadcast.account_id;
     accepted := v_broadcast.accepted; fed := 0; reason := null;
+    select quiet_until(policy.quiet_begins, policy.quiet_ends, v_now) into v_quiet_until
+    from send_policy as policy where policy.account_id = v_broadcast.account_id;
 
     if v_broadcast.phase = 'cancelled' then
       state := 'cancelled';
@@ -118,6 +124,8 @@ const feedBroadcast = ({ column, value }: typeof CALLBACK) => `
     elsif v_broadcast.paused_at is not null and v_now < v_broadcast.expires_at then
       state := 'paused';
       perform hold_broadcast_messages(v_broadcast.id);
+    elsif v_quiet_until is not null and v_now < v_broadcast.expires_at then
+      state := 'resting';
     else
       state := 'running';
     end if;

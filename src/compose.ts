@@ -38,6 +38,7 @@ import { createWebhookClient } from './delivery/webhook-client.ts'
 import { createDispatcher } from './dispatch/dispatcher.ts'
 import { listBreakers, type OpenBreaker } from './dispatch/breaker-store.ts'
 import { forgetOldPaces, listPaces, setGatewayPace, type SendPace } from './dispatch/pace-store.ts'
+import { readQuietEnd } from './dispatch/quiet-store.ts'
 import { endQuotaRests, restForQuota } from './dispatch/pause-store.ts'
 import { createUpkeep } from './dispatch/upkeep.ts'
 import { forgetOldPushesAside } from './events/aside-store.ts'
@@ -59,9 +60,11 @@ import type { DecideSend } from './messages/check-send.ts'
 import { createBroadcastFeeder } from './messages/feed-broadcasts.ts'
 import { createForgetting } from './messages/forget-messages.ts'
 import { createBroadcastMeter } from './messages/measure-broadcasts.ts'
+import { findLimits } from './messages/limit-store.ts'
 import type { Seal } from './messages/message-secret.ts'
 import { countMessageSeals, resealMessages } from './messages/message-seal-store.ts'
 import { createMessageStore, type MessageStore } from './messages/message-store.ts'
+import type { FindLimits } from './messages/send-limit.ts'
 import { welcomeCustomer } from './messages/welcome-customer.ts'
 import { createFallbackTasks } from './messages/send-fallback.ts'
 import { createTemplateRegistry } from './templates/registry.ts'
@@ -135,6 +138,7 @@ export interface Parts {
   readonly messages: MessageStore
   /** Whether a message may be sent, as the gate decides it. */
   readonly decide: DecideSend
+  readonly findLimits: FindLimits
   /** Seals the credential of a message for its place. */
   readonly seal: Seal
   readonly broadcasts: BroadcastStore
@@ -162,6 +166,8 @@ export interface Parts {
   readonly sending: {
     breakers(): Promise<OpenBreaker[]>
     paces(): Promise<SendPace[]>
+    /** Until when an account's marketing rests; null outside its quiet hours. */
+    quietEnd(accountId: number): Promise<Date | null>
   }
   /** What operators decided about error codes. */
   readonly codeOverrides: {
@@ -583,6 +589,7 @@ async function build(
     endpoints,
     callbacks: endpoints,
     decide: (question) => decideSend(db, question),
+    findLimits: (question) => findLimits(db, question),
     findLiveTemplate: (person) => findLiveTemplate(db, person),
     findSender: (id) => cache.findById(id),
     findTemplates,
@@ -633,6 +640,7 @@ async function build(
       followers,
       messages,
       decide: (question) => decideSend(db, question),
+      findLimits: (question) => findLimits(db, question),
       seal: (text, place) => box.seal(text, place),
       broadcasts,
       endpoints,
@@ -644,7 +652,11 @@ async function build(
       reconcileAuthorizers: reconcile,
       tokenDeaths: (accountId, since) => listDeaths(db, accountId, since),
       quotas,
-      sending: { breakers: () => listBreakers(db), paces: () => listPaces(db) },
+      sending: {
+        breakers: () => listBreakers(db),
+        paces: () => listPaces(db),
+        quietEnd: (accountId) => readQuietEnd(db, accountId),
+      },
       codeOverrides: {
         list: (accountId) => listOverrides(db, accountId),
         put: (act) => putOverride(db, act),

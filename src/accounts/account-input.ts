@@ -60,6 +60,13 @@ export interface SettingsInput {
   /** Empty: nobody is asked about. */
   readonly archiveAccount?: string | undefined
   readonly sendsPerSecond?: string | undefined
+  /** `channel=number` each. */
+  readonly channelSendsPerSecond?: readonly string[] | undefined
+  /** `HH:MM-HH:MM`, or `off`. */
+  readonly quietHours?: string | undefined
+  readonly marketingPerPersonPerDay?: string | undefined
+  /** `channel=number` each. */
+  readonly recipientPerMinute?: readonly string[] | undefined
   readonly replyDeadline?: string | undefined
   readonly templatesStrict?: boolean | undefined
 }
@@ -153,6 +160,8 @@ const LONGEST_DEADLINE_MS = 3_500
 const WIDEST_MARGIN_PERCENT = 50
 /** More than one database carries: beyond it a pace would limit nothing. */
 const QUICKEST_PER_SECOND = 10_000
+const MOST_PER_PERSON = 1_000
+const QUIET_HOURS = /^(([01]\d|2[0-3]):[0-5]\d)-(([01]\d|2[0-3]):[0-5]\d)$/
 
 const IDENTITY_OPTIONS: Readonly<Record<IdentityField, string>> = {
   originalId: '--original-id',
@@ -377,6 +386,16 @@ function collectSettings(faults: Faults, input: SettingsInput): Partial<AccountS
   const welcome = whenGiven(input.welcomeMessage, (text) => readWelcome(faults, text))
   const archive = whenGiven(input.archiveAccount, (text) => readArchive(faults, text))
   const pace = whenGiven(input.sendsPerSecond, (text) => faults.pace('--sends-per-second', text))
+  const quiet = whenGiven(input.quietHours, (text) => readQuietHours(faults, text))
+  const cap = whenGiven(input.marketingPerPersonPerDay, (text) =>
+    faults.count('--marketing-per-person-per-day', text, MOST_PER_PERSON),
+  )
+  const paces = readByChannel(input.channelSendsPerSecond, (number) =>
+    faults.pace('--sends-per-second', number),
+  )
+  const perMinute = readByChannel(input.recipientPerMinute, (number) =>
+    faults.count('--recipient-per-minute', number, MOST_PER_PERSON),
+  )
   const deadline = whenGiven(input.replyDeadline, (text) =>
     faults.deadline('--reply-deadline', text),
   )
@@ -404,6 +423,10 @@ function collectSettings(faults: Faults, input: SettingsInput): Partial<AccountS
     ...(welcome === undefined ? {} : { welcome_message: welcome }),
     ...(archive === undefined ? {} : { archive_account: archive }),
     ...(pace === undefined ? {} : { sends_per_second: pace }),
+    ...(paces === undefined ? {} : { sends_per_second_by_channel: paces }),
+    ...(quiet === undefined ? {} : { quiet_hours: quiet }),
+    ...(cap === undefined ? {} : { marketing_per_person_per_day: cap }),
+    ...(perMinute === undefined ? {} : { recipient_per_minute: perMinute }),
     ...(deadline === undefined ? {} : { reply_deadline_ms: deadline }),
     ...(input.templatesStrict === undefined ? {} : { templates_strict: input.templatesStrict }),
     ...(templates === undefined ? {} : { long_term_templates: unique(templates) }),
@@ -427,6 +450,29 @@ function readWelcome(faults: Faults, text: string): AccountSettings['welcome_mes
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Two times of day that differ: equal ones could mean always or never. */
+function readQuietHours(faults: Faults, text: string): string | null | undefined {
+  if (text === 'off') return null
+  const [, begins, , ends] = QUIET_HOURS.exec(text) ?? []
+  if (begins === undefined) return faults.add('--quiet-hours', 'bad_quiet_hours')
+  return begins === ends ? faults.add('--quiet-hours', 'endless_quiet_hours') : text
+}
+
+/** A number for each channel, typed as `channel=number`. */
+function readByChannel(
+  texts: readonly string[] | undefined,
+  readNumber: (text: string) => number | undefined,
+): Record<string, number> | undefined {
+  if (texts === undefined) return undefined
+  return Object.fromEntries(
+    texts.flatMap((text) => {
+      const [channel = '', number = ''] = text.split('=', 2)
+      const read = readNumber(number)
+      return read === undefined ? [] : [[channel, read]]
+    }),
+  )
 }
 
 /** An empty text takes the setting away. */
@@ -486,6 +532,12 @@ class Faults {
   pace(field: string, text: string): number | undefined {
     const perSecond = /^\d{1,5}$/.test(text) ? Number(text) : NaN
     return perSecond <= QUICKEST_PER_SECOND ? perSecond : this.add(field, 'bad_pace')
+  }
+
+  /** A number of messages to one person. */
+  count(field: string, text: string, most: number): number | undefined {
+    const count = /^\d{1,4}$/.test(text) ? Number(text) : NaN
+    return count <= most ? count : this.add(field, 'bad_count', { most })
   }
 
   deadline(field: string, text: string): number | undefined {

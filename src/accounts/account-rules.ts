@@ -118,6 +118,23 @@ export const ACCOUNT_RULES = {
     en: () => 'must be a whole number of messages a second from 0 to 10000; 0 sets no limit',
     zh: () => '必须是每秒消息条数，0 到 10000 之间的整数；0 表示不限速',
   },
+  bad_quiet_hours: {
+    en: () => 'must be two times of day in China, such as 22:00-08:00, or off',
+    zh: () => '必须是两个中国时间的时刻，例如 22:00-08:00，或 off（关闭）',
+  },
+  endless_quiet_hours: {
+    en: () =>
+      'must begin and end at different times: the same ones could mean always or never; off ends them',
+    zh: () => '开始和结束时间不能相同：相同时间既可理解为全天，也可理解为没有；用 off 关闭',
+  },
+  bad_count: {
+    en: ({ most }) => `must be a whole number of messages from 0 to ${most}; 0 takes it away`,
+    zh: ({ most }) => `必须是 0 到 ${most} 之间的整数条数；0 表示取消`,
+  },
+  unknown_channel: {
+    en: ({ channels }) => `must name one of the channels: ${channels}`,
+    zh: ({ channels }) => `必须是以下通道之一：${channels}`,
+  },
   bad_margin: {
     en: () => 'must be a whole percentage from 0 to 50 of the daily quota',
     zh: () => '必须是 0 到 50 之间的整数百分比（占当日额度）',

@@ -14,6 +14,13 @@ const STORED = z
     welcome_message: z.record(z.string(), z.unknown()).nullable(),
     archive_account: z.string().nullable(),
     sends_per_second: z.int().min(0),
+    sends_per_second_by_channel: z.record(z.string(), z.int().min(1)),
+    quiet_hours: z
+      .string()
+      .regex(/^\d\d:\d\d-\d\d:\d\d$/)
+      .nullable(),
+    marketing_per_person_per_day: z.int().min(0),
+    recipient_per_minute: z.record(z.string(), z.int().min(1)),
     reply_deadline_ms: z.int().min(100).max(3_500),
     templates_strict: z.boolean(),
   })
@@ -28,6 +35,21 @@ export function readStoredSettings(stored: unknown): AccountSettings {
   const { success, data } = STORED.safeParse(stored)
   if (!success) throw new TypeError('the stored settings of an account have an unknown form')
   return { ...DEFAULT_SETTINGS, ...withoutUndefined(data) }
+}
+
+/** Settings by channel, of which a change names some; 0 takes one away. */
+const BY_CHANNEL = ['sends_per_second_by_channel', 'recipient_per_minute'] as const
+
+/** The settings after a change: what it does not name stays as it is. */
+export function changeSettings(
+  settings: AccountSettings,
+  changes: Partial<AccountSettings>,
+): AccountSettings {
+  const merged = BY_CHANNEL.map((name) => {
+    const both = Object.entries({ ...settings[name], ...changes[name] })
+    return [name, Object.fromEntries(both.filter(([, value]) => value > 0))] as const
+  })
+  return { ...settings, ...changes, ...Object.fromEntries(merged) }
 }
 
 /** The part of the settings worth storing: what differs from the defaults. */

@@ -29,7 +29,7 @@ import { refuseFaults, spokenFault } from './account-rules.ts'
 import { checkSeals, resealAll, type SealReport } from './seal-store.ts'
 import { createSecretStore, type SecretName } from './secret-store.ts'
 import { openTickets, type Ticket } from './ticket-store.ts'
-import { readStoredSettings, settingsToStore } from './account-settings.ts'
+import { changeSettings, readStoredSettings, settingsToStore } from './account-settings.ts'
 
 /** An account as an operator sees it: everything but the secrets themselves. */
 export interface AccountOverview {
@@ -391,7 +391,7 @@ function accountChanges(db: Knex, secrets: ReturnType<typeof createSecretStore>)
     updateSettings: (name, changes) =>
       change(name, async (trx, row) => {
         refuseFaults(settingFaults(row.kind, changes))
-        const settings = { ...readStoredSettings(row.settings), ...changes }
+        const settings = changeSettings(readStoredSettings(row.settings), changes)
         await trx('account')
           .where({ id: row.id })
           .update({ settings: JSON.stringify(settingsToStore(settings)) })
@@ -434,7 +434,7 @@ function accountChanges(db: Knex, secrets: ReturnType<typeof createSecretStore>)
 
 /** Decided by the unique constraints, not by looking first: two operators may type at once. */
 async function insertAccount(trx: Knex.Transaction, account: NewAccount): Promise<AccountRow> {
-  const settings = settingsToStore({ ...DEFAULT_SETTINGS, ...account.settings })
+  const settings = settingsToStore(changeSettings(DEFAULT_SETTINGS, account.settings))
   const [row] = await trx<AccountRow>('account')
     .insert({
       name: account.name,

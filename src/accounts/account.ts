@@ -94,6 +94,20 @@ export interface AccountSettings {
   readonly archive_account: string | null
   /** Messages a second that all processes together may send for it; 0: as many as there are. */
   readonly sends_per_second: number
+  /** The same through one channel alone; both hold. */
+  readonly sends_per_second_by_channel: Readonly<Record<string, number>>
+  /**
+   * From when to when, by the clock in China, no marketing is sent: `22:00-08:00`. Null: it is sent at
+   * any time.
+   */
+  readonly quiet_hours: string | null
+  /** The most marketing messages a person gets on one day in China; 0: as many as are asked for. */
+  readonly marketing_per_person_per_day: number
+  /**
+   * Messages a minute to one recipient through a channel, in place of what the channel has
+   * (`wechat/channels.ts`).
+   */
+  readonly recipient_per_minute: Readonly<Record<string, number>>
   /** How long an application has for the reply to a push, in milliseconds, before it is `success`. */
   readonly reply_deadline_ms: number
   /** Whether sends by a template that is not in the account's registry are refused. */
@@ -112,6 +126,10 @@ export const DEFAULT_SETTINGS: AccountSettings = {
   welcome_message: null,
   archive_account: null,
   sends_per_second: 0,
+  sends_per_second_by_channel: {},
+  quiet_hours: null,
+  marketing_per_person_per_day: 0,
+  recipient_per_minute: {},
   reply_deadline_ms: 2_000,
   templates_strict: false,
 }

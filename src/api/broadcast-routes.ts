@@ -199,6 +199,7 @@ export function broadcastBody(broadcast: Broadcast) {
     audience: broadcast.audienceScope === null ? null : { scope: broadcast.audienceScope },
     status: broadcast.status,
     reason: broadcast.reason,
+    until: broadcast.until,
     lines: broadcast.lines,
     send_at: broadcast.sendAt,
     expires_at: broadcast.expiresAt,

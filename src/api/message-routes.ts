@@ -5,14 +5,14 @@ import type { FindSender } from '../messages/account-fit.ts'
 import { accountIdsOf, accountOf } from '../messages/caller.ts'
 import { cancelMessage } from '../messages/cancel-message.ts'
 import type { Callbacks } from '../messages/callback-url.ts'
-import type { Verdict } from '../messages/channel-plan.ts'
 import { checkSend, type DecideSend, type FindLiveTemplate } from '../messages/check-send.ts'
 import { findMessage } from '../messages/find-message.ts'
 import { readInput } from '../messages/input-faults.ts'
 import type { AliasRecord } from '../messages/fallback-store.ts'
 import type { Seal } from '../messages/message-secret.ts'
 import type { MessageStore } from '../messages/message-store.ts'
-import type { Attempt, Message } from '../messages/message.ts'
+import { waitsUntil, type Attempt, type Message } from '../messages/message.ts'
+import type { FindLimits, LimitedVerdict } from '../messages/send-limit.ts'
 import { sendMessage, type Acceptance } from '../messages/send-message.ts'
 import type { FindTemplates } from '../templates/resolve-template.ts'
 import { decodeCursor, pageOf } from './cursor.ts'
@@ -26,6 +26,7 @@ export interface MessageRouteDeps {
   readonly findLiveTemplate: FindLiveTemplate
   readonly findSender: FindSender
   readonly findTemplates: FindTemplates
+  readonly findLimits: FindLimits
   readonly seal: Seal
   readonly metrics: Metrics
   readonly clock: Clock
@@ -169,8 +170,8 @@ async function postCancel(deps: MessageRouteDeps, call: Call): Promise<Answer> {
   return { status: 200, body: messageBody(message) }
 }
 
-function verdictBody({ channel, allowed, reason, scope, evidence }: Verdict) {
-  return { channel, allowed, reason, scope, evidence }
+function verdictBody({ channel, allowed, reason, until, scope, evidence }: LimitedVerdict) {
+  return { channel, allowed, reason, until, scope, evidence }
 }
 
 function acceptanceBody(acceptance: Acceptance) {
@@ -179,7 +180,8 @@ function acceptanceBody(acceptance: Acceptance) {
     account: acceptance.account,
     channel: acceptance.channel,
     status: acceptance.status,
-    reason: null,
+    reason: acceptance.quietUntil && 'quiet_hours',
+    until: acceptance.quietUntil,
     send_at: acceptance.sendAt,
     expires_at: acceptance.expiresAt,
     created_at: acceptance.createdAt,
@@ -197,6 +199,7 @@ function messageBody(message: Message) {
     purpose: message.purpose,
     status: message.status,
     reason: message.reason,
+    until: waitsUntil(message),
     missing_scope: message.missingScope,
     msgid: message.msgid,
     receipt: message.receipt,

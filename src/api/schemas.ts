@@ -53,7 +53,8 @@ const acceptance = z.strictObject({
   account: z.string(),
   channel: channel.describe('of channel `auto`: the one that is planned'),
   status: z.enum(['scheduled', 'queued']),
-  reason: z.null(),
+  reason: nullable(z.enum(['quiet_hours'])).describe('why it is not sent at send_at'),
+  until: nullable(instant).describe('when it is due instead; after expires_at it expires unsent'),
   send_at: instant,
   expires_at: instant,
   created_at: instant,
@@ -69,6 +70,7 @@ const message = z.strictObject({
   purpose: nullable(z.string()),
   status,
   reason: nullable(z.string()),
+  until: nullable(instant).describe('of one that waits with a reason: when it is due again'),
   missing_scope: nullable(z.string()).describe(
     'of a blocked message: the consent that was not there',
   ),
@@ -158,6 +160,9 @@ const verdict = z.strictObject({
   channel,
   allowed: z.boolean(),
   reason: nullable(z.string()),
+  until: nullable(instant).describe(
+    'of quiet_hours, person_cap and recipient_pace: how long they last',
+  ),
   scope: nullable(z.string()),
   evidence: z.array(z.string()),
 })
@@ -179,7 +184,10 @@ const broadcast = z.strictObject({
     'null where the recipients were listed',
   ),
   status: z.enum(BROADCAST_STATUSES),
-  reason: nullable(z.string()).describe('why it ended before its time: expired or interrupted'),
+  reason: nullable(z.string()).describe(
+    'why it ended before its time, expired or interrupted; why it rests, quiet_hours',
+  ),
+  until: nullable(instant).describe('of one that rests: until when'),
   lines: z.strictObject({
     accepted: z.int().describe('recipients, each once'),
     duplicate: z.int(),

@@ -6,6 +6,7 @@ import {
   addressAnswer,
   addressLines,
   refuseBadWelcome,
+  refuseUnknownChannels,
   SETTING_OPTIONS,
   settingsInput,
 } from './account-options.ts'
@@ -129,6 +130,7 @@ export const accountAdd: Command = {
   async run(context) {
     const account = valueOf(readNewAccount(await readInput(context)))
     refuseBadWelcome(account.settings)
+    refuseUnknownChannels(account.settings)
     const { say, output } = context
     await context.withGateway(async ({ parts }, config) => {
       const added = await parts.accounts.add(account)

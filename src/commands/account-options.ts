@@ -2,8 +2,10 @@ import { z } from 'zod'
 import type { AccountSettings } from '../accounts/account.ts'
 import type { SettingsInput } from '../accounts/account-input.ts'
 import { KIND_RULES, type IdOption } from '../accounts/account-kinds.ts'
+import { refuseFaults, spokenFault } from '../accounts/account-rules.ts'
 import type { AccountOverview } from '../accounts/account-store.ts'
 import { readInput } from '../messages/input-faults.ts'
+import { CHANNEL_NAMES } from '../wechat/channels.ts'
 import { ownWelcomeContent } from '../wechat/wecom-content.ts'
 import type { CommandContext, CommandOption } from './command.ts'
 import { readTyped } from './typed-secret.ts'
@@ -85,10 +87,36 @@ export const SETTING_OPTIONS = {
   },
   'sends-per-second': {
     type: 'text',
+    value: 'number|channel=number',
+    multiple: true,
+    help: {
+      en: 'How many messages a second all processes together send for it, or through one channel of it; 0 by default: no limit.',
+      zh: '所有进程合计每秒发送的消息条数，可按通道单独设置；默认 0，不限速。',
+    },
+  },
+  'quiet-hours': {
+    type: 'text',
+    value: 'from-to|off',
+    help: {
+      en: 'When no marketing is sent, by the clock in China: 22:00-08:00. It waits until they end.',
+      zh: '免打扰时段（中国时间），例如 22:00-08:00：营销消息等到时段结束再发，其他消息不受影响；off 关闭。',
+    },
+  },
+  'marketing-per-person-per-day': {
+    type: 'text',
     value: 'number',
     help: {
-      en: 'How many messages a second all processes together send for it; 0 by default: no limit.',
-      zh: '所有进程合计每秒发送的消息条数；默认 0，不限速。',
+      en: 'The most marketing messages a person gets on one day in China; 0 by default: no limit.',
+      zh: '每人每天（中国时间）最多收到的营销消息条数；默认 0，不限制。',
+    },
+  },
+  'recipient-per-minute': {
+    type: 'text',
+    value: 'channel=number',
+    multiple: true,
+    help: {
+      en: 'Messages a minute to one recipient through a channel, in place of its usual number; 0: that one again.',
+      zh: '某通道每分钟发给同一接收人的消息条数，替换该通道的默认值；0 恢复默认值。',
     },
   },
   'reply-deadline': {
@@ -121,6 +149,7 @@ export async function settingsInput(
 ): Promise<SettingsInput> {
   const { args } = context
   const welcomeMessage = await readTyped(context, 'welcome-message')
+  const paces = args.texts('sends-per-second')
   return {
     welcomeMessage,
     archiveAccount: args.text('archive-account'),
@@ -131,7 +160,11 @@ export async function settingsInput(
     longTermTemplates: args.texts('long-term-template'),
     optOutKeywords: args.texts('opt-out-keyword'),
     quotaMargin: args.text('quota-margin'),
-    sendsPerSecond: args.text('sends-per-second'),
+    sendsPerSecond: paces?.findLast((text) => !text.includes('=')),
+    channelSendsPerSecond: paces?.filter((text) => text.includes('=')),
+    quietHours: args.text('quiet-hours'),
+    marketingPerPersonPerDay: args.text('marketing-per-person-per-day'),
+    recipientPerMinute: args.texts('recipient-per-minute'),
     replyDeadline: args.text('reply-deadline'),
     templatesStrict: args.flag('templates-strict') || undefined,
     emptyReceiveId: args.flag('empty-receive-id') || undefined,
@@ -147,6 +180,24 @@ export function refuseBadWelcome({ welcome_message }: Partial<AccountSettings>):
   if (!welcome_message) return
   const schema = z.object({ welcome_message: ownWelcomeContent })
   readInput(schema, { welcome_message }, 'bad_account')
+}
+
+/**
+ * Refuses a pace of a channel that there is none of: nobody would notice that it holds nowhere.
+ *
+ * @throws InvalidInputError `bad_account`
+ */
+export function refuseUnknownChannels(settings: Partial<AccountSettings>): void {
+  const named = [
+    ['--sends-per-second', settings.sends_per_second_by_channel],
+    ['--recipient-per-minute', settings.recipient_per_minute],
+  ] as const
+  const known: readonly string[] = CHANNEL_NAMES
+  const misnamed = named.filter(([, byChannel]) => {
+    return Object.keys(byChannel ?? {}).some((name) => !known.includes(name))
+  })
+  const channels = CHANNEL_NAMES.join(', ')
+  refuseFaults(misnamed.map(([option]) => spokenFault(option, 'unknown_channel', { channels })))
 }
 
 /** What is unsafe about an account as it is set up; none is the normal case. */

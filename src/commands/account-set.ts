@@ -4,6 +4,7 @@ import {
   accountAnswer,
   accountWarnings,
   refuseBadWelcome,
+  refuseUnknownChannels,
   SETTING_OPTIONS,
   settingsInput,
 } from './account-options.ts'
@@ -81,6 +82,7 @@ export const accountSet: Command = {
       ...(args.flag('require-receive-id') ? { empty_receive_id: false } : {}),
     }
     refuseBadWelcome(settings)
+    refuseUnknownChannels(settings)
     await withGateway(async ({ parts: { accounts } }) => {
       // asked at night, and then nobody reads that there is none
       if (settings.archive_account) await accounts.show(settings.archive_account)

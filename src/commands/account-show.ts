@@ -26,11 +26,12 @@ export const accountShow: Command = {
       const account = await parts.accounts.show(args.word(0))
       const { publicBaseUrl } = config.http
       const state = await readSendingState(parts)
+      const quietUntil = (await parts.sending.quietEnd(account.id))?.toISOString() ?? null
       output.answer(
         {
           ...accountAnswer(account, say),
           ...addressAnswer(publicBaseUrl, account),
-          sending: sendingAnswer(account, state),
+          sending: { ...sendingAnswer(account, state), quiet_until: quietUntil },
         },
         textTable([
           [say('name'), account.name],
@@ -44,7 +45,13 @@ export const accountShow: Command = {
           ...Object.entries(account.settings).map(([name, value]) => [name, JSON.stringify(value)]),
         ]),
       )
-      const warnings = [...accountWarnings(account, say), ...sendingWarnings(account, state, say)]
+      const warnings = [
+        ...accountWarnings(account, say),
+        ...sendingWarnings(account, state, say),
+        ...(quietUntil === null
+          ? []
+          : [say('quiet_now', { name: account.name, time: quietUntil })]),
+      ]
       for (const warning of warnings) output.note(warning)
     })
   },

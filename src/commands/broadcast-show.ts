@@ -70,12 +70,12 @@ function progressText(progress: BroadcastProgress, say: Say): string {
 export function progressLine(
   progress: Pick<
     BroadcastProgress,
-    'messages' | 'lines' | 'ratePerSecond' | 'estimatedEndAt' | 'status'
+    'messages' | 'lines' | 'ratePerSecond' | 'estimatedEndAt' | 'status' | 'until'
   >,
   say: Say,
   now: Date,
 ): string {
-  const { messages, lines, ratePerSecond, estimatedEndAt } = progress
+  const { messages, lines, ratePerSecond, estimatedEndAt, until } = progress
   const left = messages.waiting + messages.scheduled + messages.queued + messages.sending
   const done = lines.accepted - left
   const share = lines.accepted === 0 ? 1 : done / lines.accepted
@@ -85,6 +85,7 @@ export function progressLine(
     `${bar} ${Math.floor(share * 100)} %`,
     `${done}/${lines.accepted}`,
     progress.status,
+    ...(until === null ? [] : [say('broadcast_rests', { time: until.toISOString() })]),
     ...(ratePerSecond === null ? [] : [say('broadcast_rate', { rate: rounded(ratePerSecond) })]),
     ...(estimatedEndAt === null
       ? []

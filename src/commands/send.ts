@@ -99,6 +99,7 @@ export const send: Command = {
           findSender: (id) => parts.accounts.findById(id),
           findTemplates: (id) => parts.findTemplates(id),
           decide: parts.decide,
+          findLimits: parts.findLimits,
           seal: parts.seal,
           callbacks: parts.endpoints,
           clock: systemClock,

@@ -17,10 +17,11 @@ export async function readSendingState({ sending }: Pick<Parts, 'sending'>): Pro
 
 type Sender = Pick<AccountOverview, 'id' | 'name' | 'kind'>
 
-/** For `--json`: the breaker that rests the account's sends, and its pace; null where there is none. */
+/** For `--json`: the breaker that rests the account's sends, its pace, and those of its channels. */
 export function sendingAnswer(account: Sender, state: SendingState) {
   const breaker = breakerOf(account, state)
-  const pace = paceOf(account, state)
+  const paces = pacesOf(account, state)
+  const pace = paces.find(({ channel }) => channel === null)
   return {
     breaker: breaker && {
       of: breaker.owner.kind,
@@ -30,13 +31,15 @@ export function sendingAnswer(account: Sender, state: SendingState) {
     },
     per_second: pace?.perSecond ?? null,
     slowed: pace?.isSlowed ?? false,
+    channels: paces.flatMap(({ channel, perSecond, isSlowed }) =>
+      channel === null ? [] : [{ channel, per_second: perSecond, slowed: isSlowed }],
+    ),
   }
 }
 
 /** The same in words; none is the normal case. */
 export function sendingWarnings(account: Sender, state: SendingState, say: Say): string[] {
   const breaker = breakerOf(account, state)
-  const pace = paceOf(account, state)
   return [
     ...(breaker
       ? [
@@ -48,9 +51,14 @@ export function sendingWarnings(account: Sender, state: SendingState, say: Say):
           }),
         ]
       : []),
-    ...(pace?.isSlowed
-      ? [say('sends_slowed', { name: account.name, rate: Math.round(pace.perSecond * 10) / 10 })]
-      : []),
+    ...pacesOf(account, state)
+      .filter(({ isSlowed }) => isSlowed)
+      .map(({ channel, perSecond }) =>
+        say('sends_slowed', {
+          name: channel === null ? account.name : `${account.name} (${channel})`,
+          rate: Math.round(perSecond * 10) / 10,
+        }),
+      ),
   ]
 }
 
@@ -63,6 +71,6 @@ function breakerOf({ id, kind }: Sender, { breakers }: SendingState): OpenBreake
   )
 }
 
-function paceOf({ id }: Sender, { paces }: SendingState): SendPace | undefined {
-  return paces.find(({ accountId }) => accountId === id)
+function pacesOf({ id }: Sender, { paces }: SendingState): readonly SendPace[] {
+  return paces.filter(({ accountId }) => accountId === id)
 }

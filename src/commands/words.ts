@@ -173,6 +173,10 @@ export const WORDS = {
     en: 'sends of {name} and of all accounts at its API host rest until {time}: no call has got through since {since} ({reason}); see docs/operations.md',
     zh: '{name} 及同一接口域名下所有帐号的发送暂停至 {time}：自 {since} 起调用均未成功（{reason}）；见 docs/operations.md',
   },
+  quiet_now: {
+    en: 'the marketing of {name} rests until {time}: quiet hours',
+    zh: '{name} 处于免打扰时段，营销消息 {time} 后再发',
+  },
   sends_slowed: {
     en: 'the platform said that {name} sends too fast; {rate} a second now, back to normal within five minutes',
     zh: '平台提示 {name} 发送过快；目前每秒 {rate} 条，五分钟内自动恢复',
@@ -331,6 +335,7 @@ export const WORDS = {
     zh: '还没有群发；用 wcg broadcast create 创建。',
   },
   broadcast_rate: { en: '{rate} a second', zh: '每秒 {rate} 条' },
+  broadcast_rests: { en: 'rests until {time} (quiet hours)', zh: '免打扰时段，{time} 后继续' },
   broadcast_left: { en: '{time} left', zh: '剩余 {time}' },
   recipients: { en: 'Recipients', zh: '接收人' },
   channel: { en: 'Channel', zh: '通道' },

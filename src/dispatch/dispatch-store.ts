@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { changeRow } from '../consent/consent-store.ts'
-import type { Channel, Content } from '../wechat/channels.ts'
+import { RECIPIENT_PACES, type Channel, type Content } from '../wechat/channels.ts'
 import type { AttemptEnd } from './outcome.ts'
 import type { Offer } from './line.ts'
 
@@ -26,6 +26,8 @@ export interface ClaimedMessage {
   readonly isPaced: boolean
   /** More of its kind wait than this claim would take of them. */
   readonly hasMore: boolean
+  /** Of a broadcast, or marketing: it lets the others of its account go first. */
+  readonly goesBehind: boolean
 }
 
 export type BeginDecision =
@@ -38,6 +40,8 @@ export type BeginDecision =
       readonly scope: string | null
       readonly channel: Channel
     }
+  /** Not now: given back, and due at `until` or when it expires. */
+  | { readonly kind: 'later'; readonly reason: string; readonly until: Date }
   | { readonly kind: 'expired' }
   /** Another call to this person is under way. */
   | { readonly kind: 'busy' }
@@ -61,7 +65,7 @@ export interface RecoveredMessage {
 
 /**
  * Claims what is due, in turns of the accounts, under a lease; see `claim_messages` in
- * docs/schema.sql. Served by message_lane_idx; `skip locked` lets several processes claim at once
+ * docs/schema.sql. Served by message_channel_idx; `skip locked` lets several processes claim at once
  * without waiting for each other.
  */
 export async function claimMessages(
@@ -78,7 +82,7 @@ export async function claimMessages(
   const { rows } = await db
     .raw<{ rows: ClaimedRow[] }>(
       `select id, account_id, recipient, channel, template_id, content, consent_scope,
-         sealed_secret, expires_at, due_at, earlier, on_trial, is_paced, has_more
+         sealed_secret, expires_at, due_at, earlier, on_trial, is_paced, has_more, lane
        from claim_messages(?, make_interval(secs => ?), ?, ?::int[], ?::int[], ?::int[], ?)`,
       [
         claim.process,
@@ -108,12 +112,15 @@ export async function beginAttempts(
     readonly messageIds: readonly string[]
   },
 ): Promise<BeginDecision[]> {
+  const { channels, perMinutes, perHours } = RECIPIENT_PACES
   const { rows } = await db
     .raw<{ rows: BegunRow[] }>(
-      `select message_ids, decisions, reasons, scopes, attempt_ids, numbers,
+      `select message_ids, decisions, reasons, scopes, attempt_ids, numbers, untils,
          next_channels(message_ids, decisions) as channels
-       from begin_sends(?, make_interval(secs => ?), ?::uuid[])`,
-      [begin.process, begin.leaseSeconds, [...begin.messageIds]],
+       from begin_sends(
+         ?, make_interval(secs => ?), ?::uuid[], ?::text[], ?::integer[], ?::integer[]
+       )`,
+      [begin.process, begin.leaseSeconds, [...begin.messageIds], channels, perMinutes, perHours],
     )
     .options({ name: 'begin_sends' })
   const decisions = decisionsById(rows[0])
@@ -241,7 +248,7 @@ export async function pauseChannel(
 
 /**
  * How long the queue is, by status, and since when its oldest due message has waited. Served by
- * message_lane_idx and message_sending_idx: each holds a part of the queue, and neither serves a
+ * message_channel_idx and message_sending_idx: each holds a part of the queue, and neither serves a
  * condition that names both parts.
  */
 export async function measureQueue(
@@ -290,6 +297,7 @@ interface ClaimedRow {
   readonly on_trial: boolean
   readonly is_paced: boolean
   readonly has_more: boolean
+  readonly lane: number
 }
 
 /** What `begin_sends` answers: one entry per message in each array; null for no message at all. */
@@ -300,6 +308,8 @@ interface BegunRow {
   readonly scopes: readonly (string | null)[]
   readonly attempt_ids: readonly (string | null)[]
   readonly numbers: readonly number[]
+  /** Of what is not to be sent now: until when. */
+  readonly untils: readonly (Date | null)[]
   /** What blocked messages go on through; null for all, or for one, that does not. */
   readonly channels: readonly (Channel | null)[] | null
 }
@@ -323,6 +333,7 @@ function toClaimed(row: ClaimedRow): ClaimedMessage {
     onTrial: row.on_trial,
     isPaced: row.is_paced,
     hasMore: row.has_more,
+    goesBehind: row.lane === 1,
   }
 }
 
@@ -340,6 +351,12 @@ function decisionAt(row: BegunRow, place: number): BeginDecision {
       const channel = row.channels?.[place] ?? null
       return channel === null ? { kind, ...why } : { kind: 'replanned', ...why, channel }
     }
+    case 'later':
+      return {
+        kind,
+        reason: row.reasons[place] ?? 'unknown',
+        until: row.untils[place] ?? new Date(0),
+      }
     case 'expired':
     case 'busy':
     case 'lost':

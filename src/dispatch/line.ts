@@ -38,6 +38,10 @@ export interface Line {
 
 interface AccountLine {
   readonly waiting: ClaimedMessage[]
+  /** Those that go behind. */
+  readonly behind: ClaimedMessage[]
+  /** How many have gone past those behind. */
+  passed: number
   mark: Mark
 }
 
@@ -50,6 +54,8 @@ const PER_PLACE = 2
 const LOW_SHARE = 2 / 3
 /** Messages of one claim. */
 const MAX_CLAIM = 200
+/** Of those behind one goes after so many others, as in the claim: they never stand still. */
+const MOST_PASSED = 7
 /** No account has this id: what holds for it holds for everybody of whom nothing is known. */
 const NOBODY = 0
 
@@ -71,7 +77,7 @@ export function createLine(
 
   function roomOf(accountId: number): number {
     return roomFor({
-      held: accounts.get(accountId)?.waiting.length ?? 0,
+      held: waitingOf(accounts.get(accountId)),
       limit: PER_PLACE * places.limitOf(accountId),
       free: capacity - count,
     })
@@ -79,8 +85,9 @@ export function createLine(
 
   function isLow(): boolean {
     if (mark && count <= mark.filled * LOW_SHARE) return true
-    for (const [id, { waiting, mark: own }] of accounts) {
-      if (own && waiting.length <= own.filled * LOW_SHARE && roomOf(id) > 0) return true
+    for (const [id, line] of accounts) {
+      const isEmptying = line.mark && waitingOf(line) <= line.mark.filled * LOW_SHARE
+      if (isEmptying && roomOf(id) > 0) return true
     }
     return false
   }
@@ -94,7 +101,7 @@ export function createLine(
   function lineOf(accountId: number): AccountLine {
     const known = accounts.get(accountId)
     if (known) return known
-    const line: AccountLine = { waiting: [], mark: null }
+    const line: AccountLine = { waiting: [], behind: [], passed: 0, mark: null }
     accounts.set(accountId, line)
     return line
   }
@@ -102,15 +109,15 @@ export function createLine(
   /** Forgets lines that nothing is known of. */
   function tidy(): void {
     for (const [id, line] of accounts) {
-      if (line.waiting.length === 0 && line.mark === null) accounts.delete(id)
+      if (waitingOf(line) === 0 && line.mark === null) accounts.delete(id)
     }
   }
 
   function nextAccount(): number | null {
     let next: number | null = null
     let fewest = Infinity
-    for (const [id, { waiting }] of accounts) {
-      const held = waiting.length > 0 ? places.heldBy(id) : Infinity
+    for (const [id, line] of accounts) {
+      const held = waitingOf(line) > 0 ? places.heldBy(id) : Infinity
       if (held >= fewest || !places.isOpenFor(id)) continue
       next = id
       fewest = held
@@ -139,7 +146,7 @@ export function createLine(
         limit: Math.min(capacity - count, MAX_CLAIM),
         accountIds,
         rooms: accountIds.map(roomOf),
-        held: accountIds.map((id) => places.heldBy(id) + (accounts.get(id)?.waiting.length ?? 0)),
+        held: accountIds.map((id) => places.heldBy(id) + waitingOf(accounts.get(id))),
         otherRoom: roomOf(NOBODY),
       }
     },
@@ -147,7 +154,9 @@ export function createLine(
       isAsked = false
       const brought = new Map<number, number>()
       for (const message of messages) {
-        lineOf(message.accountId).waiting.push(message)
+        const line = lineOf(message.accountId)
+        const part = message.goesBehind ? line.behind : line.waiting
+        part.push(message)
         brought.set(message.accountId, (brought.get(message.accountId) ?? 0) + 1)
       }
       count += messages.length
@@ -157,12 +166,13 @@ export function createLine(
         const room = rooms.get(id) ?? offer.otherRoom
         // with no room it was not asked: what was known about it still holds
         if (room === 0) continue
-        line.mark = (brought.get(id) ?? 0) >= room ? { filled: line.waiting.length } : null
+        line.mark = (brought.get(id) ?? 0) >= room ? { filled: waitingOf(line) } : null
       }
     },
     next() {
       const id = nextAccount()
-      const message = id === null ? undefined : accounts.get(id)?.waiting.shift()
+      const line = id === null ? undefined : accounts.get(id)
+      const message = line && takeFirst(line)
       if (!message) return null
       count -= 1
       askForMore()
@@ -170,14 +180,28 @@ export function createLine(
     },
     takeOut(isMeant) {
       const out: ClaimedMessage[] = []
-      for (const line of accounts.values()) {
-        const meant = line.waiting.filter(isMeant)
+      for (const part of [...accounts.values()].flatMap((line) => [line.waiting, line.behind])) {
+        const meant = part.filter(isMeant)
         if (meant.length === 0) continue
         out.push(...meant)
-        line.waiting.splice(0, line.waiting.length, ...line.waiting.filter((one) => !isMeant(one)))
+        part.splice(0, part.length, ...part.filter((one) => !isMeant(one)))
       }
       count -= out.length
       return out
     },
   }
+}
+
+function waitingOf(line: AccountLine | undefined): number {
+  return line ? line.waiting.length + line.behind.length : 0
+}
+
+function takeFirst(line: AccountLine): ClaimedMessage | undefined {
+  const isTurnBehind = line.waiting.length === 0 || line.passed >= MOST_PASSED
+  if (isTurnBehind && line.behind.length > 0) {
+    line.passed = 0
+    return line.behind.shift()
+  }
+  line.passed += 1
+  return line.waiting.shift()
 }

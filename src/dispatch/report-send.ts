@@ -37,6 +37,15 @@ export function reportNotBegun(
   )
 }
 
+/** A message that is not to be sent at this time; the gate has given it back. */
+export function reportLater(
+  { log }: ReportParts,
+  send: Send,
+  { reason, until }: Extract<BeginDecision, { kind: 'later' }>,
+): void {
+  log.info({ ...fieldsOf(send), reason, due_at: until }, 'dispatch.put_off')
+}
+
 /** A message that goes on through another of its channels. */
 export function reportReplanned(
   { log }: ReportParts,

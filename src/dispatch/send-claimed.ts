@@ -18,6 +18,7 @@ import type {
 import {
   fieldsOf,
   reportAttempt,
+  reportLater,
   reportNotBegun,
   reportReplanned,
   type ReportParts,
@@ -103,6 +104,7 @@ async function stopBefore(
 ): Promise<void> {
   if (decision.kind === 'busy') return waitForPerson(parts, send.message)
   if (decision.kind === 'replanned') return reportReplanned(parts, send, decision)
+  if (decision.kind === 'later') return reportLater(parts, send, decision)
   reportNotBegun(parts, send, decision)
 }
 
@@ -166,7 +168,13 @@ async function callInTime(
   })
   const latencyMs = clock.monotonicMs() - startedMs
   metrics.attemptSeconds.observe({ channel: message.channel }, latencyMs / 1000)
-  await parts.watch({ account, call: outcome, latencyMs, onTrial: message.onTrial })
+  await parts.watch({
+    account,
+    channel: message.channel,
+    call: outcome,
+    latencyMs,
+    onTrial: message.onTrial,
+  })
   return outcome.kind === 'not_sent' && outcome.reason === BEGUN_TOO_LATE ? null : outcome
 }
 

@@ -5,6 +5,7 @@ import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { CHANNELS, CHANNEL_NAMES, deduplicates } from '../wechat/channels.ts'
 import { forgetOldReceipts, measureQueue, recoverMessages } from './dispatch-store.ts'
+import { restInQuietHours } from './quiet-store.ts'
 
 export interface Upkeep {
   start(): void
@@ -19,8 +20,8 @@ const MAX_RECOVERED = 500
 const MEMORY_SECONDS = CHANNELS.template_message.repeatMemoryMs / 1000 - 60
 
 /**
- * What needs doing now and then: messages of dead processes taken up, the queue measured, what is old
- * forgotten. Every process does it; the statements allow that.
+ * What needs doing now and then: messages of dead processes taken up, quiet hours kept, the queue
+ * measured, what is old forgotten. Every process does it; the statements allow that.
  */
 export function createUpkeep(deps: {
   readonly db: Knex
@@ -42,6 +43,7 @@ export function createUpkeep(deps: {
     for (let round = 0; !stopping.signal.aborted; round += 1) {
       try {
         await recover()
+        while ((await restInQuietHours(db)) && !stopping.signal.aborted);
         await measure()
         if (round % ROUNDS_OF_AN_HOUR === 0) await tidy()
       } catch (error) {

@@ -4,18 +4,20 @@ import type { Clock } from '../foundation/clock.ts'
 import { describeError } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
+import type { Channel } from '../wechat/channels.ts'
 import type { ApiHost, CallOutcome } from '../wechat/platform-client.ts'
 import { codeSpaceOf, hostOf } from '../wechat/served-account.ts'
 import { closeBreaker, listBreakers, openBreaker, type BreakerOwner } from './breaker-store.ts'
 import { afterFailure, NO_FAILURES, reaches, type FailureRow } from './breaker.ts'
 import { isTooMuch, isTransient } from './overload.ts'
-import { slowAccount } from './pace-store.ts'
+import { slowSends } from './pace-store.ts'
 import type { Places } from './places.ts'
 import type { FindAccountById, LookUpCode } from './ports.ts'
 
 /** A platform call for a message that is over. */
 export interface WatchedCall {
   readonly account: Account
+  readonly channel: Channel
   readonly call: CallOutcome
   readonly latencyMs: number
   /** It was made to see whether the account's calls must still rest. */
@@ -46,7 +48,7 @@ export function createCallWatch(parts: {
   const { db, places, findAccount, clock, log, metrics } = parts
   const rows = new Map<number, FailureRow>()
   const hostRows = new Map<ApiHost, FailureRow>()
-  const slowedAtMs = new Map<number, number>()
+  const slowedAtMs = new Map<string, number>()
   const names = new Map<number, string>()
 
   async function open(owner: BreakerOwner, account: Account, reason: string): Promise<void> {
@@ -98,13 +100,18 @@ export function createCallWatch(parts: {
     if (theirs.opens) await open({ kind: 'host', host }, account, reason)
   }
 
-  async function slow(account: Account): Promise<void> {
+  /** The platform's code is about one API, a 429 of something before it about all that we send. */
+  async function slow({ account, channel, call }: WatchedCall): Promise<void> {
+    const owner = { accountId: account.id, channel: call.kind === 'answer' ? channel : null }
+    const key = `${owner.accountId} ${owner.channel ?? ''}`
     const nowMs = clock.monotonicMs()
-    if (nowMs - (slowedAtMs.get(account.id) ?? -Infinity) < SLOW_ONCE_IN_MS) return
-    slowedAtMs.set(account.id, nowMs)
-    const perSecond = await slowAccount(db, account.id)
+    if (nowMs - (slowedAtMs.get(key) ?? -Infinity) < SLOW_ONCE_IN_MS) return
+    slowedAtMs.set(key, nowMs)
+    const perSecond = await slowSends(db, owner)
     if (perSecond !== null) {
-      log.warn({ account: account.name, per_second: perSecond }, 'dispatch.slowed')
+      const { channel: slowed } = owner
+      const fields = { account: account.name, ...(slowed && { channel: slowed }) }
+      log.warn({ ...fields, per_second: perSecond }, 'dispatch.slowed')
     }
   }
 
@@ -120,7 +127,7 @@ export function createCallWatch(parts: {
     const host = hostOf(codeSpaceOf(account))
     if (call.kind === 'answer') await reached(watched, host)
     else await failed(watched, host, call.reason)
-    if (tooMuch) await slow(account)
+    if (tooMuch) await slow(watched)
   }
 
   return {

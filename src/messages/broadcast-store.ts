@@ -3,6 +3,7 @@ import { withTransaction } from '../database/unit-of-work.ts'
 import type { Channel } from '../wechat/channels.ts'
 import {
   broadcastStatus,
+  restOf,
   type BadLine,
   type Broadcast,
   type BroadcastPhase,
@@ -71,7 +72,8 @@ export interface ReportEntry {
 export interface FedBroadcast {
   readonly id: string
   readonly accountId: number
-  readonly state: 'running' | 'paused' | 'cancelled' | 'ended'
+  /** `resting`: in its account's quiet hours. */
+  readonly state: 'running' | 'resting' | 'paused' | 'cancelled' | 'ended'
   readonly fed: number
   readonly accepted: number
   readonly reason: string | null
@@ -401,6 +403,7 @@ async function cancelInterrupted(db: Knex): Promise<readonly string[]> {
 function broadcasts(db: Knex) {
   return db('broadcast')
     .join('account', 'account.id', 'broadcast.account_id')
+    .leftJoin('send_policy as policy', 'policy.account_id', 'broadcast.account_id')
     .select<BroadcastRow[]>(
       'broadcast.id',
       'account.name as account',
@@ -426,6 +429,9 @@ function broadcasts(db: Knex) {
       'broadcast.finished_at',
       'broadcast.created_at',
       db.raw('clock_timestamp() as now'),
+      db.raw(
+        'quiet_until(policy.quiet_begins, policy.quiet_ends, clock_timestamp()) as quiet_until',
+      ),
     )
 }
 
@@ -454,10 +460,13 @@ interface BroadcastRow {
   readonly finished_at: Date | null
   readonly created_at: Date
   readonly now: Date
+  readonly quiet_until: Date | null
 }
 
 function storedOf(row: BroadcastRow): StoredBroadcast {
+  const { expires_at: expiresAt, now } = row
   const times = { pausedAt: row.paused_at, startedAt: row.started_at, sendAt: row.send_at }
+  const status = broadcastStatus({ phase: row.phase, ...times }, now)
   return {
     id: row.id,
     account: row.account,
@@ -467,10 +476,10 @@ function storedOf(row: BroadcastRow): StoredBroadcast {
     templateId: row.template_id,
     audienceScope: row.audience_scope,
     phase: row.phase,
-    status: broadcastStatus({ phase: row.phase, ...times }, row.now),
-    reason: row.reason,
+    status,
+    ...restOf({ status, reason: row.reason, expiresAt }, row.quiet_until, now),
     sendAt: row.send_at,
-    expiresAt: row.expires_at,
+    expiresAt,
     createdAt: row.created_at,
     startedAt: row.started_at,
     finishedAt: row.finished_at,

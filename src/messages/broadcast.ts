@@ -56,8 +56,10 @@ export interface Broadcast {
   readonly templateId: string | null
   readonly audienceScope: string | null
   readonly status: BroadcastStatus
-  /** Why it ended before its time: `expired`, `interrupted`; null otherwise. */
+  /** Why it ended before its time: `expired`, `interrupted`; why it rests: `quiet_hours`; else null. */
   readonly reason: string | null
+  /** Of one that rests in the account's quiet hours: their end. */
+  readonly until: Date | null
   readonly sendAt: Date
   readonly expiresAt: Date
   readonly createdAt: Date
@@ -103,6 +105,18 @@ export function broadcastStatus(
   if (stored.pausedAt) return 'paused'
   if (stored.phase !== 'running') return stored.phase
   return stored.startedAt === null && stored.sendAt > now ? 'scheduled' : 'running'
+}
+
+/** Of a broadcast that runs, whether it rests in its account's quiet hours, and until when. */
+export function restOf(
+  broadcast: Pick<Broadcast, 'status' | 'reason' | 'expiresAt'>,
+  quietUntil: Date | null,
+  now: Date,
+): Pick<Broadcast, 'reason' | 'until'> {
+  const isResting = broadcast.status === 'running' && now < broadcast.expiresAt
+  return quietUntil !== null && isResting
+    ? { reason: 'quiet_hours', until: quietUntil }
+    : { reason: broadcast.reason, until: null }
 }
 
 /**

@@ -70,9 +70,11 @@ function wayOf({ channel, templateId, content }: SendRequest): Way {
 }
 
 /** The verdicts with the best of them apart: the first that is allowed, else the first of all. */
-export function bestOf(verdicts: readonly [Verdict, ...Verdict[]]): {
-  readonly best: Verdict
-  readonly others: readonly Verdict[]
+export function bestOf<Judged extends Verdict>(
+  verdicts: readonly [Judged, ...Judged[]],
+): {
+  readonly best: Judged
+  readonly others: readonly Judged[]
 } {
   const best = verdicts.find(({ allowed }) => allowed) ?? verdicts[0]
   return { best, others: verdicts.filter((one) => one !== best) }

@@ -13,6 +13,7 @@ import { accountOf, type Caller } from './caller.ts'
 import { bestOf, judge, type Verdict } from './channel-plan.ts'
 import { consentScopeOf } from './consent-scope.ts'
 import { resolveWays } from './resolve-ways.ts'
+import { limitVerdict, type FindLimits, type LimitedVerdict } from './send-limit.ts'
 import { AUTO, planSchedule, readSendRequest, type SendRequest } from './send-request.ts'
 
 /** Whether a send is allowed, why not, and what says so. */
@@ -48,15 +49,16 @@ export interface CheckDeps {
   readonly findLiveTemplate: FindLiveTemplate
   readonly findSender: FindSender
   readonly findTemplates: FindTemplates
+  readonly findLimits: FindLimits
   readonly clock: Clock
   readonly lifetimeHours: number
 }
 
 /** The answer about the channel that was asked for, or that would be chosen, and about the others. */
-export interface CheckedSend extends Verdict {
+export interface CheckedSend extends LimitedVerdict {
   /** The first allowed one; null when none is. */
   readonly bestChannel: Channel | null
-  readonly alternatives: readonly Verdict[]
+  readonly alternatives: readonly LimitedVerdict[]
 }
 
 /**
@@ -84,16 +86,36 @@ export async function checkSend(
     throw new InvalidInputError('invalid_request', schedule.faults)
   }
   const occasion = { accountId, subject: first.to, at: schedule.sendAt }
-  const [asked, ...others] = await Promise.all([
+  const verdicts = await Promise.all([
     judgeAsked(deps.decide, first, { ...occasion, scope }),
     ...rest.map((way) => judge(deps.decide, way, occasion)),
     ...(request.channel === AUTO ? [] : judgeOthers(deps, first.channel, { ...occasion, sender })),
   ])
+  const isMarketing = first.priority === 'marketing'
+  const [asked, ...others] = await limitAll(deps, verdicts, {
+    ...occasion,
+    ...schedule,
+    isMarketing,
+  })
   const { best, others: notBest } = bestOf([asked, ...others])
   const bestChannel = best.allowed ? best.channel : null
   return request.channel === AUTO
     ? { ...best, bestChannel, alternatives: notBest }
     : { ...asked, bestChannel, alternatives: others }
+}
+
+/** What stands against each of them beside consent. */
+async function limitAll(
+  { findLimits }: CheckDeps,
+  verdicts: readonly [Verdict, ...Verdict[]],
+  occasion: Occasion & { readonly expiresAt: Date; readonly isMarketing: boolean },
+): Promise<[LimitedVerdict, ...LimitedVerdict[]]> {
+  const { accountId, subject, at, isMarketing, expiresAt } = occasion
+  const channels = verdicts.map(({ channel }) => channel)
+  const limits = await findLimits({ accountId, subject, channels, isMarketing, at })
+  const limit = (verdict: Verdict) => limitVerdict(verdict, limits.get(verdict.channel), expiresAt)
+  const [first, ...rest] = verdicts
+  return [limit(first), ...rest.map(limit)]
 }
 
 interface Occasion {

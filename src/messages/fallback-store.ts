@@ -166,11 +166,12 @@ async function insertSuccessor(
   await trx.raw(
     `insert into message (
        id, account_id, application_id, recipient, channel, template_id, content, purpose, status,
-       callback_url, send_at, expires_at, due_at, created_at, updated_at, broadcast_id, broadcast_line
+       callback_url, send_at, expires_at, due_at, created_at, updated_at, broadcast_id, broadcast_line,
+       lane
      )
      select ?, account_id, application_id, recipient, channel, ?, ?, purpose, 'queued',
-       callback_url, send_at, expires_at, case when ?::boolean then expires_at else clock_timestamp() end, ?, ?,
-       ?, ?
+       callback_url, send_at, expires_at,
+       case when ?::boolean then expires_at else clock_timestamp() end, ?, ?, ?, ?, lane
      from message where id = ?`,
     [
       successor.id,

@@ -51,7 +51,8 @@ export async function progressOf(
   const made = await deps.store.countMessages(broadcast.id)
   const messages = countRecipients(broadcast, made, broadcast.erasedBefore)
   const { status } = broadcast
-  const ratePerSecond = status === 'running' ? broadcast.ratePerSecond : null
+  const isMoving = status === 'running' && broadcast.until === null
+  const ratePerSecond = isMoving ? broadcast.ratePerSecond : null
   const estimatedEndAt = estimateEnd({ status, messages, ratePerSecond }, deps.clock.now())
   return { ...broadcast, messages, ratePerSecond, estimatedEndAt }
 }

@@ -42,7 +42,7 @@ export async function countMessageSeals(
   return { total: Number(row?.total ?? 0), underOldKeys: Number(row?.old ?? 0) }
 }
 
-/** Served by message_lane_idx and message_sending_idx: who ends a message takes its credential away. */
+/** Served by message_channel_idx and message_sending_idx: who ends a message takes its credential away. */
 function findSealed(db: Knex) {
   return db('message')
     .select<{ id: string }[]>('id')

@@ -117,11 +117,18 @@ function rowOf(message: NewMessage) {
     status: firstStatus(message),
     send_at: message.sendAt,
     expires_at: message.expiresAt,
-    due_at: message.sendAt,
+    due_at: dueAtOf(message),
+    quiet_until: message.quietUntil ?? null,
+    reason: message.quietUntil ? 'quiet_hours' : null,
     created_at: message.createdAt,
     updated_at: message.createdAt,
     lane: message.isMarketing === true ? 1 : 0,
   }
+}
+
+function dueAtOf({ sendAt, quietUntil, expiresAt }: NewMessage): Date {
+  if (!quietUntil) return sendAt
+  return quietUntil < expiresAt ? quietUntil : expiresAt
 }
 
 const INSERT_ALIAS = `, named as (
@@ -261,6 +268,8 @@ function messages(db: Knex) {
       'message.missing_scope',
       'message.send_at',
       'message.expires_at',
+      'message.due_at',
+      'message.quiet_until',
       'message.created_at',
       'message.updated_at',
       'message.finished_at',
@@ -287,6 +296,8 @@ interface MessageRow {
   readonly missing_scope: string | null
   readonly send_at: Date
   readonly expires_at: Date
+  readonly due_at: Date
+  readonly quiet_until: Date | null
   readonly created_at: Date
   readonly updated_at: Date
   readonly finished_at: Date | null
@@ -314,6 +325,8 @@ function messageOf(row: MessageRow): Message {
     missingScope: row.missing_scope,
     sendAt: row.send_at,
     expiresAt: row.expires_at,
+    dueAt: row.due_at,
+    quietUntil: row.quiet_until,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     finishedAt: row.finished_at,

@@ -54,6 +54,8 @@ export interface NewMessage {
   readonly purpose: string | null
   /** Goes behind what people wait for, as a broadcast does. */
   readonly isMarketing?: boolean
+  /** The end of the quiet hours that it is accepted for, where there are any. */
+  readonly quietUntil?: Date | null
   /** Where the results are posted, where somebody asked for that. */
   readonly callbackUrl?: string | null
   readonly idempotencyKey: string | null
@@ -92,6 +94,10 @@ export interface Message {
   readonly missingScope: string | null
   readonly sendAt: Date
   readonly expiresAt: Date
+  /** When a worker may next take it. */
+  readonly dueAt: Date
+  /** The end of the quiet hours that it was accepted for; null: none. */
+  readonly quietUntil: Date | null
   readonly createdAt: Date
   readonly updatedAt: Date
   readonly finishedAt: Date | null
@@ -118,6 +124,16 @@ export interface Attempt {
   readonly msgid: string | null
   /** Ids of the ledger rows that allowed it. */
   readonly evidence: readonly string[]
+}
+
+/** Until when a message waits that waits for a reason; null for any other. */
+export function waitsUntil({
+  status,
+  reason,
+  dueAt,
+}: Pick<Message, 'status' | 'reason' | 'dueAt'>): Date | null {
+  const isWaiting = status === 'scheduled' || status === 'queued'
+  return isWaiting && reason !== null ? dueAt : null
 }
 
 /** The status a message begins with. */

@@ -12,6 +12,7 @@ import { consentScopeOf } from './consent-scope.ts'
 import { placeOfMessageSecret, takeSecret, type Seal } from './message-secret.ts'
 import type { MessageStore } from './message-store.ts'
 import { firstStatus, type Message, type NewMessage } from './message.ts'
+import { findQuietEnd, type FindLimits } from './send-limit.ts'
 import { resolveWays, type ResolvedRequest } from './resolve-ways.ts'
 import {
   AUTO,
@@ -31,6 +32,8 @@ export interface SendDeps {
   readonly findTemplates: FindTemplates
   /** Asked only where a message may choose its channel. */
   readonly decide: DecideSend
+  /** Asked only about marketing. */
+  readonly findLimits: FindLimits
   readonly seal: Seal
   readonly callbacks: Callbacks
   /** How long a message without `expires_at` may wait after it became due. */
@@ -46,6 +49,8 @@ export interface Acceptance {
   readonly status: 'scheduled' | 'queued'
   readonly sendAt: Date
   readonly expiresAt: Date
+  /** The end of the quiet hours that it waits for; beyond `expiresAt` it expires unsent. */
+  readonly quietUntil: Date | null
   readonly createdAt: Date
   /** Whether an earlier request with the same Idempotency-Key had already stored it. */
   readonly replayed: boolean
@@ -92,8 +97,9 @@ export async function sendMessage(
     request.channel === AUTO
       ? await planChannel(deps.decide, plan.ways, { accountId: account.id, at: schedule.sendAt })
       : { request: plan.ways[0], plan: null }
-  const message: NewMessage = {
-    ...whatToSend(deps, id, chosen.request),
+  const place = { id, accountId: account.id, sendAt: schedule.sendAt }
+  const message: NewMessage & Pick<Message, 'quietUntil'> = {
+    ...(await whatToSend(deps, place, chosen.request)),
     plan: chosen.plan,
     id,
     account,
@@ -168,23 +174,31 @@ async function findEarlier(
   return acceptanceOf({ ...message, channel: message.plannedChannel ?? message.channel }, true)
 }
 
-function whatToSend({ seal }: SendDeps, id: string, request: ResolvedRequest) {
+async function whatToSend(
+  { seal, findLimits }: SendDeps,
+  place: { readonly id: string; readonly accountId: number; readonly sendAt: Date },
+  request: ResolvedRequest,
+) {
   const { to, channel, templateId, purpose, alias } = request
   const { content, secret } = takeSecret(request)
-  const sealedSecret = secret === null ? null : seal(secret, placeOfMessageSecret(id))
+  const sealedSecret = secret === null ? null : seal(secret, placeOfMessageSecret(place.id))
   const consentScope = consentScopeOf(request)
   const isMarketing = request.priority === 'marketing'
   const callbackUrl = request.callbackUrl ?? null
-  const asked = { purpose, alias, isMarketing, callbackUrl }
+  const quietUntil = await findQuietEnd(findLimits, { ...place, to, channel, isMarketing })
+  const asked = { purpose, alias, isMarketing, quietUntil, callbackUrl }
   return { to, channel, templateId, content, consentScope, sealedSecret, ...asked }
 }
 
 /** The first answer follows from what never changes, so a repeat gets it to the letter. */
 function acceptanceOf(
-  message: Pick<Message, 'id' | 'account' | 'channel' | 'sendAt' | 'expiresAt' | 'createdAt'>,
+  message: Pick<
+    Message,
+    'id' | 'account' | 'channel' | 'sendAt' | 'expiresAt' | 'quietUntil' | 'createdAt'
+  >,
   replayed: boolean,
 ): Acceptance {
-  const { id, account, channel, sendAt, expiresAt, createdAt } = message
+  const { id, account, channel, sendAt, expiresAt, quietUntil, createdAt } = message
   return {
     id,
     account,
@@ -192,6 +206,7 @@ function acceptanceOf(
     status: firstStatus(message),
     sendAt,
     expiresAt,
+    quietUntil,
     createdAt,
     replayed,
   }

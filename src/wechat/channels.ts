@@ -56,8 +56,17 @@ interface ChannelFacts {
   readonly repeatMemoryMs: number | null
   /** For how long after the person's act a message can be sent at all; null: the window is longer. */
   readonly validForMs: number | null
-  /** The platform's limit of messages a minute, where it is per credential; null: a daily one. */
-  readonly perMinute: number | null
+  /**
+   * How many messages the platform delivers to one recipient, in a minute and in an hour; null where
+   * it names no such numbers. An account may set others for a minute (`recipient_per_minute`).
+   */
+  readonly perRecipient: RecipientPace | null
+}
+
+/** null: no limit of that kind. */
+interface RecipientPace {
+  readonly perMinute: number
+  readonly perHour: number | null
 }
 
 interface RecipientField {
@@ -76,7 +85,7 @@ const PLAIN = {
   repeatField: null,
   repeatMemoryMs: null,
   validForMs: null,
-  perMinute: null,
+  perRecipient: null,
 } as const
 
 /** A channel of self-built applications, and of a suite for a corp. */
@@ -190,6 +199,8 @@ export const CHANNELS = {
     content: appMessageContent,
     ways: byApplications(APP_WAY),
     recipient: { field: 'touser', form: 'joined', most: 1_000 },
+    // What is more is dropped without a word: developer.work.weixin.qq.com/document/path/90236
+    perRecipient: { perMinute: 30, perHour: 1_000 },
   },
   wecom_welcome_message: {
     ...PLAIN,
@@ -218,7 +229,8 @@ export const CHANNELS = {
     ways: { wecom_app: ROBOT_WAY },
     recipient: null,
     credential: 'key',
-    perMinute: 20,
+    // Of one robot; beyond it 45009: developer.work.weixin.qq.com/document/path/91770
+    perRecipient: { perMinute: 20, perHour: null },
   },
 } as const satisfies Record<string, ChannelFacts>
 
@@ -269,6 +281,21 @@ export function channelsOf(
   serves: ServedAccount['serves'] = null,
 ): readonly ChannelName[] {
   return CHANNEL_NAMES.filter((channel) => wayOf(channel, { kind, serves }) !== null)
+}
+
+/** The channels that have a pace per recipient, as columns for a statement; 0 is no limit. */
+export const RECIPIENT_PACES = recipientPaces()
+
+function recipientPaces() {
+  const paces = CHANNEL_NAMES.flatMap((channel) => {
+    const { perRecipient }: ChannelFacts = CHANNELS[channel]
+    return perRecipient ? [{ channel, ...perRecipient }] : []
+  })
+  return {
+    channels: paces.map(({ channel }) => channel),
+    perMinutes: paces.map(({ perMinute }) => perMinute),
+    perHours: paces.map(({ perHour }) => perHour ?? 0),
+  }
 }
 
 /** What an account may put into the content of a channel; null where it may not use the channel. */

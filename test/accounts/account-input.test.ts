@@ -80,6 +80,11 @@ describe('readNewAccount', () => {
     ['freshness', '86401', '--freshness', '0 to 86400', '86400'],
     ['sendsPerSecond', '10001', '--sends-per-second', '0 to 10000', '10000'],
     ['sendsPerSecond', '1.5', '--sends-per-second', '0 to 10000', '10000'],
+    ['quietHours', '22-8', '--quiet-hours', '22:00-08:00', '中国时间'],
+    ['quietHours', '22:00-24:00', '--quiet-hours', 'two times of day', '时刻'],
+    ['quietHours', '08:00-08:00', '--quiet-hours', 'always or never', '不能相同'],
+    ['marketingPerPersonPerDay', '1001', '--marketing-per-person-per-day', '0 to 1000', '1000'],
+    ['marketingPerPersonPerDay', '-1', '--marketing-per-person-per-day', '0 to 1000', '1000'],
     ['tokenKind', 'new', '--token-kind', 'stable, classic', 'stable'],
   ])('refuses %s = %j and names %s and the rule', (key, value, ...words) => {
     const [field, english, chinese] = words
@@ -88,6 +93,27 @@ describe('readNewAccount', () => {
     expect(faults.map((fault) => fault.field)).toEqual([field])
     expect(faults[0]?.rule).toContain(english)
     expect(faults[0]?.ruleZh).toContain(chinese)
+  })
+
+  it('reads when, how much and how quickly a person is written to', () => {
+    const reading = readSettings({
+      quietHours: '22:00-08:00',
+      marketingPerPersonPerDay: '3',
+      recipientPerMinute: ['template_message=1', 'wecom_app_message=0'],
+      channelSendsPerSecond: ['template_message=20'],
+    })
+    expect(reading).toEqual({
+      ok: true,
+      value: {
+        quiet_hours: '22:00-08:00',
+        marketing_per_person_per_day: 3,
+        recipient_per_minute: { template_message: 1, wecom_app_message: 0 },
+        sends_per_second_by_channel: { template_message: 20 },
+      },
+    })
+    expect(readSettings({ quietHours: 'off' })).toEqual({ ok: true, value: { quiet_hours: null } })
+    const faulty = readSettings({ recipientPerMinute: ['template_message'] })
+    expect(faulty).toMatchObject({ ok: false, faults: [{ field: '--recipient-per-minute' }] })
   })
 
   it('says everything that is wrong at once', () => {

@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { DEFAULT_SETTINGS } from '../../src/accounts/account.ts'
-import { readStoredSettings, settingsToStore } from '../../src/accounts/account-settings.ts'
+import {
+  changeSettings,
+  readStoredSettings,
+  settingsToStore,
+} from '../../src/accounts/account-settings.ts'
 
 describe('settingsToStore', () => {
   it('keeps only what differs from the defaults', () => {
@@ -8,6 +12,22 @@ describe('settingsToStore', () => {
     expect(settingsToStore({ ...DEFAULT_SETTINGS, opt_out_keywords: [] })).toEqual({
       opt_out_keywords: [],
     })
+  })
+})
+
+describe('changeSettings', () => {
+  it('changes what it names, by channel too, and takes away what is 0', () => {
+    const before = {
+      ...DEFAULT_SETTINGS,
+      quiet_hours: '22:00-08:00',
+      recipient_per_minute: { template_message: 1, wecom_app_message: 20 },
+    }
+    const changes = { recipient_per_minute: { template_message: 0, wecom_robot_message: 10 } }
+    expect(changeSettings(before, changes)).toEqual({
+      ...before,
+      recipient_per_minute: { wecom_app_message: 20, wecom_robot_message: 10 },
+    })
+    expect(changeSettings(before, { quiet_hours: null }).quiet_hours).toBeNull()
   })
 })
 

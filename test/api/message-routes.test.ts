@@ -1,9 +1,11 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SCHEMAS } from '../../src/api/schemas.ts'
 import type { AddedApplication } from '../../src/applications/application-store.ts'
 import { createConsents } from '../../src/consent/consents.ts'
 import { systemClock } from '../../src/foundation/clock.ts'
 import { useTestDatabase } from '../support/database.ts'
+import { giveConsent } from '../support/messages.ts'
+import { quietNow, setPolicy } from '../support/send-policy.ts'
 import { addAccount, clientOf, serveApi, templateSend, type ServedApi } from './served-api.ts'
 
 const database = useTestDatabase()
@@ -238,6 +240,47 @@ describe('POST /v1/messages/{id}/cancel', () => {
   it('finds no message of an account of others', async () => {
     const answer = await client.post(`/v1/messages/${await foreignMessage()}/cancel`)
     expect(answer.status).toBe(404)
+  })
+})
+
+describe('in quiet hours', () => {
+  const marketing = (changes: Record<string, unknown> = {}) =>
+    templateSend({ priority: 'marketing', to: 'o_quiet', ...changes })
+  const { hours, until } = quietNow()
+  const told = { reason: 'quiet_hours', until: until.toISOString() }
+
+  beforeAll(async () => {
+    const { db } = database()
+    await giveConsent(db, { accountId: acme.id, subject: 'o_quiet', scope: 'follow' })
+    await setPolicy(db, acme.id, { quiet_hours: hours })
+  })
+  afterAll(() => setPolicy(database().db, acme.id, {}))
+
+  it('says of marketing, asked for or asked about, until when it waits', async () => {
+    const check = await client.post('/v1/messages:check').send(marketing())
+    expect(SCHEMAS.SendDecision.parse(check.body)).toMatchObject({ allowed: true, ...told })
+    const key = { 'idempotency-key': 'quiet-1' }
+    const accepted = await client.post('/v1/messages').set(key).send(marketing())
+    const { id } = SCHEMAS.Acceptance.parse(accepted.body)
+    expect(accepted.body).toMatchObject({ status: 'queued', ...told })
+    const found = await client.get(`/v1/messages/${id}`)
+    expect(SCHEMAS.MessageWithAttempts.parse(found.body)).toMatchObject(told)
+
+    await setPolicy(database().db, acme.id, {})
+    const repeated = await client.post('/v1/messages').set(key).send(marketing())
+    expect(repeated.body).toEqual(accepted.body)
+    await setPolicy(database().db, acme.id, { quiet_hours: hours })
+  })
+
+  it('says no to what would expire before they end', async () => {
+    const expires_at = new Date(until.getTime() - 60_000).toISOString()
+    const check = await client.post('/v1/messages:check').send(marketing({ expires_at }))
+    expect(check.body).toMatchObject({ allowed: false, best_channel: null, ...told })
+  })
+
+  it('lets pass what people wait for', async () => {
+    const check = await client.post('/v1/messages:check').send(templateSend({ to: 'o_quiet' }))
+    expect(check.body).toMatchObject({ allowed: true, reason: null, until: null })
   })
 })
 

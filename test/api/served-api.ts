@@ -15,6 +15,7 @@ import { createLog } from '../../src/foundation/log.ts'
 import { createSecretBox, parseMasterKey } from '../../src/foundation/sealed-secrets.ts'
 import { createMetrics, type Metrics } from '../../src/foundation/metrics.ts'
 import { createBroadcastStore } from '../../src/messages/broadcast-store.ts'
+import { findLimits } from '../../src/messages/limit-store.ts'
 import { createMessageStore } from '../../src/messages/message-store.ts'
 import type { AccountKind } from '../../src/accounts/account.ts'
 import { indexOf } from '../../src/templates/registry.ts'
@@ -101,6 +102,7 @@ export function serveApi(db: Knex): ServedApi {
       longTermTemplates: () => Promise.resolve(['LONG']),
       seal: (text, place) => `sealed ${place} ${text.length}`,
       decide: (question) => decideSend(db, question),
+      findLimits: (question) => findLimits(db, question),
       findLiveTemplate: (person) => findLiveTemplate(db, person),
       consents: createConsents({ db, clock, settle: () => Promise.resolve() }),
       listEvents: (filter) => listEvents(db, filter),

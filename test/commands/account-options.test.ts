@@ -1,5 +1,20 @@
 import { describe, expect, it } from 'vitest'
-import { refuseBadWelcome } from '../../src/commands/account-options.ts'
+import { refuseBadWelcome, refuseUnknownChannels } from '../../src/commands/account-options.ts'
+
+describe('refuseUnknownChannels', () => {
+  it('names the channels that there are', () => {
+    expect(() => refuseUnknownChannels({ recipient_per_minute: { sms: 1 } })).toThrow(
+      'wecom_app_message',
+    )
+    expect(() =>
+      refuseUnknownChannels({ recipient_per_minute: { template_message: 1 } }),
+    ).not.toThrow()
+    expect(() => refuseUnknownChannels({ sends_per_second_by_channel: { sms: 1 } })).toThrow(
+      '--sends-per-second',
+    )
+    expect(() => refuseUnknownChannels({})).not.toThrow()
+  })
+})
 
 describe('refuseBadWelcome', () => {
   it.each([

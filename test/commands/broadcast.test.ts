@@ -108,9 +108,14 @@ describe('progressLine', () => {
       messages: { ...none, waiting: 40, queued: 8, sending: 2, sent: 45, blocked: 5 },
       ratePerSecond: 12.34,
       estimatedEndAt: new Date('2026-03-01T01:02:03Z'),
+      until: null,
     }
     expect(progressLine(progress, speakIn('en'), now)).toBe(
       '[###############...............] 50 %  50/100  running  12 a second  1:02:03 left',
+    )
+    const resting = { ...progress, until: new Date('2026-03-02T00:00:00Z'), estimatedEndAt: null }
+    expect(progressLine(resting, speakIn('en'), now)).toContain(
+      'rests until 2026-03-02T00:00:00.000Z (quiet hours)',
     )
     expect(progressLine(progress, speakIn('zh'), now)).toContain('每秒 12 条  剩余 1:02:03')
   })

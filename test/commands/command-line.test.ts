@@ -11,6 +11,7 @@ import { SETTINGS } from '../../src/config.ts'
 import { newMasterKey } from '../../src/foundation/sealed-secrets.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { runWcg } from '../support/run-wcg.ts'
+import { quietNow } from '../support/send-policy.ts'
 
 const database = useTestDatabase()
 const MAIN = join(import.meta.dirname, '../../src/main.ts')
@@ -242,6 +243,36 @@ describe('wcg account rotate, set, check and show', () => {
     const shown = await wcg(['account', 'show', 'turning'])
     expect(shown.out).toContain('disabled')
     expect(shown.out).not.toContain('newToken')
+  })
+
+  it('sets when, how much and how fast is sent, and shows what holds now', async () => {
+    await wcg(addAccount('paced', ...typedSecrets))
+    const set = (...options: string[]) => wcg(['account', 'set', 'paced', ...options, '--json'])
+    const { hours, until } = quietNow()
+    await set('--quiet-hours', hours, '--marketing-per-person-per-day', '3')
+    await set('--sends-per-second', '50', '--sends-per-second', 'template_message=20')
+    const shown = await wcg(['account', 'show', 'paced', '--json'])
+    expect(JSON.parse(shown.out)).toMatchObject({
+      settings: {
+        quiet_hours: hours,
+        marketing_per_person_per_day: 3,
+        sends_per_second: 50,
+        sends_per_second_by_channel: { template_message: 20 },
+      },
+      sending: {
+        per_second: 50,
+        channels: [{ channel: 'template_message', per_second: 20, slowed: false }],
+        quiet_until: until.toISOString(),
+      },
+    })
+    const wrong = await set('--quiet-hours', '08:00-08:00', '--recipient-per-minute', 'sms')
+    expect(wrong.code).toBe(2)
+    expect(wrong.err).toContain('--quiet-hours')
+    expect(wrong.err).toContain('--recipient-per-minute')
+    const off = await set('--quiet-hours', 'off', '--sends-per-second', 'template_message=0')
+    expect(JSON.parse(off.out)).toMatchObject({
+      settings: { quiet_hours: null, sends_per_second_by_channel: {} },
+    })
   })
 })
 

@@ -15,8 +15,18 @@ const breaker = (owner: OpenBreaker['owner']): OpenBreaker => ({
 const ofAcme = breaker({ kind: 'account', accountId: 7 })
 const ofWecom = breaker({ kind: 'host', host: 'wecom' })
 const state = { breakers: [ofAcme, ofWecom], paces: [] }
-const slowed = { breakers: [], paces: [{ accountId: 7, perSecond: 12.34, isSlowed: true }] }
-const set = { breakers: [], paces: [{ accountId: 7, perSecond: 50, isSlowed: false }] }
+const slowed = {
+  breakers: [],
+  paces: [{ accountId: 7, channel: null, perSecond: 12.34, isSlowed: true }],
+}
+const set = {
+  breakers: [],
+  paces: [{ accountId: 7, channel: null, perSecond: 50, isSlowed: false }],
+}
+const slowedChannel = {
+  breakers: [],
+  paces: [{ accountId: 7, channel: 'template_message', perSecond: 9, isSlowed: true } as const],
+}
 
 describe('sendingAnswer', () => {
   it('names the breaker that concerns an account: its own, or that of its API host', () => {
@@ -29,6 +39,7 @@ describe('sendingAnswer', () => {
       },
       per_second: null,
       slowed: false,
+      channels: [],
     })
     expect(sendingAnswer(corp, state).breaker).toMatchObject({ of: 'host' })
   })
@@ -36,7 +47,12 @@ describe('sendingAnswer', () => {
   it('tells a pace that somebody set from one that the platform caused', () => {
     expect(sendingAnswer(acme, set)).toMatchObject({ per_second: 50, slowed: false })
     expect(sendingAnswer(acme, slowed)).toMatchObject({ per_second: 12.34, slowed: true })
-    expect(sendingAnswer(corp, slowed)).toEqual({ breaker: null, per_second: null, slowed: false })
+    expect(sendingAnswer(corp, slowed)).toMatchObject({ per_second: null, slowed: false })
+    expect(sendingAnswer(acme, slowedChannel)).toMatchObject({
+      per_second: null,
+      slowed: false,
+      channels: [{ channel: 'template_message', per_second: 9, slowed: true }],
+    })
   })
 })
 
@@ -49,5 +65,6 @@ describe('sendingWarnings', () => {
     expect(sendingWarnings(corp, state, say)).not.toEqual([own])
     expect(sendingWarnings(acme, slowed, say).join()).toContain('12.3')
     expect(sendingWarnings(acme, set, say)).toEqual([])
+    expect(sendingWarnings(acme, slowedChannel, say).join()).toContain('acme (template_message)')
   })
 })

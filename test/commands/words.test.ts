@@ -20,7 +20,7 @@ describe('ACCOUNT_RULES', () => {
   it.each(Object.entries(ACCOUNT_RULES))('%s is said in both languages', (_, { en, zh }) => {
     const values = {
       ...{ mode: 'x', kind: 'x', length: 1, most: 2 },
-      ...{ parent: 'x', modes: 'x', formats: 'x', format: 'x' },
+      ...{ parent: 'x', modes: 'x', formats: 'x', format: 'x', channels: 'x' },
     }
     expect(en(values)).toMatch(/[a-z]{3}/)
     expect(zh(values)).toMatch(CHINESE)

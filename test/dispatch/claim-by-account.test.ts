@@ -1,17 +1,23 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { closeBreaker, listBreakers, openBreaker } from '../../src/dispatch/breaker-store.ts'
 import { claimMessages, pauseChannel } from '../../src/dispatch/dispatch-store.ts'
-import { forgetOldPaces, setGatewayPace, slowAccount } from '../../src/dispatch/pace-store.ts'
 import type { Offer } from '../../src/dispatch/line.ts'
+import {
+  forgetOldPaces,
+  listPaces,
+  setGatewayPace,
+  slowSends,
+} from '../../src/dispatch/pace-store.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { insertMessage, newPerson } from '../support/messages.ts'
 import { insertAccount } from '../support/rows.ts'
+import { setPolicy } from '../support/send-policy.ts'
 
 const database = useTestDatabase()
 const db = () => database().db
 
 beforeEach(async () => {
-  await db().raw('truncate message, call_breaker, send_pace cascade')
+  await db().raw('truncate message, call_breaker, send_pace, channel_pace cascade')
 })
 
 const ago = (ms: number) => new Date(Date.now() - ms)
@@ -216,8 +222,8 @@ describe('send_pace', () => {
   it('is halved where the platform says that it is too much, and comes back within five minutes', async () => {
     const account = await anAccount(1)
     await setPace(account, 40)
-    expect(await slowAccount(db(), account)).toBe(20)
-    expect(await slowAccount(db(), account)).toBeNull()
+    expect(await slowSends(db(), { accountId: account, channel: null })).toBe(20)
+    expect(await slowSends(db(), { accountId: account, channel: null })).toBeNull()
     const paceAfter = async (seconds: number) => {
       const { rows } = await db().raw<{ rows: { pace: number | null }[] }>(
         `select pace_now(per_second, slowed_from, slowed_to,
@@ -244,11 +250,83 @@ describe('send_pace', () => {
         process: 'p1',
       })),
     )
-    const perSecond = await slowAccount(db(), account)
+    const perSecond = await slowSends(db(), { accountId: account, channel: null })
     expect(perSecond).toBeGreaterThan(5)
     expect(perSecond).toBeLessThan(7.6)
     await db()('send_pace').update({ slowed_at: ago(3_700_000) })
     await forgetOldPaces(db())
     expect(await db()('send_pace')).toEqual([])
+  })
+})
+
+describe('channel_pace', () => {
+  const other = 'customer_service_message'
+  const setPaces = (accountId: number, paces: Record<string, number>) =>
+    setPolicy(db(), accountId, { sends_per_second_by_channel: paces })
+  /** As if the last claim had been a second ago. */
+  const passSecond = () =>
+    db().raw(`update channel_pace set counted_at = counted_at - interval '1 second'`)
+
+  /** An account with so many messages through one channel, the newest of them older than those of another. */
+  async function twoChannels(first: number, second: number): Promise<number> {
+    const accountId = await anAccount(first, { dueAgoMs: 60_000 })
+    const before = await db()('message').pluck<string[]>('id')
+    await messagesOf(accountId, second)
+    await db()('message').whereNotIn('id', before).update({ channel: other })
+    return accountId
+  }
+
+  const channelsOf = (claimed: Awaited<ReturnType<typeof claim>>) => [
+    claimed.filter((message) => message.channel === channel).length,
+    claimed.filter((message) => message.channel === other).length,
+  ]
+
+  it('gives each channel what its bucket holds, and lets the others pass', async () => {
+    const account = await twoChannels(30, 5)
+    await setPaces(account, { [channel]: 4 })
+    expect(channelsOf(await claim(40))).toEqual([0, 5])
+    await passSecond()
+    const claimed = await claim(40)
+    expect(channelsOf(claimed)).toEqual([4, 0])
+    expect(claimed.every(({ isPaced }) => isPaced)).toBe(true)
+    expect(await claim(40)).toEqual([])
+    await setPaces(account, {})
+    expect(await claim(40)).toHaveLength(26)
+  })
+
+  it('holds for both lanes together, beside the pace of the account', async () => {
+    const account = await twoChannels(12, 6)
+    await db().raw(
+      `update message set lane = 1 where channel = ? and due_at < (
+      select percentile_disc(0.5) within group (order by due_at) from message where channel = ?
+    )`,
+      [channel, channel],
+    )
+    await setPolicy(db(), account, {
+      sends_per_second: 6,
+      sends_per_second_by_channel: { [channel]: 4 },
+    })
+    await passSecond()
+    await db().raw(`update send_pace set counted_at = counted_at - interval '1 second'`)
+    const [ofChannel = 0, ofOther = 0] = channelsOf(await claim(40))
+    expect(ofChannel).toBeLessThanOrEqual(4)
+    expect(ofChannel + ofOther).toBe(6)
+  })
+
+  it('is halved alone where the platform says that an API is called too fast', async () => {
+    const account = await anAccount(1)
+    await setPaces(account, { [channel]: 40 })
+    expect(await slowSends(db(), { accountId: account, channel })).toBe(20)
+    expect(await slowSends(db(), { accountId: account, channel })).toBeNull()
+    const paces = await listPaces(db())
+    expect(paces).toMatchObject([{ accountId: account, channel, isSlowed: true }])
+    expect(paces[0]?.perSecond).toBeCloseTo(20, 0)
+    await passSecond()
+    expect(await claim(5)).toMatchObject([{ isPaced: true }])
+  })
+
+  it('goes by due time over all channels of an account', async () => {
+    await twoChannels(3, 3)
+    expect(channelsOf(await claim(4))).toEqual([3, 1])
   })
 })

@@ -21,6 +21,7 @@ import {
 import { accountOf, eventOf } from '../support/proven-pushes.ts'
 import { insertAccount } from '../support/rows.ts'
 import { recorderParts } from '../support/recorder-parts.ts'
+import { setPolicy } from '../support/send-policy.ts'
 import { startStubPlatform, type StubCall, type StubPlatform } from '../support/stub-platform.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 
@@ -143,6 +144,24 @@ describe('createDispatcher', () => {
     await untilStatus(ids, 'sent')
     await untilStatus([blocked], 'blocked')
     expect(platform.calls.map(({ clientMsgId }) => clientMsgId).sort()).toEqual([...ids].sort())
+  })
+
+  it('puts off what one recipient may not have yet, and says so', async () => {
+    const lines: string[] = []
+    const platform = await startPlatform()
+    const { accountId, people, ids } = await someFollowers(1, { messages: 2 })
+    await setPolicy(db(), accountId, { recipient_per_minute: { template_message: 1 } })
+    startDispatcher(platform, {
+      log: createLog('info', { write: (line: string) => void lines.push(line) }),
+    })
+    await untilStatus(ids, 'queued', 'sent')
+    await vi.waitFor(() => {
+      const told = lines.filter((line) => line.includes('dispatch.put_off'))
+      expect(told).toHaveLength(1)
+      expect(told[0]).toContain('"reason":"recipient_pace"')
+      expect(told[0]).not.toContain(people[0])
+    })
+    expect(platform.calls).toHaveLength(1)
   })
 
   it('writes to one person at a time, and learns of a refusal before the next message', async () => {

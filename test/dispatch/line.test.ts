@@ -19,6 +19,7 @@ function messagesOf(accountId: number, count: number): ClaimedMessage[] {
     onTrial: false,
     isPaced: false,
     hasMore: false,
+    goesBehind: false,
   }))
 }
 
@@ -66,6 +67,17 @@ describe('createLine', () => {
     expect(turns().map(({ message }) => message.id)).toEqual([
       ...['1/0', '2/0', '1/1', '2/1', '1/2', '2/2', '1/3', '2/3'],
     ])
+  })
+
+  it('lets a campaign’s messages go behind, but one after seven others', () => {
+    const { claim, line, places } = aLine(64)
+    const behind = messagesOf(1, 2).map((one) => ({ ...one, id: 'campaign', goesBehind: true }))
+    claim(...behind, ...messagesOf(1, 9))
+    const order = []
+    for (let turn = line.next(); turn; turn = line.next()) order.push(turn.message.id)
+    expect(order.indexOf('campaign')).toBe(7)
+    expect(order.lastIndexOf('campaign')).toBe(10)
+    expect([order.length, places.heldBy(1)]).toEqual([11, 11])
   })
 
   it('passes over an account without a place, and comes back when it has one', () => {

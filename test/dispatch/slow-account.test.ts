@@ -142,7 +142,7 @@ describe('a platform that is not reached', () => {
 })
 
 describe('a platform that says too much', () => {
-  it('slows the account in all processes', async () => {
+  it('slows that API of the account in all processes', async () => {
     const { accountId } = await anAccount(1)
     const { logged } = await start(() => Promise.resolve({ errcode: 45011 }))
     await until(
@@ -150,6 +150,6 @@ describe('a platform that says too much', () => {
       (slowed) => slowed === 1,
     )
     const paces = await listPaces(db())
-    expect(paces).toMatchObject([{ accountId, isSlowed: true }])
+    expect(paces).toMatchObject([{ accountId, channel: 'template_message', isSlowed: true }])
   })
 })

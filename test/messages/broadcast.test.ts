@@ -4,6 +4,7 @@ import {
   broadcastStatus,
   countRecipients,
   estimateEnd,
+  restOf,
   type BroadcastPhase,
 } from '../../src/messages/broadcast.ts'
 import { MESSAGE_STATUSES, type MessageStatus } from '../../src/messages/message.ts'
@@ -15,6 +16,23 @@ const none = Object.fromEntries(MESSAGE_STATUSES.map((status) => [status, 0])) a
   MessageStatus,
   number
 >
+
+describe('restOf', () => {
+  const running = { status: 'running', reason: null, expiresAt: later(60) } as const
+
+  it('says that it rests, and until when', () => {
+    expect(restOf(running, later(30), NOW)).toEqual({ reason: 'quiet_hours', until: later(30) })
+  })
+
+  it.each([
+    ['no quiet hours', running, null],
+    ['it is paused', { ...running, status: 'paused' }, later(30)],
+    ['it is over', { ...running, status: 'completed', reason: 'expired' }, later(30)],
+    ['its time is over', { ...running, expiresAt: NOW }, later(30)],
+  ] as const)('does not where %s', (_why, broadcast, quietUntil) => {
+    expect(restOf(broadcast, quietUntil, NOW)).toEqual({ reason: broadcast.reason, until: null })
+  })
+})
 
 describe('broadcastStatus', () => {
   it.each<[BroadcastPhase, { paused?: boolean; started?: boolean; ahead?: boolean }, string]>([

@@ -10,6 +10,7 @@ import { createBroadcastFeeder } from '../../src/messages/feed-broadcasts.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { giveConsent } from '../support/messages.ts'
 import { insertAccount } from '../support/rows.ts'
+import { quietNow, setPolicy } from '../support/send-policy.ts'
 import { until } from '../support/send-road.ts'
 
 const database = useTestDatabase()
@@ -161,6 +162,24 @@ describe('feed_broadcast', () => {
     const shown = await showBroadcast({ store: store(), clock: systemClock }, { ...wanted, id })
     expect(shown).toMatchObject({ status: 'completed', reason: 'expired' })
     expect(shown.messages).toMatchObject({ expired: 30, waiting: 0 })
+  })
+
+  it('rests in quiet hours, says so, and goes on after them', async () => {
+    const { hours, until: end } = quietNow()
+    await setPolicy(db(), accountId, { quiet_hours: hours })
+    const id = await aBroadcast(30)
+    expect(await store().feed()).toMatchObject({ id, state: 'resting', fed: 0 })
+    expect(await feedLater(id)).toBeUndefined()
+    expect(
+      await showBroadcast({ store: store(), clock: systemClock }, { ...wanted, id }),
+    ).toMatchObject({
+      status: 'running',
+      reason: 'quiet_hours',
+      until: end,
+      ratePerSecond: null,
+    })
+    await setPolicy(db(), accountId, {})
+    expect(await feedLater(id, 2)).toMatchObject({ state: 'running', fed: 20 })
   })
 
   it('waits for an erasure under way, and writes to nobody who was erased', async () => {

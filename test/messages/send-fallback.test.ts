@@ -274,6 +274,8 @@ describe('a refused template of an alias', () => {
       { data: { thing9: { value: '乌龙茶' } } },
       { data: { thing9: { value: '绿茶' } } },
     ])
+    const lanes = await database.db('message').where({ broadcast_id: id }).pluck<number[]>('lane')
+    expect(lanes).toEqual([1, 1])
   })
 
   it('is banned in the registry by 43116, and not called again', async () => {
