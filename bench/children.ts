@@ -136,7 +136,7 @@ function spawnGateway(
       HOME: process.env['HOME'],
       NODE_ENV: 'production',
       NODE_COMPILE_CACHE: COMPILED,
-      NODE_OPTIONS: '--max-semi-space-size=8',
+      NODE_OPTIONS: '--max-semi-space-size=16',
       DATABASE_URL: options.databaseUrl,
       WECHAT_API_BASE_URL: options.platformUrl,
       WCG_MASTER_KEY: MASTER_KEY.toString('base64'),
