@@ -182,7 +182,9 @@ describe('P6 one-request-one-message', () => {
     const channel = 'template_message'
     const person = await friend(road(), channel)
     road().sandbox.addFault({ openid: person, path: PATHS[channel], errcode: 45009, times: 1 })
-    const id = await sender().ask({ to: person, channel })
+    // just after midnight in China the next one is further away than a message lives by itself
+    const expiresAt = new Date(Date.now() + 3 * 86_400_000).toISOString()
+    const id = await sender().ask({ to: person, channel, expiresAt })
     const midnight = nextChinaDay(new Date())
     const queued = await until(
       () => sender().message(id),
