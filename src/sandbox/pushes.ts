@@ -2,6 +2,7 @@ import { sleep } from '../foundation/clock.ts'
 import type { EventInput } from './inputs.ts'
 import { unixSeconds } from './movable-clock.ts'
 import type { PushRules } from './options.ts'
+import { mayBeAnswered, readPassiveReply } from './passive-reply.ts'
 import { createPushClient } from './push-client.ts'
 import { isAcknowledgement, type PushPlace } from './push-place.ts'
 import type { PushPlan } from './push-faults.ts'
@@ -26,8 +27,8 @@ export interface OutgoingPush {
   readonly options?: Omit<EventInput, 'document' | 'openid'>
   /** How long it waits for the answer; as the push rules say when absent. */
   readonly timeoutMs?: number
-  /** A passive reply is a right answer, too. */
-  readonly mayReply?: boolean
+  /** Whatever looks like a passive reply is a right answer: the check before a release reads it itself. */
+  readonly readsReply?: boolean
   /** Called once, at the first right answer. */
   readonly onAcknowledged?: (push: PushRecord) => void
 }
@@ -89,8 +90,7 @@ export function createPusher(world: World): Pusher {
         ...outgoing,
         copy,
         timeoutMs: push.timeoutMs ?? world.push.answerTimeoutMs,
-        isRight: (answer) =>
-          isAcknowledgement(push.mayReply ? 'reply' : input.place.answer, answer),
+        isRight: (answer) => judgeAnswer(delivery, answer),
       })
       record.tries.push(answered)
       if (answered.problem === null) return acknowledge(delivery, answered, world.clock.now())
@@ -164,6 +164,22 @@ export function createPusher(world: World): Pusher {
   }
 }
 
+/** A message in the answer is right where the platform takes one and can read it; it is kept. */
+function judgeAnswer(
+  { push, record, input }: Delivery,
+  answer: { readonly status: number; readonly text: string },
+): boolean {
+  const { place } = input
+  if (push.readsReply) return isAcknowledgement('reply', answer)
+  if (answer.status !== 200 || !mayBeAnswered(place, push.event)) {
+    return isAcknowledgement(place.answer, answer)
+  }
+  const reply = readPassiveReply(place, answer.text, push.openid)
+  if (reply) record.reply = reply
+  if (reply === undefined) return place.answer === 'any'
+  return reply !== null || isAcknowledgement(place.answer, answer)
+}
+
 /** The first right answer of a push that was not tampered with counts; later copies change nothing. */
 function acknowledge({ push, record }: Delivery, answered: TryRecord, now: Date): void {
   if (record.tampered !== null || record.acknowledged_ms !== null) return
@@ -197,6 +213,7 @@ function openRecord(
     outcome: 'waiting',
     acknowledged_at: null,
     acknowledged_ms: null,
+    reply: null,
     tries: [],
   }
 }

@@ -65,6 +65,8 @@ export interface PushRecord {
   /** When the first right answer had arrived completely. */
   acknowledged_at: string | null
   acknowledged_ms: number | null
+  /** The message that the person got with the answer (被动回复), opened. */
+  reply: string | null
   readonly tries: TryRecord[]
 }
 

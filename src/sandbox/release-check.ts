@@ -154,7 +154,7 @@ function grantAgain({ world, component, account }: Stage): string {
 function push(stage: Stage, event: string, document: string): Promise<PushRecord> {
   const { world, pusher, account, openid } = stage
   const place = () => accountPlace(world, account)
-  return pusher.push({ place, event, openid, document, mayReply: true })
+  return pusher.push({ place, event, openid, document, readsReply: true })
 }
 
 function readReply({ component }: Stage, answered: PushRecord): string | null {

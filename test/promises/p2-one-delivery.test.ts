@@ -295,9 +295,13 @@ describe('deliveries to applications', { timeout: 60_000 }, () => {
       if (!question) throw new Error('nobody was asked')
       expect(isSigned(question, secret)).toBe(true)
       expect(parsed(question)).toMatchObject({ kind: 'message.text', subject: person, document })
+      // the platform can read it, and gives it to the person
+      const said = await road().people.say(road().people.newOpenid(), '你好')
+      expect(said).toMatchObject({ outcome: 'acknowledged', tries: [{ problem: null }] })
+      expect(said?.reply).toContain('<Content><![CDATA[#2]]></Content>')
       // what the platform takes no message for is not asked about
       await road().push(documentFrom(person, { kind: 'unsubscribe', key: '' }))
-      expect(count).toBe(1)
+      expect(count).toBe(2)
       await remove(id)
     })
 

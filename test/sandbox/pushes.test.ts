@@ -118,6 +118,39 @@ describe('what a person does', () => {
   })
 })
 
+describe('a message in the answer', () => {
+  const messageTo = (person: string) =>
+    `<xml><ToUserName><![CDATA[${person}]]></ToUserName><MsgType>text</MsgType></xml>`
+
+  it('reaches the person whom it is for, and is kept with the push', async () => {
+    const openid = await start({ account: { mode: 'plain', aes_key: null } })
+    setup.receiver.answers.push({ body: messageTo(openid) })
+    const push = await setup.account.say(openid, 'hello')
+    expect(push).toMatchObject({ outcome: 'acknowledged', reply: messageTo(openid) })
+    expect(push?.tries).toHaveLength(1)
+  })
+
+  it.each([
+    ['for somebody else', { body: messageTo('oSomebodyElse') }],
+    ['without a type', { body: '<xml></xml>' }],
+  ])('is a wrong answer %s', async (_what, answer) => {
+    const openid = await start({ account: { mode: 'plain', aes_key: null } })
+    setup.receiver.answers.push(answer)
+    const push = await setup.account.say(openid, 'hello')
+    expect(push).toMatchObject({ reply: null, tries: [{ problem: 'wrong_answer' }, {}] })
+  })
+
+  it('is a wrong answer in plain words where all is encrypted, and to what takes none', async () => {
+    const openid = await start()
+    setup.receiver.answers.push({ body: messageTo(openid) })
+    const said = await setup.account.say(openid, 'hello')
+    expect(said).toMatchObject({ reply: null, tries: [{ problem: 'wrong_answer' }, {}] })
+    setup.receiver.answers.push({ body: messageTo(openid) })
+    const left = await setup.account.unfollow(openid)
+    expect(left).toMatchObject({ reply: null, tries: [{ problem: 'wrong_answer' }, {}] })
+  })
+})
+
 describe('repeats', () => {
   it.each([
     [{ body: '"success"' }],
