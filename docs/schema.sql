@@ -1084,14 +1084,21 @@ AS $function$
         and wanted.updated_at > v_occurred_at - interval '1 day'
       order by array_position(array['sent', 'sending', 'unknown'], wanted.status), wanted.id
       limit 1 for update;
-      if v_message.status = 'unknown' and exists (
+      if v_message.status in ('sending', 'unknown') and exists (
         select from message as other
         where other.account_id = p_account_id and other.recipient = p_subject
           and other.channel = v_channel and other.template_id = v_template_id
           and other.status = 'unknown' and other.receipt_at is null and other.msgid is null
           and other.updated_at > v_occurred_at - interval '1 day' and other.id <> v_message.id
       ) then
-        return null; -- it can be either; both have spent their credit
+        -- it can be for either; both have spent their credit. Where it names an id, an answer may still
+        -- tell whose it is.
+        if v_msgid is not null then
+          insert into receipt (account_id, msgid, status, reason, occurred_at, event_id)
+          values (p_account_id, v_msgid, v_status, v_reason, v_occurred_at, p_event_id)
+          on conflict do nothing;
+        end if;
+        return null;
       end if;
 
     end if;

@@ -881,17 +881,37 @@ describe('apply_receipt', () => {
       return lost
     }
 
-    it.each(['sent', 'under way'] as const)('is for the one that is %s', async (state) => {
+    it('is for the one that is sent', async () => {
       const person = await aPerson({ scope: TEMPLATE, credits: 2 })
       const lost = await aLost(person)
       const next = await aBegun(person)
-      if (state === 'sent') await finishOne(db(), next.attempt, sent)
+      await finishOne(db(), next.attempt, sent)
       expect(await receipt(person, told)).toBe(next.id)
-      if (state === 'under way') await finishOne(db(), next.attempt, sent)
       expect(await readMessage(db(), next.id)).toMatchObject({ status: 'delivered' })
       expect(await readMessage(db(), lost.id)).toMatchObject({ status: 'unknown' })
       // a second receipt can only be for the first
       expect(await receipt(person, told)).toBe(lost.id)
+    })
+
+    it('calls none delivered while a call is under way whose answer may be lost, too', async () => {
+      const person = await aPerson({ scope: TEMPLATE, credits: 2 })
+      const lost = await aLost(person)
+      const next = await aBegun(person)
+      expect(await receipt(person, told)).toBeNull()
+      await finishOne(db(), next.attempt, unclear)
+      for (const { id } of [lost, next]) {
+        expect(await readMessage(db(), id)).toMatchObject({ status: 'unknown' })
+      }
+    })
+
+    it('waits for the answer of a call under way that may name its id', async () => {
+      const person = await aPerson({ scope: TEMPLATE, credits: 2 })
+      const lost = await aLost(person)
+      const next = await aBegun(person)
+      expect(await receipt(person, { ...told, msgId: '83' })).toBeNull()
+      await finishOne(db(), next.attempt, { ...sent, msgid: '83' })
+      expect(await readMessage(db(), next.id)).toMatchObject({ status: 'delivered' })
+      expect(await readMessage(db(), lost.id)).toMatchObject({ status: 'unknown' })
     })
 
     it('settles neither of two of which nobody knows, and no credit', async () => {
