@@ -1072,7 +1072,6 @@ AS $function$
     end if;
 
     if v_message.id is null and v_channel = 'subscription_message' then
-      
       -- the answer of bizsend names no id. What the platform has taken waits for a receipt, the oldest
       -- first; then what it is being asked to take; of the others nobody knows whether they arrived.
       select * into v_message from message as wanted
@@ -1100,7 +1099,6 @@ AS $function$
         end if;
         return null;
       end if;
-
     end if;
 
     if v_message.id is null and v_channel = 'template_message' then
@@ -1114,7 +1112,13 @@ AS $function$
           select from message as other
           where other.account_id = p_account_id and other.recipient = p_subject
             and other.channel = v_channel and other.receipt_at is null and other.id <> wanted.id
-            and (other.status = 'sending' or (other.status = 'unknown' and other.msgid is null))
+            and (
+              other.status = 'sending' or (other.status = 'unknown' and other.msgid is null)
+              or (other.status = 'queued' and other.attempt_count > 0 and exists (
+                select from attempt as lost
+                where lost.message_id = other.id and lost.outcome = 'unknown'
+              ))
+            )
         )
       limit 1 for update;
     end if;

@@ -987,19 +987,16 @@ describe('apply_receipt', () => {
     expect(await readAttempts(db(), id)).toMatchObject([{ outcome: 'sent' }])
   })
 
-  it.each(['unknown', 'sending'] as const)(
+  it.each(['unknown', 'sending', 'queued'] as const)(
     'does not guess while another one is %s',
     async (other) => {
       const person = await aPerson({ scope: 'follow' })
       const { id, attempt } = await aBegun(person, 'template_message')
       await finishOne(db(), attempt, { outcome: 'unknown', status: 'unknown', cause: 'unclear' })
       const second = await aBegun(person, 'template_message')
-      if (other === 'unknown') {
-        await finishOne(db(), second.attempt, {
-          outcome: 'unknown',
-          status: 'unknown',
-          cause: 'unclear',
-        })
+      if (other !== 'sending') {
+        const lost = { outcome: 'unknown', status: other, cause: 'unclear' } as const
+        await finishOne(db(), second.attempt, lost)
       }
       expect(
         await receipt(person, { channel: 'template_message', msgId: '75', status: 'delivered' }),
