@@ -1,3 +1,4 @@
+import type { Priority } from '../../src/messages/send-request.ts'
 import { ROAD_CHANNELS, seeded, type RoadChannel } from '../support/send-road.ts'
 
 /** The ways in which somebody says no, and the channels that each of them closes. */
@@ -42,6 +43,8 @@ export interface PlannedAsk {
   readonly copies: number
   /** Whether the application changes its mind at once. */
   readonly cancels: boolean
+  /** In which lane it waits for its turn. */
+  readonly priority: Priority
 }
 
 /** The no of a person, and what is asked for around it. Times count from the same moment. */
@@ -174,5 +177,6 @@ function planAsk(random: () => number, atMs: number): PlannedAsk {
     atMs,
     copies: random() < 0.05 ? 2 : 1,
     cancels: random() < 0.02,
+    priority: random() < 0.3 ? 'marketing' : 'transactional',
   }
 }

@@ -18,6 +18,8 @@ export interface Verdict {
   readonly invariants: readonly Invariant[]
   /** In the order of the table. */
   readonly counts: Readonly<Record<string, number>>
+  /** What the gateway has of the messages in which something is broken. */
+  readonly records?: readonly string[]
 }
 
 /** A message as the gateway has it. */
@@ -54,11 +56,48 @@ export async function judgeChaos(
     await judgeCredits(evidence),
     judgeTokens(ground, tokenDeaths),
   ]
+  const invariants = parts.flatMap((part) => part.invariants)
   return {
-    invariants: parts.flatMap(({ invariants }) => invariants),
+    invariants,
+    records: await readRecords(ground, new Set(invariants.flatMap(({ broken }) => broken))),
     counts: Object.assign({}, ...parts.map(({ counts }) => counts)) as Record<string, number>,
   }
 }
+
+/** Broken messages that are shown whole; more would only fill the screen. */
+const MOST_RECORDS = 5
+
+/**
+ * Messages of the same kind to the same person, each with its attempts: who is told of one that is
+ * broken needs its neighbours to see why. The person is not among it.
+ */
+async function readRecords({ db }: Ground, broken: ReadonlySet<string>): Promise<string[]> {
+  const ids = [...broken].filter((id) => UUID.test(id)).slice(0, MOST_RECORDS)
+  const { rows } = await db.raw<{ rows: { record: object }[] }>(
+    `select json_build_object(
+       'broken', one.id, 'id', near.id, 'channel', near.channel, 'status', near.status,
+       'reason', near.reason, 'asked', near.created_at, 'updated', near.updated_at,
+       'receipt', near.receipt_status, 'receipt_at', near.receipt_at, 'msgid', near.msgid,
+       'attempts', (
+         select json_agg(json_build_object(
+           'from', tried.started_at, 'to', tried.finished_at, 'outcome', tried.outcome,
+           'cause', tried.cause, 'errcode', tried.errcode, 'errmsg', tried.errmsg,
+           'msgid', tried.msgid
+         ) order by tried.number)
+         from attempt as tried where tried.message_id = near.id
+       )
+     ) as record
+     from message as one
+     join message as near on near.account_id = one.account_id
+       and near.recipient = one.recipient and near.channel = one.channel
+     where one.id = any (?::uuid[])
+     order by one.id, near.id`,
+    [ids],
+  )
+  return rows.map(({ record }) => JSON.stringify(record))
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 async function readMessages({ db, accounts }: Ground): Promise<ReadonlyMap<string, Kept>> {
   const { rows } = await db.raw<{ rows: Kept[] }>(

@@ -76,8 +76,17 @@ async function callsAfterRefusal({
   const { rows } = await ground.db.raw<{ rows: { person: string; scope: string; at: Date }[] }>(
     `select subject as person, scope, min(recorded_at) as at from consent_ledger
      where evidence = 'attempt' and change = 'revoked' and account_id = any (?::integer[])
-     group by subject, scope`,
-    [ground.accounts.map(({ id }) => id)],
+     group by subject, scope
+     union all
+     -- a customer-service message may rest on either: both must have ended
+     select subject, '${EITHER_WINDOW}', max(at) from (
+       select subject, scope, min(recorded_at) as at from consent_ledger
+       where evidence = 'attempt' and change = 'revoked' and account_id = any (?::integer[])
+         and scope in ('conversation', 'conversation:action')
+       group by subject, scope
+     ) as ended
+     group by subject having count(*) = 2`,
+    [ground.accounts.map(({ id }) => id), ground.accounts.map(({ id }) => id)],
   )
   const returned = new Set(
     happenings.refusals.filter(({ untilMs }) => untilMs !== Infinity).map(({ person }) => person),
@@ -92,9 +101,13 @@ async function callsAfterRefusal({
     )
 }
 
+/** Not a scope: both windows of a conversation together. */
+const EITHER_WINDOW = 'conversations'
+
 /** The channel that rests on a scope. */
 const PATHS_BY_SCOPE: Readonly<Record<string, string>> = {
   follow: PATHS.template_message,
   [`template:${NOTICE}`]: PATHS.template_message,
   [`template:${SUBSCRIPTION}`]: PATHS.subscription_message,
+  [EITHER_WINDOW]: PATHS.customer_service_message,
 }

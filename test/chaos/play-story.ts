@@ -134,8 +134,9 @@ async function askAll(scene: Scene, asks: readonly PlannedAsk[]): Promise<void> 
 async function askFor(scene: Scene, ask: PlannedAsk): Promise<void> {
   const { ground, account, person, happenings } = scene
   const tag = randomUUID().slice(0, 18)
-  const { channel } = ask
-  const body = { account: account.name, to: person, channel, content: contentOf(channel, tag) }
+  const { channel, priority } = ask
+  const content = contentOf(channel, tag)
+  const body = { account: account.name, to: person, channel, priority, content }
   const askedMs = performance.now()
   const answers = await Promise.all(
     Array.from({ length: ask.copies }, () => ground.ask('/v1/messages', { body, key: tag })),

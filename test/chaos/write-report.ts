@@ -5,7 +5,7 @@ const MOST_IDS = 20
 
 /** The whole report as text: what must be so, what there was, and where something is broken. */
 export function writeReport({ size, tookSeconds, verdict }: ChaosReport): string {
-  const { invariants, counts } = verdict
+  const { invariants, counts, records = [] } = verdict
   const { messages, seed, processes } = size
   return [
     table(
@@ -22,6 +22,7 @@ export function writeReport({ size, tookSeconds, verdict }: ChaosReport): string
         const more = broken.length > MOST_IDS ? `, and ${broken.length - MOST_IDS} more` : ''
         return `BROKEN ${promise}: ${name}: ${broken.slice(0, MOST_IDS).join(', ')}${more}`
       }),
+    ...(records.length > 0 ? [records.join('\n')] : []),
     `${number(messages)} messages, ${processes} processes, seed ${seed}, ${Math.round(tookSeconds)} s`,
   ].join('\n\n')
 }
