@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { QUICK_QUERY_MS } from '../database/connection.ts'
+import { runPrepared } from '../database/prepared.ts'
 import { InvariantError } from '../foundation/errors.ts'
 import { followsLatestChange, severity, type ConsentChange } from './consent.ts'
 
@@ -83,21 +84,20 @@ interface RecordedRow {
   readonly call_under_way: readonly boolean[] | null
 }
 
-const RECORD = `select event_ids, is_new, call_under_way
-  from record_pushes(${Array.from({ length: 18 }, () => '?').join(', ')})`
+const RECORD = {
+  name: 'record_pushes',
+  text: `select event_ids, is_new, call_under_way
+    from record_pushes(${Array.from({ length: 18 }, (_, place) => `$${place + 1}`).join(', ')})`,
+  limitMs: QUICK_QUERY_MS,
+}
 
 async function recordTogether(db: Knex, pushes: readonly PushRow[]): Promise<RecordedPush[]> {
   const { distinct, placeOf } = withoutRepeats(pushes)
-  const { rows } = await db
-    .raw<{ rows: RecordedRow[] }>(RECORD, [
-      ...pushColumns(distinct),
-      ...changeColumns(distinct),
-      JSON.stringify(distinct.flatMap(toExtras)),
-    ] as Knex.RawBinding[])
-    // a name makes it a prepared statement of the connection: read and planned once
-    .options({ name: 'record_pushes' })
-    .timeout(QUICK_QUERY_MS)
-  const row = rows[0]
+  const [row] = await runPrepared<RecordedRow>(db, RECORD, [
+    ...pushColumns(distinct),
+    ...changeColumns(distinct),
+    JSON.stringify(distinct.flatMap(toExtras)),
+  ])
   if (!row) throw new InvariantError('record_pushes answers one row')
   return placeOf.map(({ place, first }) => ({
     eventId: row.event_ids[place] ?? '',

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { changeRow } from '../consent/consent-store.ts'
+import { runPrepared } from '../database/prepared.ts'
 import { RECIPIENT_PACES, type Channel, type Content } from '../wechat/channels.ts'
 import type { AttemptEnd } from './outcome.ts'
 import type { Offer } from './line.ts'
@@ -79,23 +80,16 @@ export async function claimMessages(
   },
 ): Promise<ClaimedMessage[]> {
   const { accountIds = [], rooms = [], held = [], otherRoom = claim.limit } = claim.offer ?? {}
-  const { rows } = await db
-    .raw<{ rows: ClaimedRow[] }>(
-      `select id, account_id, recipient, channel, template_id, content, consent_scope,
-         sealed_secret, expires_at, due_at, earlier, on_trial, is_paced, has_more, lane
-       from claim_messages(?, make_interval(secs => ?), ?, ?::int[], ?::int[], ?::int[], ?)`,
-      [
-        claim.process,
-        claim.leaseSeconds,
-        claim.limit,
-        [...accountIds],
-        [...rooms],
-        [...held],
-        otherRoom,
-      ],
-    )
-    .options({ name: 'claim_messages' })
-  return rows.map(toClaimed)
+  const { process, leaseSeconds, limit } = claim
+  const values = [process, leaseSeconds, limit, accountIds, rooms, held, otherRoom]
+  return (await runPrepared<ClaimedRow>(db, CLAIM, values)).map(toClaimed)
+}
+
+const CLAIM = {
+  name: 'claim_messages',
+  text: `select id, account_id, recipient, channel, template_id, content, consent_scope,
+      sealed_secret, expires_at, due_at, earlier, on_trial, is_paced, has_more, lane
+    from claim_messages($1, make_interval(secs => $2), $3, $4::int[], $5::int[], $6::int[], $7)`,
 }
 
 /**
@@ -113,18 +107,20 @@ export async function beginAttempts(
   },
 ): Promise<BeginDecision[]> {
   const { channels, perMinutes, perHours } = RECIPIENT_PACES
-  const { rows } = await db
-    .raw<{ rows: BegunRow[] }>(
-      `select message_ids, decisions, reasons, scopes, attempt_ids, numbers, untils,
-         next_channels(message_ids, decisions) as channels
-       from begin_sends(
-         ?, make_interval(secs => ?), ?::uuid[], ?::text[], ?::integer[], ?::integer[]
-       )`,
-      [begin.process, begin.leaseSeconds, [...begin.messageIds], channels, perMinutes, perHours],
-    )
-    .options({ name: 'begin_sends' })
-  const decisions = decisionsById(rows[0])
-  return begin.messageIds.map((id) => decisions.get(id) ?? { kind: 'lost' })
+  const { process, leaseSeconds, messageIds } = begin
+  const values = [process, leaseSeconds, messageIds, channels, perMinutes, perHours]
+  const [row] = await runPrepared<BegunRow>(db, BEGIN, values)
+  const decisions = decisionsById(row)
+  return messageIds.map((id) => decisions.get(id) ?? { kind: 'lost' })
+}
+
+const BEGIN = {
+  name: 'begin_sends',
+  text: `select message_ids, decisions, reasons, scopes, attempt_ids, numbers, untils,
+      next_channels(message_ids, decisions) as channels
+    from begin_sends(
+      $1, make_interval(secs => $2), $3::uuid[], $4::text[], $5::integer[], $6::integer[]
+    )`,
 }
 
 /**
@@ -138,16 +134,21 @@ export async function finishAttempts(
 ): Promise<(string | null)[]> {
   const statuses = new Map<string, string>()
   for (const group of onePerMessage(ended)) {
-    const { rows } = await db
-      .raw<{ rows: { attempt_ids: string[] | null; statuses: string[] | null }[] }>(
-        `select attempt_ids, statuses from finish_sends(?::json)`,
-        [JSON.stringify(group.map(toEndJson))],
-      )
-      .options({ name: 'finish_sends' })
-    const { attempt_ids: ids, statuses: became } = rows[0] ?? {}
+    const [row] = await runPrepared<FinishedRow>(db, FINISH, [JSON.stringify(group.map(toEndJson))])
+    const { attempt_ids: ids, statuses: became } = row ?? {}
     ids?.forEach((id, place) => statuses.set(id, became?.[place] ?? ''))
   }
   return ended.map(({ attemptId }) => statuses.get(attemptId) ?? null)
+}
+
+interface FinishedRow {
+  readonly attempt_ids: readonly string[] | null
+  readonly statuses: readonly string[] | null
+}
+
+const FINISH = {
+  name: 'finish_sends',
+  text: `select attempt_ids, statuses from finish_sends($1::json)`,
 }
 
 /** A late end may come together with the next one of its message: then one after the other. */
