@@ -597,6 +597,13 @@ create table reply (
   constraint reply_state_check CHECK ((state = ANY (ARRAY['asked'::text, 'given'::text, 'none'::text])))
 );
 
+create table robot_message (
+  message_id uuid not null,
+  robot bytea not null,
+  called_at timestamp with time zone,
+  constraint robot_message_pkey PRIMARY KEY (message_id)
+);
+
 create table send_pace (
   account_id integer not null,
   per_second double precision,
@@ -766,6 +773,8 @@ CREATE INDEX quota_clear_account_idx ON public.quota_clear USING btree (account_
 CREATE INDEX receipt_occurred_at_idx ON public.receipt USING btree (occurred_at);
 
 CREATE INDEX reply_asked_at_idx ON public.reply USING btree (asked_at);
+
+CREATE INDEX robot_message_robot_idx ON public.robot_message USING btree (robot, called_at) WHERE (called_at IS NOT NULL);
 
 CREATE INDEX token_death_died_idx ON public.token_death USING btree (account_id, died_at);
 
@@ -2436,7 +2445,10 @@ AS $function$
             and counted.lane = 1 and counted.id is distinct from p_message_id
             and counted.status not in ('blocked', 'refused', 'failed', 'expired', 'cancelled')
         ) end as is_capped,
-        case when rule.per_minute is not null or p_per_hour is not null then greatest(
+        case when p_channel = 'wecom_robot_message' and p_message_id is not null then case
+          when rule.per_minute is not null
+            then take_robot_place(p_message_id, p_at, rule.per_minute)
+        end when rule.per_minute is not null or p_per_hour is not null then greatest(
           (
             select recent.counted_at + interval '1 minute'
             from message as recent
@@ -3577,6 +3589,36 @@ AS $function$
   end
   $function$;
 
+CREATE OR REPLACE FUNCTION public.take_robot_place(p_message_id uuid, p_at timestamp with time zone, p_per_minute integer)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+  declare
+    v_robot bytea;
+    v_in_the_way timestamptz;
+  begin
+    select asked.robot into v_robot from robot_message as asked
+    where asked.message_id = p_message_id;
+    -- accepted by the version before
+    if not found then
+      return null;
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('robot', 0));
+    select recent.called_at into v_in_the_way from robot_message as recent
+    where recent.robot = v_robot and recent.called_at > p_at - interval '1 minute'
+      and recent.message_id <> p_message_id
+    order by recent.called_at desc
+    offset p_per_minute - 1 limit 1;
+    if found then
+      return v_in_the_way + interval '1 minute';
+    end if;
+    update robot_message as taken set called_at = p_at where taken.message_id = p_message_id;
+    return null;
+  end
+  $function$;
+
 CREATE OR REPLACE FUNCTION public.unlock_dead_jobs(p_dead_after interval, p_thorough boolean)
  RETURNS text[]
  LANGUAGE plpgsql
@@ -3783,6 +3825,12 @@ comment on column message.quiet_until is 'Of one that was accepted for quiet hou
 comment on table provider_token is 'As access_token; the account is the suite.';
 
 comment on table reply is 'Who has inserted the row asks the application; everybody else waits for what it says.';
+
+comment on table robot_message is 'Messages of group robots that wait or were called for lately; the row outlives its message for some minutes.';
+
+comment on column robot_message.robot is 'SHA-256 of the robot''s key.';
+
+comment on column robot_message.called_at is 'When its last call began.';
 
 comment on column send_pace.slowed_to is 'The pace after the platform said that it is too much; it is back at slowed_from after five minutes.';
 

@@ -37,7 +37,13 @@ import { createEndpoints, type Endpoints } from './delivery/manage-endpoints.ts'
 import { createWebhookClient } from './delivery/webhook-client.ts'
 import { createDispatcher } from './dispatch/dispatcher.ts'
 import { listBreakers, type OpenBreaker } from './dispatch/breaker-store.ts'
-import { forgetOldPaces, listPaces, setGatewayPace, type SendPace } from './dispatch/pace-store.ts'
+import {
+  forgetOldPaces,
+  forgetOldRobots,
+  listPaces,
+  setGatewayPace,
+  type SendPace,
+} from './dispatch/pace-store.ts'
 import { readQuietEnd } from './dispatch/quiet-store.ts'
 import { endQuotaRests, restForQuota } from './dispatch/pause-store.ts'
 import { createUpkeep } from './dispatch/upkeep.ts'
@@ -403,6 +409,7 @@ async function build(
       () => forgetOldCalls(db),
       () => forgetOldDeaths(db),
       () => forgetOldPaces(db),
+      () => forgetOldRobots(db),
       () => tidyDeliveries({ db, log }, config.deliveries.retentionDays),
     ],
   })

@@ -25,10 +25,10 @@ export type IdOption = '--app-id' | '--corp-id' | '--suite-id'
 
 /** The fields of a document by which the receiver tells whether it is a push, and when it was. */
 export interface PushShape {
-  /** Names the event or message; a document without it is none of this shape. */
-  readonly type: 'MsgType' | 'InfoType'
-  /** Unix seconds. Part of what makes a repeat a repeat. */
-  readonly time: 'CreateTime' | 'TimeStamp'
+  /** Names the event or message, the first that is there; without any a document is none of this shape. */
+  readonly types: readonly ('MsgType' | 'InfoType' | 'event_type')[]
+  /** Unix seconds, the first that is there. Part of what makes a repeat a repeat. */
+  readonly times: readonly ('CreateTime' | 'TimeStamp' | 'timestamp')[]
   /** Must be there, beside type and time. */
   readonly required: readonly string[]
   /** A second one of any of these would make the meaning of a push a matter of taste. */
@@ -39,6 +39,11 @@ export interface PushShape {
 export interface PushRule {
   /** What the ciphertext must end with: the id of the account, or of the tenant in the path. */
   readonly receiveId: 'account' | 'tenant'
+  /**
+   * `chosen`: every document is in the account's data format. `either`: the platform writes XML and
+   * JSON to one address, and the first character of a document says which.
+   */
+  readonly format: 'chosen' | 'either'
   readonly shape: PushShape
   /** Which id of the account whose push it is `ToUserName` must be; null where there is none. */
   readonly addressee: 'originalId' | 'appId' | null
@@ -89,8 +94,8 @@ export interface KindRule {
 
 /** A message or event of a person; `Event` only where `MsgType` is `event`. */
 const MESSAGE: PushShape = {
-  type: 'MsgType',
-  time: 'CreateTime',
+  types: ['MsgType'],
+  times: ['CreateTime'],
   required: ['ToUserName', 'FromUserName'],
   // `OpenID` is the person of the events about authorisation.
   decisive: ['ToUserName', 'FromUserName', 'CreateTime', 'MsgType', 'Event', 'OpenID'],
@@ -98,8 +103,8 @@ const MESSAGE: PushShape = {
 
 /** `kf_msg_or_event` has no `FromUserName`. */
 const WECOM_MESSAGE: PushShape = {
-  type: 'MsgType',
-  time: 'CreateTime',
+  types: ['MsgType'],
+  times: ['CreateTime'],
   required: ['ToUserName'],
   decisive: [
     ...['ToUserName', 'FromUserName', 'CreateTime', 'MsgType', 'Event', 'ChangeType', 'AgentID'],
@@ -108,8 +113,8 @@ const WECOM_MESSAGE: PushShape = {
 }
 
 const COMPONENT_NOTICE: PushShape = {
-  type: 'InfoType',
-  time: 'CreateTime',
+  types: ['InfoType'],
+  times: ['CreateTime'],
   required: [],
   decisive: [
     ...['InfoType', 'CreateTime', 'AppId', 'AuthorizerAppid', 'ComponentVerifyTicket'],
@@ -117,13 +122,14 @@ const COMPONENT_NOTICE: PushShape = {
   ],
 }
 
+/** The JSON of the data zone (数据与智能专区) says `event_type` and `timestamp` instead. */
 const SUITE_NOTICE: PushShape = {
-  type: 'InfoType',
-  time: 'TimeStamp',
+  types: ['InfoType', 'event_type'],
+  times: ['TimeStamp', 'timestamp'],
   required: [],
   decisive: [
-    ...['InfoType', 'ChangeType', 'TimeStamp', 'SuiteId', 'AuthCorpId', 'SuiteTicket', 'AuthCode'],
-    ...['UserID', 'ExternalUserID'],
+    ...['InfoType', 'event_type', 'ChangeType', 'TimeStamp', 'timestamp', 'SuiteId', 'AuthCorpId'],
+    ...['SuiteTicket', 'AuthCode', 'UserID', 'ExternalUserID'],
   ],
 }
 
@@ -150,10 +156,21 @@ const WECOM = {
   tokenForm: 'wecom',
   marksEncryption: false,
   handshake: { form: 'sealed', receiveId: 'appId', limitMs: 1_000 },
-  own: { receiveId: 'account', shape: WECOM_MESSAGE, addressee: 'appId', source: 'wecom' },
+  own: {
+    receiveId: 'account',
+    format: 'chosen',
+    shape: WECOM_MESSAGE,
+    addressee: 'appId',
+    source: 'wecom',
+  },
 } as const
 
-const PLAIN_PUSH = { receiveId: 'account', shape: MESSAGE, addressee: 'originalId' } as const
+const PLAIN_PUSH = {
+  receiveId: 'account',
+  format: 'chosen',
+  shape: MESSAGE,
+  addressee: 'originalId',
+} as const
 
 export const KIND_RULES: Readonly<Record<AccountKind, KindRule>> = {
   official_account: {
@@ -176,7 +193,13 @@ export const KIND_RULES: Readonly<Record<AccountKind, KindRule>> = {
     platform: 'open',
     required: [],
     modes: ['safe'],
-    own: { receiveId: 'account', shape: COMPONENT_NOTICE, addressee: null, source: 'component' },
+    own: {
+      receiveId: 'account',
+      format: 'chosen',
+      shape: COMPONENT_NOTICE,
+      addressee: null,
+      source: 'component',
+    },
     // A merchant's messages end with the component's id; `$APPID$` in the path is not signed.
     tenants: { ...PLAIN_PUSH, source: 'served', placeholder: '$APPID$' },
     // It is valid for 12 hours; intervals of half an hour have been reported.
@@ -198,9 +221,16 @@ export const KIND_RULES: Readonly<Record<AccountKind, KindRule>> = {
     required: ['providerCorpId'],
     // No customer is involved yet when the platform tries the addresses out.
     handshake: { ...WECOM.handshake, receiveId: 'providerCorpId' },
-    own: { receiveId: 'account', shape: SUITE_NOTICE, addressee: null, source: 'wecom_suite' },
+    own: {
+      receiveId: 'account',
+      // XML but for a few: `agree_external_userid_migration`, what the data zone has to say
+      format: 'either',
+      shape: SUITE_NOTICE,
+      addressee: null,
+      source: 'wecom_suite',
+    },
     // `change_app_admin`, `unlicensed_notify`, `program_notify`: events of the provider's side.
-    alsoSends: { ...WECOM.own, addressee: null },
+    alsoSends: { ...WECOM.own, addressee: null, source: 'wecom_suite' },
     tenants: { ...WECOM.own, receiveId: 'tenant', placeholder: '$CORPID$' },
     // It is valid for 30 minutes.
     ticketAlarmMs: 25 * 60_000,

@@ -117,6 +117,7 @@ export function consentChanges(
       return kfMessageChanges(event, settings)
     case 'subscription_sent':
     case 'mass_receipt':
+    case 'tenant_changed':
     case 'signal':
     case 'none':
       return []

@@ -132,3 +132,15 @@ export async function forgetOldPaces(db: Knex): Promise<void> {
     )
   }
 }
+
+/** Forgets the robots of messages that have ended, and whose calls no pace counts any more. */
+export async function forgetOldRobots(db: Knex): Promise<void> {
+  await db.raw(
+    `delete from robot_message as known
+     where (known.called_at is null or known.called_at < clock_timestamp() - interval '10 minutes')
+       and not exists (
+         select from message
+         where message.id = known.message_id and message.status in ('scheduled', 'queued', 'sending')
+       )`,
+  )
+}

@@ -71,6 +71,10 @@ export type Receipt =
 /** WeCom's own sender of what no member did. */
 const WECOM_SYSTEM = 'sys'
 
+/** The data zone's JSON writes `timestamp`; what comes to a suite as an ordinary event `CreateTime`. */
+const SUITE_TIMES = ['TimeStamp', 'timestamp', 'CreateTime']
+const OTHER_TIMES = ['CreateTime']
+
 /** The normal form of a push. Every document has one: what is not known is kept as unknown. */
 export function readEvent({ source, fields: sent, timestamp, receivedAt }: Push): EventRecord {
   const fields = trimNames(sent)
@@ -145,8 +149,11 @@ function isWecom(source: EventSource): boolean {
 }
 
 function readTime(source: EventSource, fields: Fields): Date | undefined {
-  const time = readSeconds(textOf(fields, source === 'wecom_suite' ? 'TimeStamp' : 'CreateTime'))
-  return time ?? (source === 'wecom_suite' ? readSeconds(textOf(fields, 'CreateTime')) : undefined)
+  for (const name of source === 'wecom_suite' ? SUITE_TIMES : OTHER_TIMES) {
+    const time = readSeconds(textOf(fields, name))
+    if (time !== undefined) return time
+  }
+  return undefined
 }
 
 function readSubject(source: EventSource, fields: Fields, row: CatalogueRow): string | null {

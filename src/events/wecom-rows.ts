@@ -520,7 +520,7 @@ export const WECOM_CHANGES = [
     name: 'change_external_chat',
     changeType: 'create',
     subject: null,
-    effect: 'signal',
+    effect: 'none',
     followUp: 'note_chat',
     needs: 'ChatId',
     note: 'A customer group was made',
@@ -543,7 +543,7 @@ export const WECOM_CHANGES = [
     effect: 'signal',
     followUp: 'forget_chat',
     needs: 'ChatId',
-    note: 'A customer group was dismissed',
+    note: 'A customer group was dismissed; no channel writes to one',
   },
   {
     kind: 'wecom.change_external_chat',
@@ -558,7 +558,7 @@ export const WECOM_CHANGES = [
     name: 'change_external_tag',
     changeType: 'create',
     subject: null,
-    effect: 'signal',
+    effect: 'none',
     note: 'A customer tag was made',
   },
   {
@@ -566,7 +566,7 @@ export const WECOM_CHANGES = [
     name: 'change_external_tag',
     changeType: 'update',
     subject: null,
-    effect: 'signal',
+    effect: 'none',
     note: 'A customer tag changed',
   },
   {
@@ -574,7 +574,7 @@ export const WECOM_CHANGES = [
     name: 'change_external_tag',
     changeType: 'delete',
     subject: null,
-    effect: 'signal',
+    effect: 'none',
     note: 'A customer tag was deleted',
   },
   {
@@ -582,7 +582,7 @@ export const WECOM_CHANGES = [
     name: 'change_external_tag',
     changeType: 'shuffle',
     subject: null,
-    effect: 'signal',
+    effect: 'none',
     note: 'The order of customer tags changed',
   },
   {

@@ -1,3 +1,4 @@
+import { sha256 } from '../foundation/ids.ts'
 import type { Content } from '../wechat/channels.ts'
 import type { SendRequest } from './send-request.ts'
 
@@ -22,4 +23,12 @@ export function takeSecret(request: Pick<SendRequest, 'channel' | 'content' | 'r
   if (channel !== 'wecom_welcome_message') return { content, secret: null }
   const { welcome_code: code, ...rest } = content
   return { content: rest, secret: typeof code === 'string' ? code : null }
+}
+
+/**
+ * By what a group robot is known when its key is not: the key's SHA-256, the same in every message and
+ * on every account; null for every other channel.
+ */
+export function robotOf({ robotKey }: Pick<SendRequest, 'robotKey'>): Buffer | null {
+  return robotKey === undefined ? null : sha256(robotKey)
 }

@@ -82,6 +82,7 @@ export function createMessageStore(db: Knex): MessageStore {
 async function insertMessage(db: Knex, message: NewMessage): Promise<boolean> {
   const row = rowOf(message)
   const alias = message.alias && aliasRowOf(message.alias)
+  const robot = message.robot ?? null
   const result: { rows: unknown[] } = await db.raw(
     `with stored as (
        insert into message (${Object.keys(row).join(', ')})
@@ -91,9 +92,9 @@ async function insertMessage(db: Knex, message: NewMessage): Promise<boolean> {
        on conflict (application_id, idempotency_key) where idempotency_key is not null
          do nothing
        returning id
-     )${alias === null ? '' : INSERT_ALIAS}
+     )${alias === null ? '' : INSERT_ALIAS}${robot === null ? '' : INSERT_ROBOT}
      select pg_notify('message_queued', '') from stored`,
-    [...Object.values(row), ...(alias ?? [])],
+    [...Object.values(row), ...(alias ?? []), ...(robot === null ? [] : [robot])],
   )
   return result.rows.length === 1
 }
@@ -134,6 +135,10 @@ function dueAtOf({ sendAt, quietUntil, expiresAt }: NewMessage): Date {
 const INSERT_ALIAS = `, named as (
        insert into aliased_message (message_id, alias, step, reason, asked_data)
        select stored.id, ?, ?, ?, ?::jsonb from stored
+     )`
+
+const INSERT_ROBOT = `, known as (
+       insert into robot_message (message_id, robot) select stored.id, ? from stored
      )`
 
 function aliasRowOf({ name, step, reason, askedData }: NonNullable<NewMessage['alias']>) {

@@ -49,6 +49,8 @@ export interface NewMessage {
   readonly consentScope: string | null
   /** The credential it brings with it, sealed. */
   readonly sealedSecret: string | null
+  /** Of a group robot: by what the robot is known, because its pace is that of its key. */
+  readonly robot?: Buffer | null
   /** The channels it may choose from; null when it has one. */
   readonly plan: ChannelPlan | null
   readonly purpose: string | null

@@ -9,7 +9,7 @@ import { prepareCallback, type Callbacks } from './callback-url.ts'
 import { planChannel } from './channel-plan.ts'
 import type { DecideSend } from './check-send.ts'
 import { consentScopeOf } from './consent-scope.ts'
-import { placeOfMessageSecret, takeSecret, type Seal } from './message-secret.ts'
+import { placeOfMessageSecret, robotOf, takeSecret, type Seal } from './message-secret.ts'
 import type { MessageStore } from './message-store.ts'
 import { firstStatus, type Message, type NewMessage } from './message.ts'
 import { findQuietEnd, type FindLimits } from './send-limit.ts'
@@ -187,7 +187,8 @@ async function whatToSend(
   const callbackUrl = request.callbackUrl ?? null
   const quietUntil = await findQuietEnd(findLimits, { ...place, to, channel, isMarketing })
   const asked = { purpose, alias, isMarketing, quietUntil, callbackUrl }
-  return { to, channel, templateId, content, consentScope, sealedSecret, ...asked }
+  const robot = robotOf(request)
+  return { to, channel, templateId, content, consentScope, sealedSecret, robot, ...asked }
 }
 
 /** The first answer follows from what never changes, so a repeat gets it to the letter. */

@@ -1,6 +1,11 @@
 import { isUtf8 } from 'node:buffer'
 import type { Account, EventSource } from '../accounts/account.ts'
-import { eventSourceOf, KIND_RULES, type PushRule } from '../accounts/account-kinds.ts'
+import {
+  eventSourceOf,
+  KIND_RULES,
+  type PushRule,
+  type PushShape,
+} from '../accounts/account-kinds.ts'
 import type { Fields } from '../events/document.ts'
 import { textOf } from '../events/document.ts'
 import { InvariantError } from '../foundation/errors.ts'
@@ -235,10 +240,17 @@ function describeFault(fault: EnvelopeFault, expected: string): string | undefin
   return `expected ${nameForLog(expected)}, got ${nameForLog(fault.got)}`
 }
 
-function readDocument({ account }: PushInput, text: string, reason: RefusalReason): Document {
-  const read = account.bodyFormat === 'json' ? readJson(text) : readXml(text)
+function readDocument(input: PushInput, text: string, reason: RefusalReason): Document {
+  const read = isJson(input, text) ? readJson(text) : readXml(text)
   if (read.ok) return { ok: true, document: text, fields: read.fields }
   return refuse(read.fault === 'doctype' ? 'doctype' : reason, read.detail)
+}
+
+/** A data format lowers nothing, unlike a mode: where the platform writes both, the text may say which. */
+function isJson({ account, tenant }: PushInput, text: string): boolean {
+  const { own, tenants } = KIND_RULES[account.kind]
+  const { format } = tenant && tenants ? tenants : own
+  return format === 'either' ? text.trimStart().startsWith('{') : account.bodyFormat === 'json'
 }
 
 /** The last check: is it a push at all, and whose is it? */
@@ -261,19 +273,24 @@ function acceptPush(
 function ruleFor(receiver: Account, fields: Fields, tenant: Tenant | undefined): PushRule {
   const { own, alsoSends, tenants } = KIND_RULES[receiver.kind]
   if (tenant && tenants) return tenants
-  return alsoSends && !(own.shape.type in fields) && alsoSends.shape.type in fields
+  return alsoSends && !hasType(own.shape, fields) && hasType(alsoSends.shape, fields)
     ? alsoSends
     : own
 }
 
+function hasType({ types }: PushShape, fields: Fields): boolean {
+  return types.some((name) => name in fields)
+}
+
 function findShapeFault({ shape }: PushRule, fields: Fields): Refused | undefined {
-  const { type, time, required, decisive } = shape
+  const { types, times, required, decisive } = shape
   const twice = decisive.find((name) => Array.isArray(fields[name]))
   if (twice) return refuse('duplicated_field', twice)
   const missing = required.find((name) => isMissing(fields, name))
   if (missing) return refuse('missing_field', missing)
-  if (isMissing(fields, time)) return refuse('missing_field', time)
-  if (isMissing(fields, type)) return refuse('missing_field', type)
+  const time = times.find((name) => !isMissing(fields, name))
+  if (time === undefined) return refuse('missing_field', times[0])
+  if (types.every((name) => isMissing(fields, name))) return refuse('missing_field', types[0])
   // the time is part of what makes a repeat a repeat: without it one push could be recorded twice
   if (!TIMESTAMP.test(textOf(fields, time)?.trim() ?? '')) {
     return refuse('missing_field', `${time}: not Unix seconds`)

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { InvalidInputError } from '../foundation/errors.ts'
 import { makeExternalUserid } from './corps.ts'
-import { elements, writeXml } from './document-writer.ts'
+import { elements, writeJson, writeXml, type DocumentFormat } from './document-writer.ts'
 import { unixSeconds } from './movable-clock.ts'
 import { endOptOuts } from './opt-outs.ts'
 import { platformAct, type PlatformAct, type PlatformEffect } from './platform-act.ts'
@@ -59,7 +59,8 @@ export const SUITE_ACTS = {
       newExternalUserids.set(externalUserid, makeExternalUserid(world))
     }
     const fields = { AuthCorpId: corp_id, ServiceCorpId: owner.config.provider_corp_id }
-    return notice(scene, 'agree_external_userid_migration', { fields, person: corp_id })
+    const format = 'json' // the form of it that is published (callbacks.md §7.10)
+    return notice(scene, 'agree_external_userid_migration', { fields, person: corp_id, format })
   }),
 } satisfies Record<string, PlatformAct<Suite>>
 
@@ -113,9 +114,12 @@ function notice(
     readonly fields: Readonly<Record<string, string | undefined>>
     readonly person?: string
     readonly slow?: boolean
+    /** XML where nothing is said. */
+    readonly format?: DocumentFormat
   },
 ): PlatformEffect {
-  const document = writeXml([
+  const write = what.format === 'json' ? writeJson : writeXml
+  const document = write([
     ...elements({ SuiteId: owner.config.suite_id, InfoType: infoType }),
     { name: 'TimeStamp', text: String(unixSeconds(now)), bare: true },
     ...elements(what.fields),

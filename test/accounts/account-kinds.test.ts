@@ -18,8 +18,8 @@ describe('KIND_RULES', () => {
     const { own, tenants, alsoSends } = KIND_RULES[kind]
     for (const rule of [own, tenants, alsoSends]) {
       if (!rule) continue
-      const { type, time, required, decisive } = rule.shape
-      for (const name of [type, time, ...required]) expect(decisive).toContain(name)
+      const { types, times, required, decisive } = rule.shape
+      for (const name of [...types, ...times, ...required]) expect(decisive).toContain(name)
     }
   })
 

@@ -1,12 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { DEFAULT_SETTINGS } from '../../src/accounts/account.ts'
+import { DEFAULT_SETTINGS, EVENT_SOURCES, type Account } from '../../src/accounts/account.ts'
 import { consentChanges } from '../../src/consent/consent-changes.ts'
 import { kfMessageChanges } from '../../src/consent/kf-changes.ts'
-import { EVENT_SOURCES } from '../../src/accounts/account.ts'
-import { CATALOGUE, KF_CATALOGUE } from '../../src/events/catalogue.ts'
+import { CATALOGUE, KF_CATALOGUE, type CatalogueRow } from '../../src/events/catalogue.ts'
 import { readEvent, readReceipt } from '../../src/events/read-event.ts'
 import { readKfMessage } from '../../src/events/read-kf-message.ts'
-import { readXml } from '../../src/receiver/xml.ts'
+import { verifyPush } from '../../src/receiver/receive-push.ts'
 import {
   CONSENT_PUSHES,
   CUSTOMER,
@@ -15,6 +14,7 @@ import {
   type ConsentPush,
 } from '../fixtures/consent-pushes.ts'
 import { readJsonFields } from '../support/json-fields.ts'
+import { inputFor, KIND_ACCOUNTS, sealFor } from '../support/kind-accounts.ts'
 import { tell } from '../support/told-changes.ts'
 
 const AT = new Date(SENT_AT * 1000)
@@ -22,14 +22,30 @@ const RECEIVED_AT = new Date(SENT_AT * 1000 + 800)
 /** Effects from which no change of consent ever follows. */
 const STILL = ['none', 'signal', 'mass_receipt']
 
+/** Who receives the pushes of each source first. */
+const RECEIVERS = {
+  official_account: KIND_ACCOUNTS.official_account,
+  mini_program: KIND_ACCOUNTS.mini_program,
+  component: KIND_ACCOUNTS.component,
+  wecom: KIND_ACCOUNTS.wecom_app,
+  wecom_suite: KIND_ACCOUNTS.wecom_suite,
+} as const satisfies Record<ConsentPush['source'], Account>
+
+/** What the receiver makes of a push, sealed and signed as its platform does. */
 function read({ source, format, document }: ConsentPush) {
-  if (format === 'json') {
-    const fields = readJsonFields(document)
-    return readEvent({ source, fields, timestamp: undefined, receivedAt: RECEIVED_AT })
-  }
-  const result = readXml(document)
-  if (!result.ok) throw new Error(`a fixture cannot be read: ${result.detail ?? result.fault}`)
-  return readEvent({ source, fields: result.fields, timestamp: undefined, receivedAt: RECEIVED_AT })
+  const receiver: Account = RECEIVERS[source]
+  const account = source === 'mini_program' ? { ...receiver, bodyFormat: format } : receiver
+  const sealed = sealFor(account, document, account.appId)
+  const result = verifyPush({ ...inputFor(account, sealed), now: RECEIVED_AT })
+  if (!result.ok) throw new Error(`${result.refusal.reason}: ${result.refusal.detail ?? ''}`)
+  return readEvent(result.push)
+}
+
+/** The data formats in which the platform writes an event. */
+function formatsOf(source: ConsentPush['source'], { name }: CatalogueRow) {
+  const isOfArchive = source === 'wecom_suite' && name.startsWith('chat_archive_audit_approved_')
+  const hasBoth = source === 'mini_program' || isOfArchive
+  return hasBoth ? (['xml', 'json'] as const) : (['xml'] as const)
 }
 
 describe('consentChanges of what the platforms send', () => {
@@ -55,9 +71,7 @@ describe('consentChanges of what the platforms send', () => {
       CATALOGUE[source]
         .filter((row) => !STILL.includes(row.effect))
         .flatMap((row) =>
-          (source === 'mini_program' ? ['xml', 'json'] : ['xml']).map(
-            (format) => `${source} ${row.kind} ${format}`,
-          ),
+          formatsOf(source, row).map((format) => `${source} ${row.kind} ${format}`),
         ),
     )
     expect(wanted.filter((one) => !had.has(one))).toEqual([])

@@ -85,6 +85,7 @@ const ABOUT_NOBODY: Readonly<Record<string, string>> = {
   quota_clear: 'interface actor',
   receipt: 'msgid status reason',
   reply: 'state sealed',
+  robot_message: 'robot',
   schema_migration: 'name',
   send_policy: 'recipient_per_minute',
   sending_pause: 'channel reason',

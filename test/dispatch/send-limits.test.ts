@@ -4,7 +4,9 @@ import {
   claimMessages,
   type BeginDecision,
 } from '../../src/dispatch/dispatch-store.ts'
+import { forgetOldRobots } from '../../src/dispatch/pace-store.ts'
 import { readQuietEnd, restInQuietHours } from '../../src/dispatch/quiet-store.ts'
+import { sha256 } from '../../src/foundation/ids.ts'
 import { findLimits } from '../../src/messages/limit-store.ts'
 import type { Channel } from '../../src/wechat/channels.ts'
 import { useTestDatabase } from '../support/database.ts'
@@ -29,7 +31,7 @@ const HOUR = 60 * MINUTE
 let accountId: number
 let person: string
 beforeEach(async () => {
-  await db().raw('truncate message, attempt, send_policy cascade')
+  await db().raw('truncate message, attempt, send_policy, robot_message cascade')
   accountId = await insertAccount(db())
   person = newPerson()
 })
@@ -304,6 +306,82 @@ describe('a pace per recipient', () => {
       kind: 'later',
       reason: 'recipient_pace',
     })
+  })
+})
+
+describe('the pace of a group robot', () => {
+  const channel = 'wecom_robot_message'
+
+  /** Messages of one robot that are due, each to another name, held by a process. */
+  async function held(robot: string, count: number, more: { readonly accountId?: number } = {}) {
+    const asked = { accountId, channel, ...more } as const
+    const ids = await Promise.all(
+      Array.from({ length: count }, () =>
+        insertMessage(db(), { ...asked, recipient: newPerson() }),
+      ),
+    )
+    await db()('robot_message').insert(ids.map((id) => ({ message_id: id, robot: sha256(robot) })))
+    await db()('message')
+      .whereIn('id', ids)
+      .update({ lease_owner: 'p1', leased_until: new Date(Date.now() + MINUTE) })
+    return ids
+  }
+
+  const beginAll = (messageIds: readonly string[]) =>
+    beginAttempts(db(), { process: 'p1', leaseSeconds: 60, messageIds })
+  const kindsOf = (decisions: readonly BeginDecision[]) =>
+    Object.fromEntries(
+      [...Map.groupBy(decisions, ({ kind }) => kind)].map(([kind, those]) => [kind, those.length]),
+    )
+
+  it('is one for all names of its group and all accounts, in whatever process', async () => {
+    const other = await insertAccount(db())
+    const mine = await held('one', 18)
+    const theirs = await held('one', 6, { accountId: other })
+    const begun = await Promise.all([beginAll(mine), beginAll(theirs)])
+    expect(kindsOf(begun.flat())).toEqual({ begun: 20, later: 4 })
+    const later = begun.flat().filter((decision) => decision.kind === 'later')
+    for (const { reason, until } of later) {
+      expect(reason).toBe('recipient_pace')
+      expect(until.getTime() - Date.now()).toBeGreaterThan(50 * SECOND)
+    }
+    expect(kindsOf(await beginAll(await held('two', 20)))).toEqual({ begun: 20 })
+  })
+
+  it('looks a minute back, and counts a message once however often it is judged', async () => {
+    await beginAll(await held('three', 20))
+    await db()('robot_message').update({ called_at: ago(MINUTE + SECOND) })
+    const ids = await held('three', 20)
+    const judge = () =>
+      db().raw(
+        `select judge_limits(?, ?, ?, 0::smallint, id, now(), 20, null)
+         from message where id = any (?::uuid[])`,
+        [accountId, person, channel, ids],
+      )
+    await judge()
+    await judge()
+    expect(kindsOf(await beginAll(ids))).toEqual({ begun: 20 })
+    expect(kindsOf(await beginAll(await held('three', 1)))).toEqual({ later: 1 })
+  })
+
+  it('can be set for an account', async () => {
+    await setPolicy(db(), accountId, { recipient_per_minute: { [channel]: 1 } })
+    expect(kindsOf(await beginAll(await held('four', 2)))).toEqual({ begun: 1, later: 1 })
+  })
+
+  it('is forgotten some minutes after its messages', async () => {
+    const [ended = '', lately = '', waiting = ''] = await held('five', 3)
+    const calledAt = (id: string, at: Date) =>
+      db()('robot_message').where({ message_id: id }).update({ called_at: at })
+    await db()('message').whereIn('id', [ended, lately]).update({ status: 'sent' })
+    await calledAt(ended, ago(HOUR))
+    await calledAt(lately, ago(MINUTE))
+    await calledAt(waiting, ago(HOUR))
+    await forgetOldRobots(db())
+    const left = await db()('robot_message').whereIn('message_id', [ended, lately, waiting])
+    expect(left.map((row: { message_id: string }) => row.message_id).toSorted()).toEqual(
+      [lately, waiting].toSorted(),
+    )
   })
 })
 

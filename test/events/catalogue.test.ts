@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { EVENT_SOURCES, type EventSource } from '../../src/accounts/account.ts'
 import { EFFECTS, FOLLOW_UPS, SECRET_NAMES, type Route } from '../../src/events/catalogue-row.ts'
@@ -11,33 +10,11 @@ import {
   rowOf,
   type CatalogueRow,
 } from '../../src/events/catalogue.ts'
+import { EVENTS_PAGE, HEADINGS, tableUnder } from '../support/events-page.ts'
 
-const PAGE = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8')
 const ROWS: readonly CatalogueRow[] = [
   ...new Set([...EVENT_SOURCES.flatMap((source) => CATALOGUE[source]), ...KF_CATALOGUE]),
 ]
-/** The headings of the page, by where a row is looked up. */
-const HEADINGS: Readonly<Record<EventSource, string>> = {
-  official_account: 'Official Account (`official_account`)',
-  mini_program: 'Mini Program (`mini_program`)',
-  component: 'Third-party platform (`component`)',
-  wecom: 'WeCom (`wecom`)',
-  wecom_suite: 'WeCom suite (`wecom_suite`)',
-}
-const KF_HEADING = 'Items of customer service (`kf/sync_msg`)'
-
-/** The cells of the table under a heading of the page, without its two head lines. */
-function tableUnder(heading: string): string[][] {
-  const section = PAGE.split(/^##+ /m).find((part) => part.startsWith(`${heading}\n`)) ?? ''
-  const lines = section.split('\n').filter((line) => line.startsWith('|'))
-  return lines.slice(2).map((line) =>
-    line
-      .split('|')
-      .slice(1, -1)
-      .map((cell) => cell.trim()),
-  )
-}
-
 const code = (text: string) => `\`${text}\``
 
 function nameCell({ name, changeType }: CatalogueRow): string {
@@ -60,7 +37,7 @@ describe('docs/events.md', () => {
   })
 
   it('has every row of customer service, and no other, in its order', () => {
-    expect(tableUnder(KF_HEADING)).toEqual(KF_CATALOGUE.map(cellsOf))
+    expect(tableUnder(HEADINGS.kf)).toEqual(KF_CATALOGUE.map(cellsOf))
   })
 
   it('explains every effect, and no other', () => {
@@ -83,7 +60,7 @@ describe('docs/events.md', () => {
     expect(tableUnder('Credentials')).toEqual(
       sealed.map((row) => [code(row.kind), row.secrets?.map(code).join(', ')]),
     )
-    for (const name of SECRET_NAMES) expect(PAGE).toContain(code(name))
+    for (const name of SECRET_NAMES) expect(EVENTS_PAGE).toContain(code(name))
   })
 })
 

@@ -102,6 +102,12 @@ describe('secretsOf and redact', () => {
     ],
     [
       'wecom_suite',
+      '{"event_type":"conversation_new_message","timestamp":1767313000,"conversation_new_message":{"token":"S3CRET"}}',
+      'token',
+      '{"event_type":"conversation_new_message","timestamp":1767313000,"conversation_new_message":{"token":""}}',
+    ],
+    [
+      'wecom_suite',
       suite(
         'register_corp',
         '<ContactSync><AccessToken>S3CRET</AccessToken><ExpiresIn>7200</ExpiresIn></ContactSync>',

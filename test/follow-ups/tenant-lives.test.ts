@@ -179,6 +179,16 @@ describe('a tenant’s life, with a kill -9 in the middle,', { timeout: 60_000 }
     )
     await road().untilJobsDone()
 
+    // What it changed is read again; that notice is no grant, and the answer is on record already.
+    sandbox.advance(2)
+    await suite.act('change_auth', { corp_id: CORP })
+    await road().untilJobsDone()
+    const lastWord = await db('consent_ledger')
+      .where({ account_id: ids.suite, subject: CORP })
+      .orderBy('id', 'desc')
+      .first<{ change: string; reason: string }>('change', 'reason')
+    expect(lastWord).toEqual({ change: 'granted', reason: 'exchanged' })
+
     sandbox.advance(2)
     const cancelled = await suite.act('cancel_auth', { corp_id: CORP })
     expect(cancelled.push).toMatchObject({ outcome: 'acknowledged' })

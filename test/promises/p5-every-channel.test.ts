@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { NewAccount } from '../../src/accounts/account-input.ts'
 import { compose, type Gateway } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
+import { sha256 } from '../../src/foundation/ids.ts'
 import { createSecretBox, parseMasterKey } from '../../src/foundation/sealed-secrets.ts'
 import { createSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 import { CHANNEL_NAMES, CHANNELS, type Channel } from '../../src/wechat/channels.ts'
@@ -476,6 +477,9 @@ describe('a group robot', () => {
     const stored = JSON.stringify(await row(body.id))
     expect(stored).toContain('v1.')
     expect(stored).not.toContain(ROBOT)
+    // its pace is that of its key, which is known by its digest
+    const robots = await database.db('robot_message').where({ message_id: body.id })
+    expect(robots).toMatchObject([{ robot: sha256(ROBOT), called_at: null }])
     await sender().request(`/v1/messages/${body.id}/cancel`, { method: 'POST' })
     expect(await row(body.id)).toMatchObject({ status: 'cancelled', sealed_secret: null })
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { DEFAULT_SETTINGS, type Account } from '../../src/accounts/account.ts'
+import { readEvent } from '../../src/events/read-event.ts'
 import { prepareKeys } from '../../src/receiver/callback-keys.ts'
 import { readJson } from '../../src/receiver/json.ts'
 import {
@@ -209,10 +210,102 @@ describe('verifyPush, by kind', () => {
     }
   })
 
-  it('takes an event of the provider’s own side on the instruction URL', () => {
-    const document = wecomEvent(SUITE.providerCorpId).replace('subscribe', 'change_app_admin')
-    const push = sealFor(wecom_suite, document, SUITE.appId)
-    expect(outcomeOf(verifyPush(inputFor(wecom_suite, push)))).toBe('wecom_suite wecom')
+  it.each(['change_app_admin', 'unlicensed_notify', 'program_notify'])(
+    'takes %s, of the provider’s own side, on the instruction URL',
+    (name) => {
+      const document = wecomEvent(SUITE.providerCorpId).replace('subscribe', name)
+      const result = verifyPush(inputFor(wecom_suite, sealFor(wecom_suite, document, SUITE.appId)))
+      expect(outcomeOf(result)).toBe('wecom_suite wecom_suite')
+      expect(result.ok && readEvent(result.push).kind).toBe(`suite.${name}`)
+    },
+  )
+
+  it('takes an event of a member on the instruction URL for none that it knows', () => {
+    const document = wecomEvent(SUITE.providerCorpId)
+    const result = verifyPush(inputFor(wecom_suite, sealFor(wecom_suite, document, SUITE.appId)))
+    expect(result.ok && readEvent(result.push).kind).toBe('suite.unknown')
+  })
+
+  const migration = {
+    AuthCorpId: WECOM_APP.appId,
+    InfoType: 'agree_external_userid_migration',
+    ServiceCorpId: SUITE.providerCorpId,
+    TimeStamp: 1767312000,
+  }
+  const agreement = {
+    AuthCorpId: WECOM_APP.appId,
+    event_type: 'chat_archive_audit_approved_single',
+    TimeStamp: 1767312000,
+    ExternalUserID: 'wm1',
+  }
+  const { TimeStamp: timestamp, ...ofZone } = agreement
+  const jsonSuite: Account = { ...wecom_suite, bodyFormat: 'json' }
+
+  /** @param outer what the envelope is in: nothing shows that the platform varies it as well. */
+  function suiteInput(
+    document: object | string,
+    { outer = wecom_suite, tenant }: { readonly outer?: Account; readonly tenant?: Tenant } = {},
+  ) {
+    const text = typeof document === 'string' ? document : JSON.stringify(document)
+    const push = sealFor(outer, text, tenant ? tenant.appId : SUITE.appId)
+    return inputFor(wecom_suite, push, tenant)
+  }
+
+  it.each([
+    ['a notice with an InfoType', suiteInput(migration)],
+    ['one of the data zone', suiteInput(agreement)],
+    ['the time in its other spelling', suiteInput({ ...ofZone, timestamp })],
+    ['space in front', suiteInput(`\uFEFF \n${JSON.stringify(migration)}`)],
+    ['the envelope in JSON too', suiteInput(agreement, { outer: jsonSuite })],
+    [
+      'XML in an envelope of JSON',
+      suiteInput(sealedVector('F9').message ?? '', { outer: jsonSuite }),
+    ],
+  ])('takes from a suite, whose notices have both formats: %s', (_, input) => {
+    expect(outcomeOf(verifyPush(input))).toBe('wecom_suite wecom_suite')
+  })
+
+  it.each([
+    ['missing_field', 'no type', suiteInput({ ...migration, InfoType: '' })],
+    ['missing_field', 'no time', suiteInput(ofZone)],
+    ['missing_field', 'milliseconds', suiteInput({ ...ofZone, timestamp: timestamp * 1000 })],
+    [
+      'duplicated_field',
+      'two types',
+      suiteInput(JSON.stringify(agreement).replace('{', '{"event_type":"cancel_auth",')),
+    ],
+    ['bad_message', 'a list', suiteInput([migration])],
+    ['bad_message', 'a trailing comma', suiteInput(JSON.stringify(migration).replace('}', ',}'))],
+    ['bad_message', 'JSON on the data URL', suiteInput(migration, { tenant: corp })],
+    [
+      'bad_document',
+      'an envelope of JSON on the data URL',
+      suiteInput(wecomEvent(corp.appId), { outer: jsonSuite, tenant: corp }),
+    ],
+    [
+      'bad_message',
+      'JSON to a component',
+      inputFor(component, sealFor(component, JSON.stringify(migration), COMPONENT.appId)),
+    ],
+    [
+      'bad_message',
+      'JSON to an application',
+      inputFor(wecom_app, sealFor(wecom_app, JSON.stringify(migration), WECOM_APP.appId)),
+    ],
+    [
+      'missing_field',
+      'an event_type to a component',
+      inputFor(
+        component,
+        sealFor(
+          component,
+          '<xml><event_type>authorized</event_type><CreateTime>1767312000</CreateTime></xml>',
+          COMPONENT.appId,
+        ),
+      ),
+    ],
+  ])('refuses with %s: %s', (reason, _, input) => {
+    expect(outcomeOf(verifyPush(input))).toBe(reason)
   })
 
   it('takes an event of an application that names none, and a kf event of nobody', () => {

@@ -20,6 +20,7 @@ import { useTestDatabase } from '../support/database.ts'
 import {
   KIND_ACCOUNTS,
   plainHandshake,
+  sealFor,
   vectorFor,
   vectorHandshake,
 } from '../support/kind-accounts.ts'
@@ -72,6 +73,7 @@ beforeAll(async () => {
     clock,
     metrics,
     settle: async () => undefined,
+    findTenant: (parentId, id) => cache.findTenant(parentId, id),
   })
   const app_ = express()
   addCallbackRoutes(app_, {
@@ -137,6 +139,27 @@ describe('POST /callbacks/{account}/{tenant}', () => {
       expect(await accountsOf(name)).toEqual([ids[id]])
     },
   )
+
+  it('records what a suite is told in JSON, for the corp that the notice names', async () => {
+    const notice = { AuthCorpId: WECOM_APP.appId, TimeStamp: 1767312000 }
+    const migration = { ...notice, InfoType: 'agree_external_userid_migration' }
+    const agreement = {
+      ...notice,
+      event_type: 'chat_archive_audit_approved_single',
+      ExternalUserID: 'wm1',
+    }
+    for (const document of [migration, agreement].map((one) => JSON.stringify(one))) {
+      const { query, body } = sealFor(wecom_suite, document, SUITE.appId)
+      expect(await send('suite', query, body)).toEqual({ status: 200, text: 'success' })
+    }
+    const events = await database().db('event').whereLike('document', '{%').orderBy('id')
+    expect(events).toMatchObject([
+      { account_id: ids.corp, kind: 'suite.agree_external_userid_migration' },
+      { account_id: ids.corp, kind: 'suite.chat_archive_audit_approved_single', subject: 'wm1' },
+    ])
+    const consents = await database().db('consent').where({ subject: 'wm1' })
+    expect(consents).toMatchObject([{ account_id: ids.corp, scope: 'msgaudit', state: 'granted' }])
+  })
 
   it.each<[string, string, string, Account, string, string]>([
     ['unknown_authorizer', 'platform/wx0000000000000000', 'F6', component, 'platform', 'warn'],
