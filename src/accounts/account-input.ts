@@ -50,6 +50,7 @@ export interface SettingsInput {
   readonly tokenKind?: string | undefined
   readonly keepTemplatesOnUnfollow?: boolean | undefined
   readonly keepDataOnCancellation?: boolean | undefined
+  readonly eraseOnUnfollow?: boolean | undefined
   readonly longTermTemplates?: readonly string[] | undefined
   /** In place of the default words; one empty text: no word stops anything. */
   readonly optOutKeywords?: readonly string[] | undefined
@@ -418,6 +419,7 @@ function collectSettings(faults: Faults, input: SettingsInput): Partial<AccountS
     ...(input.keepDataOnCancellation === undefined
       ? {}
       : { erase_on_cancellation: !input.keepDataOnCancellation }),
+    ...(input.eraseOnUnfollow === undefined ? {} : { erase_on_unfollow: input.eraseOnUnfollow }),
     ...(input.emptyReceiveId === undefined ? {} : { empty_receive_id: input.emptyReceiveId }),
     ...(margin === undefined ? {} : { quota_margin_percent: margin }),
     ...(welcome === undefined ? {} : { welcome_message: welcome }),

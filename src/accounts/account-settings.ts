@@ -9,6 +9,7 @@ const STORED = z
     long_term_templates: z.array(z.string()),
     opt_out_keywords: z.array(z.string()),
     erase_on_cancellation: z.boolean(),
+    erase_on_unfollow: z.boolean(),
     empty_receive_id: z.boolean(),
     quota_margin_percent: z.int().min(0).max(50),
     welcome_message: z.record(z.string(), z.unknown()).nullable(),

@@ -73,6 +73,11 @@ export interface AccountSettings {
   /** Whether `user_authorization_cancellation` also erases the person's data. */
   readonly erase_on_cancellation: boolean
   /**
+   * Whether an `unsubscribe` also erases the follower's data, as the platform asks of developers. Off:
+   * what proves that they had agreed would go with it, and their no is obeyed either way.
+   */
+  readonly erase_on_unfollow: boolean
+  /**
    * Whether pushes sealed without any receive id are taken too, as the platform sends them to a
    * WeCom suite of an individual developer (个人主体第三方应用).
    */
@@ -121,6 +126,7 @@ export const DEFAULT_SETTINGS: AccountSettings = {
   long_term_templates: [],
   opt_out_keywords: ['退订', 'TD'],
   erase_on_cancellation: true,
+  erase_on_unfollow: false,
   empty_receive_id: false,
   quota_margin_percent: 2,
   welcome_message: null,

@@ -36,6 +36,13 @@ export const SETTING_OPTIONS = {
       zh: '取消关注后仍保留模板订阅授权。',
     },
   },
+  'erase-on-unfollow': {
+    type: 'flag',
+    help: {
+      en: 'An unfollow also erases the person; the proof that they had agreed goes with it.',
+      zh: '取消关注即删除该用户的数据；其曾经同意的证据也一并删除。',
+    },
+  },
   'keep-data-on-cancellation': {
     type: 'flag',
     help: {
@@ -157,6 +164,7 @@ export async function settingsInput(
     tokenKind: args.text('token-kind'),
     keepTemplatesOnUnfollow: args.flag('keep-templates-on-unfollow') || undefined,
     keepDataOnCancellation: args.flag('keep-data-on-cancellation') || undefined,
+    eraseOnUnfollow: args.flag('erase-on-unfollow') || undefined,
     longTermTemplates: args.texts('long-term-template'),
     optOutKeywords: args.texts('opt-out-keyword'),
     quotaMargin: args.text('quota-margin'),

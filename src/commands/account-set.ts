@@ -39,6 +39,13 @@ export const accountSet: Command = {
         zh: '取消关注即终止模板授权（默认）。',
       },
     },
+    'keep-data-on-unfollow': {
+      type: 'flag',
+      help: {
+        en: 'An unfollow ends consent and erases nothing (the default).',
+        zh: '取消关注只终止授权，不删除数据（默认）。',
+      },
+    },
     'erase-on-cancellation': {
       type: 'flag',
       help: {
@@ -78,6 +85,7 @@ export const accountSet: Command = {
       ...valueOf(readSettings(await settingsInput(context))),
       ...(args.flag('end-templates-on-unfollow') ? { keep_templates_on_unfollow: false } : {}),
       ...(args.flag('erase-on-cancellation') ? { erase_on_cancellation: true } : {}),
+      ...(args.flag('keep-data-on-unfollow') ? { erase_on_unfollow: false } : {}),
       ...(args.flag('templates-lenient') ? { templates_strict: false } : {}),
       ...(args.flag('require-receive-id') ? { empty_receive_id: false } : {}),
     }

@@ -132,8 +132,11 @@ export function consentChanges(
  */
 export function erases(event: EventRecord, settings: AccountSettings): boolean {
   const { effect } = rowOf(event.kind)
+  if (event.subject === null) return false
   const isGone = effect === 'account_cancelled' || effect === 'member_deleted'
-  return isGone && settings.erase_on_cancellation && event.subject !== null
+  return isGone
+    ? settings.erase_on_cancellation
+    : effect === 'unfollow' && settings.erase_on_unfollow
 }
 
 function unfollowed(event: EventRecord, settings: AccountSettings): ConsentChange[] {

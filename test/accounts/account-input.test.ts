@@ -273,6 +273,7 @@ describe('readSettings', () => {
           tokenKind: 'classic',
           keepTemplatesOnUnfollow: true,
           keepDataOnCancellation: true,
+          eraseOnUnfollow: true,
           longTermTemplates: ['tpl_1', 'tpl_1', 'tpl-2'],
           optOutKeywords: ['退订', ' STOP '],
         }),
@@ -282,6 +283,7 @@ describe('readSettings', () => {
       token_kind: 'classic',
       keep_templates_on_unfollow: true,
       erase_on_cancellation: false,
+      erase_on_unfollow: true,
       long_term_templates: ['tpl_1', 'tpl-2'],
       opt_out_keywords: ['退订', 'STOP'],
     })

@@ -386,6 +386,12 @@ describe('erases', () => {
     expect(erases(left(source), { ...DEFAULT_SETTINGS, erase_on_cancellation: false })).toBe(false)
   })
 
+  it('who unfollows, only where the account says so', () => {
+    const gone = event('unsubscribe')
+    expect(erases(gone, DEFAULT_SETTINGS)).toBe(false)
+    expect(erases(gone, { ...DEFAULT_SETTINGS, erase_on_unfollow: true })).toBe(true)
+  })
+
   const cancelled = { FromUserName: PUSHER, OpenID: FOLLOWER }
   const keep = { ...DEFAULT_SETTINGS, erase_on_cancellation: false }
 

@@ -302,6 +302,17 @@ describe('erasure on user_authorization_cancellation', () => {
     expect(await readLedger(db(), account.id, from)).toContain('follow granted')
   })
 
+  it('follows an unfollow where the account says so, and a new follow counts', async () => {
+    const recorder = startRecorder()
+    const account = accountOf(await insertAccount(db()), { erase_on_unfollow: true })
+    const from = newPerson()
+    await recorder.record(eventOf(account, { from, at: ago(20), name: 'subscribe' }))
+    await recorder.record(eventOf(account, { from, at: ago(10), name: 'unsubscribe' }))
+    expect(await placesOf(account.id, from)).toEqual([])
+    await recorder.record(eventOf(account, { from, at: ago(5), name: 'subscribe' }))
+    expect(await readLedger(db(), account.id, from)).toContain('follow granted')
+  })
+
   it('is left out where the account says so', async () => {
     const recorder = startRecorder()
     const account = accountOf(await insertAccount(db()), { erase_on_cancellation: false })
