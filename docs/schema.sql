@@ -525,6 +525,24 @@ create table one_time_link (
   constraint one_time_link_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id)
 );
 
+create table parked_push (
+  id bigint not null generated always as identity,
+  parent_id integer not null,
+  tenant text not null,
+  repeat_key bytea not null,
+  source text,
+  subject_hash bytea,
+  sealed text,
+  received_at timestamp with time zone not null,
+  dropped_at timestamp with time zone,
+  dropped_reason text,
+  constraint parked_push_pkey PRIMARY KEY (id),
+  constraint parked_push_parent_id_tenant_repeat_key_key UNIQUE (parent_id, tenant, repeat_key),
+  constraint parked_push_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES account(id),
+  constraint parked_push_dropped_check CHECK (((sealed IS NULL) = (dropped_at IS NOT NULL))),
+  constraint parked_push_repeat_key_check CHECK ((octet_length(repeat_key) = 32))
+);
+
 create table provider_token (
   account_id integer not null,
   kind text not null,
@@ -763,6 +781,12 @@ CREATE INDEX message_recipient_idx ON public.message USING btree (account_id, re
 CREATE INDEX message_sending_idx ON public.message USING btree (account_id, recipient) WHERE (status = 'sending'::text);
 
 CREATE INDEX one_time_link_expires_at_idx ON public.one_time_link USING btree (expires_at);
+
+CREATE INDEX parked_push_received_at_idx ON public.parked_push USING btree (received_at);
+
+CREATE INDEX parked_push_subject_hash_idx ON public.parked_push USING btree (subject_hash);
+
+CREATE INDEX parked_push_waiting_idx ON public.parked_push USING btree (parent_id, tenant, id) WHERE (dropped_at IS NULL);
 
 CREATE INDEX push_aside_last_at_idx ON public.push_aside USING btree (last_at);
 
@@ -2348,6 +2372,17 @@ AS $function$
     end
     $function$;
 
+CREATE OR REPLACE FUNCTION public.forget_parked_pushes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+    begin
+      -- the account is in the hash
+      delete from parked_push where parked_push.subject_hash = new.subject_hash;
+      return new;
+    end
+    $function$;
+
 CREATE OR REPLACE FUNCTION public.forget_pushes_aside()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2907,6 +2942,75 @@ AS $function$
       )
     end
   $function$;
+
+CREATE OR REPLACE FUNCTION public.park_push(p_parent_id integer, p_tenant text, p_effective_at timestamp with time zone, p_repeat_key bytea, p_source text, p_subject text, p_sealed text, p_received_at timestamp with time zone, p_most_of_tenant integer, p_most_of_parent integer, OUT outcome text, OUT account_id integer)
+ RETURNS record
+ LANGUAGE plpgsql
+AS $function$
+    declare
+      v_kind text;
+      v_state text;
+      v_since timestamptz;
+    begin
+      perform lock_subjects(array[p_parent_id], array[p_tenant]);
+      select account.id, account.kind into account_id, v_kind
+      from account
+      where account.parent_id = p_parent_id and account.app_id = p_tenant;
+      select held.state, held.effective_at into v_state, v_since
+      from consent as held
+      where held.account_id = p_parent_id and held.subject = p_tenant and held.scope = 'tenant';
+
+      -- a merchant's account stays known when it has left, a corp's is erased
+      if account_id is not null and (v_kind = 'authorizer' or v_state is distinct from 'revoked') then
+        outcome := 'known';
+        return;
+      end if;
+      -- A corp that comes back is named only once its code is exchanged; until then what is later than
+      -- its withdrawal may be of its new authorisation. A code that is not exchanged by then never is.
+      if v_state = 'revoked' and not (p_effective_at > v_since and exists (
+        select from event
+        where event.account_id = p_parent_id
+          and event.occurred_at > greatest(v_since, clock_timestamp() - interval '1 hour')
+          and event.kind in ('suite.create_auth', 'suite.reset_permanent_code')
+          and not exists (
+            select from consent_ledger as entry
+            where entry.account_id = p_parent_id and entry.scope = 'tenant'
+              and entry.event_id = event.id
+          )
+      )) then
+        outcome := 'withdrawn';
+        return;
+      end if;
+
+      outcome := 'parked';
+      if exists (
+        select from parked_push as parked
+        where parked.parent_id = p_parent_id and parked.tenant = p_tenant
+          and parked.repeat_key = p_repeat_key
+      ) then
+        return;
+      end if;
+      if (
+        select count(*) from parked_push as parked
+        where parked.parent_id = p_parent_id and parked.tenant = p_tenant
+          and parked.dropped_at is null
+      ) >= p_most_of_tenant or (
+        select count(*) from parked_push as parked
+        where parked.parent_id = p_parent_id and parked.dropped_at is null
+      ) >= p_most_of_parent then
+        outcome := 'full';
+        return;
+      end if;
+      insert into parked_push (
+        parent_id, tenant, repeat_key, source, subject_hash, sealed, received_at
+      )
+      values (
+        p_parent_id, p_tenant, p_repeat_key, p_source,
+        case when account_id is not null then subject_hash(account_id, p_subject) end,
+        p_sealed, p_received_at
+      );
+    end
+    $function$;
 
 CREATE OR REPLACE FUNCTION public.project_consents(p_account_ids integer[], p_subjects text[], p_scopes text[])
  RETURNS void
@@ -3768,6 +3872,8 @@ CREATE TRIGGER delivery_wakes_endpoint AFTER INSERT ON public.delivery REFERENCI
 
 CREATE TRIGGER endpoint_changed AFTER INSERT OR DELETE OR UPDATE ON public.endpoint FOR EACH ROW EXECUTE FUNCTION notify_endpoint_change();
 
+CREATE TRIGGER erasure_forgets_parked_pushes AFTER INSERT ON public.erasure FOR EACH ROW EXECUTE FUNCTION forget_parked_pushes();
+
 CREATE TRIGGER erasure_forgets_pushes_aside AFTER INSERT ON public.erasure FOR EACH ROW EXECUTE FUNCTION forget_pushes_aside();
 
 CREATE TRIGGER group_message_is_followed AFTER UPDATE OF status ON public.message FOR EACH ROW WHEN (((new.channel = 'wecom_group_message'::text) AND (new.status = 'sent'::text) AND (old.status <> 'sent'::text) AND (new.msgid IS NOT NULL) AND (new.recipient IS NOT NULL))) EXECUTE FUNCTION follow_group_message();
@@ -3821,6 +3927,14 @@ comment on column message.plan is 'Of a message with several channels: the one p
 comment on column message.counted_at is 'When its last call began, where a cap or a pace per person counts it.';
 
 comment on column message.quiet_until is 'Of one that was accepted for quiet hours: their end, as it was known then.';
+
+comment on column parked_push.tenant is 'What the platform calls the merchant or corp: its appid or corpid.';
+
+comment on column parked_push.source is 'The list of events it is looked up in; null where that follows from what the merchant is.';
+
+comment on column parked_push.subject_hash is 'Of the person, where the account was here before; an erasure of the person takes it along.';
+
+comment on column parked_push.sealed is 'The document and the timestamp of its query; null once it was dropped.';
 
 comment on table provider_token is 'As access_token; the account is the suite.';
 

@@ -21,7 +21,11 @@ import { createConsents, type Consents } from './consent/consents.ts'
 import { createFollowerJobs } from './consent/follower-jobs.ts'
 import { forgetOldLinks } from './consent/one-time-link-store.ts'
 import { createOneTimeLinks } from './consent/one-time-links.ts'
+import { dropParkedPushes } from './consent/drop-parked.ts'
+import { countParkedSeals, resealParked } from './consent/parked-seal-store.ts'
+import type { ParkingPlace } from './consent/parked-store.ts'
 import { createRecorder } from './consent/record-push.ts'
+import { releaseParked } from './consent/release-parked.ts'
 import { settleCalls } from './consent/settle-calls.ts'
 import { createFollowerSync, type FollowerSync } from './consent/sync-followers.ts'
 import { openDatabase } from './database/connection.ts'
@@ -54,6 +58,7 @@ import { queueReleaseCheck } from './follow-ups/answer-release-check.ts'
 import { exchangeRedirect, makeAuthorizationPage } from './follow-ups/authorization-page.ts'
 import { createFollowUpTasks, FOLLOW_UP_SCHEDULE } from './follow-ups/follow-up-jobs.ts'
 import { createAuthorizerJobs } from './follow-ups/authorizer-jobs.ts'
+import type { TenantParts } from './follow-ups/exchange-code.ts'
 import { reconcileAuthorizers, type Reconciliation } from './follow-ups/reconcile-authorizers.ts'
 import { countJobSeals, resealJobs } from './follow-ups/reseal-jobs.ts'
 import { systemClock, type Clock } from './foundation/clock.ts'
@@ -82,6 +87,7 @@ import { loadTemplates } from './templates/template-store.ts'
 import { createRefusalWatch } from './templates/watch-refusals.ts'
 import { createFollowerSource } from './wechat/followers.ts'
 import { readJson } from './receiver/json.ts'
+import { acceptParked } from './receiver/receive-push.ts'
 import { createAccountApi } from './wechat/account-api.ts'
 import { createAccountCodes } from './wechat/account-codes.ts'
 import { SEND_PATHS } from './wechat/channels.ts'
@@ -187,7 +193,9 @@ export interface Parts {
 
 interface Seals {
   /** Seals under the current master key what older ones sealed; answers how many of each. */
-  reseal(): Promise<Record<'secrets' | 'tokens' | 'endpoints' | 'messages' | 'jobs', number>>
+  reseal(): Promise<
+    Record<'secrets' | 'tokens' | 'endpoints' | 'messages' | 'jobs' | 'pushes', number>
+  >
   count(): Promise<{ total: number; underOldKeys: number }>
 }
 
@@ -313,6 +321,7 @@ async function build(
     metrics,
     settle,
     findTenant: (parentId, appId) => cache.findTenant(parentId, appId),
+    findStoredTenant: (parentId, appId) => accounts.findStoredTenant(parentId, appId),
     seal: (text, place) => ({ sealed: box.seal(text, place), keyId: box.keyId }),
     onTicket: (account) => tokens.ticketArrived(account),
   })
@@ -405,6 +414,7 @@ async function build(
     hourly: [
       () => keepEventLog({ db, clock, log, retentionDays: config.events.retentionDays }),
       () => forgetOldPushesAside(db),
+      () => dropParkedPushes({ db, log }),
       () => forgetOldLinks(db),
       () => forgetOldCalls(db),
       () => forgetOldDeaths(db),
@@ -440,7 +450,14 @@ async function build(
         .map(({ id }) => id),
     nightlyAt: config.followerSyncAt,
   })
+  const releaseWaiting: TenantParts['releaseParked'] = (trx, place) => {
+    const recordWithin: typeof recorder.recordWithin = (inner, reads) =>
+      recorder.recordWithin(inner, reads)
+    const findFamily = (inner: Knex) => findFamilyOf(createAccountStore({ db: inner, box }), place)
+    return releaseParked({ box, acceptParked, recordWithin, findFamily }, trx, place)
+  }
   const followUps = createFollowUpTasks({
+    releaseParked: releaseWaiting,
     db,
     box,
     clock,
@@ -465,7 +482,11 @@ async function build(
   })
   const findAccount = (id: number) => cache.findById(id)
   const reconcile: Parts['reconcileAuthorizers'] = (component, signal) =>
-    reconcileAuthorizers({ db, box, clock, log, api, findAccount }, component, signal)
+    reconcileAuthorizers(
+      { db, box, clock, log, api, findAccount, releaseParked: releaseWaiting },
+      component,
+      signal,
+    )
   const authorizerJobs = createAuthorizerJobs({
     db,
     clock,
@@ -574,6 +595,7 @@ async function build(
     findAccount: (name) => cache.find(name),
     findTenant: (parentId, appId) => cache.findTenant(parentId, appId),
     recordPush: (push) => recorder.record(push),
+    placePush: (early) => recorder.place(early),
     askForReply: (asked) => replyDesk.ask(asked),
     queueReleaseCheck: (check) => queueReleaseCheck({ db, box }, check),
     exchangeRedirect: (account, redirect) =>
@@ -691,6 +713,13 @@ async function openServer(
   return embedded.url
 }
 
+/** A tenant and its parent, as the store sees them, also where they are switched off. */
+async function findFamilyOf(accounts: AccountStore, { parentId, tenant: appId }: ParkingPlace) {
+  const parent = await accounts.findStored(parentId)
+  const tenant = await accounts.findStoredTenant(parentId, appId)
+  return parent && tenant && { parent, tenant }
+}
+
 function createSeals(db: Knex, box: SecretBox, accounts: AccountStore): Seals {
   return {
     reseal: async () => ({
@@ -698,6 +727,7 @@ function createSeals(db: Knex, box: SecretBox, accounts: AccountStore): Seals {
       endpoints: await resealEndpoints(db, box),
       messages: await resealMessages(db, box),
       jobs: await resealJobs(db, box),
+      pushes: await resealParked(db, box),
     }),
     async count() {
       const counts = [
@@ -705,6 +735,7 @@ function createSeals(db: Knex, box: SecretBox, accounts: AccountStore): Seals {
         await countEndpointSeals(db, box),
         await countMessageSeals(db, box.keyId),
         await countJobSeals(db, box),
+        await countParkedSeals(db, box.keyId),
       ]
       const sum = (numbers: readonly number[]) => numbers.reduce((all, one) => all + one, 0)
       return {

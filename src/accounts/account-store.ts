@@ -50,7 +50,10 @@ export interface AccountOverview {
   readonly secrets: readonly SecretName[]
   readonly createdAt: Date
   readonly updatedAt: Date
-  /** null while in service; a disabled account takes no pushes and makes no sends. */
+  /**
+   * null while in service; a disabled account takes no pushes and makes no sends. What its parent
+   * receives for it is recorded all the same.
+   */
   readonly disabledAt: Date | null
 }
 
@@ -78,6 +81,10 @@ export interface AccountStore {
   /** An account in service. */
   findByName(name: string): Promise<Account | undefined>
   findById(id: number): Promise<Account | undefined>
+  /** An account, also one that is not in service. */
+  findStored(id: number): Promise<Account | undefined>
+  /** The account of a merchant or corp behind another, also one that is not in service. */
+  findStoredTenant(parentId: number, appId: string): Promise<Account | undefined>
   /** Puts new secrets in place; the current callback pair becomes the previous one. */
   rotate(name: string, rotation: Rotation): Promise<RotationResult>
   /** Forgets the previous callback pair. Returns whether there was one. */
@@ -205,11 +212,15 @@ export function createAccountStore(parts: {
     })
   }
 
-  async function findOne(where: { name: string } | { id: number }): Promise<Account | undefined> {
-    const rows = await db<AccountRow>('account')
+  async function findOne(
+    where: Partial<Pick<AccountRow, 'id' | 'name' | 'parent_id' | 'app_id'>>,
+    which: 'in_service' | 'any' = 'in_service',
+  ): Promise<Account | undefined> {
+    const query = db<AccountRow>('account')
       .select(...COLUMNS)
       .where(where)
-      .whereNull('disabled_at')
+      .timeout(QUICK_QUERY_MS)
+    const rows = await (which === 'any' ? query : query.whereNull('disabled_at'))
     const [account] = await open(rows)
     return account
   }
@@ -279,6 +290,8 @@ export function createAccountStore(parts: {
 
     findByName: (name) => findOne({ name }),
     findById: (id) => findOne({ id }),
+    findStored: (id) => findOne({ id }, 'any'),
+    findStoredTenant: (parentId, appId) => findOne({ parent_id: parentId, app_id: appId }, 'any'),
 
     ...accountChanges(db, secrets),
     openAppSecret,

@@ -7,6 +7,7 @@ import { pending } from '../database/migrate.ts'
 import { accountWarnings } from './account-options.ts'
 import { operatorOf } from './broadcast-caller.ts'
 import type { Command, CommandContext } from './command.ts'
+import { countParked } from '../consent/parked-store.ts'
 import { countPushesAside } from '../events/aside-store.ts'
 import { explainError } from './explain-error.ts'
 import { readSendingState, sendingWarnings } from './sending-state.ts'
@@ -67,6 +68,7 @@ async function examine(context: CommandContext): Promise<Check[]> {
           checkJobs,
           checkEndpoints,
           checkPushesAside,
+          checkParked,
         ]) {
           const found = await check(gateway, config, say)
           checks.push(...found)
@@ -188,6 +190,23 @@ async function checkPushesAside({ parts }: Gateway, _: Config, say: Say): Promis
   if (count === 0) return [{ name, status: 'ok', message: say('no_pushes_aside') }]
   const reason = newestReason ?? ''
   return [{ name, status: 'warning', message: say('pushes_aside', { count, reason }) }]
+}
+
+/** Exchanges take seconds, and every try of the first ten minutes has failed by then. */
+const PARKED_LONG_MS = 10 * 60_000
+
+/** Pushes of merchants and corps that have no account; where none waits long it says nothing. */
+async function checkParked({ parts }: Gateway, _: Config, say: Say): Promise<Check[]> {
+  const longAgo = Date.now() - PARKED_LONG_MS
+  return (await countParked(parts.db)).flatMap(({ account, waiting, oldestAt, dropped }) => {
+    const messages: string[] = []
+    if (oldestAt !== null && oldestAt.getTime() < longAgo) {
+      messages.push(say('parked_wait', { waiting, since: oldestAt.toISOString() }))
+    }
+    if (dropped > 0) messages.push(say('parked_dropped', { dropped }))
+    const name = say('check_parked', { name: account })
+    return messages.map((message) => ({ name, status: 'warning', message }))
+  })
 }
 
 async function checkJobs({ parts }: Gateway, _: Config, say: Say): Promise<Check[]> {

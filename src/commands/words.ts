@@ -144,8 +144,8 @@ export const WORDS = {
     zh: '帐号 {name} 没有旧回调密钥。',
   },
   resealed: {
-    en: 'Sealed again under the current master key: {secrets} secrets, {tokens} access tokens, {endpoints} endpoints, {messages} messages, {jobs} jobs.',
-    zh: '已用当前主密钥重新加密：{secrets} 个密钥、{tokens} 个 access_token、{endpoints} 个端点、{messages} 条消息、{jobs} 个任务。',
+    en: 'Sealed again under the current master key: {secrets} secrets, {tokens} access tokens, {endpoints} endpoints, {messages} messages, {jobs} jobs, {pushes} parked pushes.',
+    zh: '已用当前主密钥重新加密：{secrets} 个密钥、{tokens} 个 access_token、{endpoints} 个端点、{messages} 条消息、{jobs} 个任务、{pushes} 条暂存的推送。',
   },
   name: { en: 'Name', zh: '名称' },
   purpose: { en: 'Purpose', zh: '用途' },
@@ -186,6 +186,15 @@ export const WORDS = {
   pushes_aside: {
     en: '{count} could not be recorded; the newest: {reason}; see docs/operations.md',
     zh: '{count} 条无法入库；最近一条：{reason}；见 docs/operations.md',
+  },
+  check_parked: { en: 'Pushes of tenants of {name}', zh: '{name} 名下授权方的推送' },
+  parked_wait: {
+    en: '{waiting} wait for an account, the oldest since {since}: its code is not exchanged; see docs/operations.md',
+    zh: '{waiting} 条等待授权方帐号建立，最早一条自 {since}：授权码尚未换取；见 docs/operations.md',
+  },
+  parked_dropped: {
+    en: '{dropped} were dropped within 30 days: their merchant or corp never got an account here; see docs/operations.md',
+    zh: '30 天内丢弃 {dropped} 条：其授权方始终没有建立帐号；见 docs/operations.md',
   },
   no_followers: {
     en: 'must be an Official Account: only those have followers',

@@ -1,6 +1,8 @@
 import type { Knex } from 'knex'
 import type { Account, EventSource } from '../accounts/account.ts'
+import { KIND_RULES } from '../accounts/account-kinds.ts'
 import { errorCode, isUnavailable } from '../database/availability.ts'
+import { isRetryable, withTransaction } from '../database/unit-of-work.ts'
 import { keepAside } from '../events/aside-store.ts'
 import type { Fields } from '../events/document.ts'
 import { readEvent, readReceipt, type EventRecord, type Receipt } from '../events/read-event.ts'
@@ -12,6 +14,13 @@ import { UnavailableError } from '../foundation/errors.ts'
 import { createGatherer } from '../foundation/gather.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { consentChanges, erases } from './consent-changes.ts'
+import {
+  placeEarly,
+  placeEvent,
+  type EarlyPush,
+  type FindTenant,
+  type Place,
+} from './place-push.ts'
 import { isAboutTenant, pushEffects, type Seal } from './push-effects.ts'
 import { recordPushes, type PushRow, type ReceiptRow, type RecordedPush } from './push-store.ts'
 import { scopeFamily } from './consent.ts'
@@ -28,16 +37,21 @@ export interface ProvenPush {
   /** `timestamp` of the query, Unix seconds as text. */
   readonly timestamp: string
   readonly receivedAt: Date
+  /** Of a corp that has cancelled: that something came is recorded, nothing of what it said. */
+  readonly hasLeft?: boolean
 }
-
-/** The account of a merchant or corp behind a component or suite, once the gateway has made it. */
-export type FindTenant = (parentId: number, appId: string) => Promise<Account | undefined>
 
 export interface RecordOutcome {
   readonly outcome: 'recorded' | 'repeated'
   readonly eventId: string
   readonly kind: string
 }
+
+/** What becomes of a push; one that says something of a tenant's people may have to wait for it. */
+export type PushOutcome =
+  | RecordOutcome
+  | { readonly outcome: 'parked' }
+  | { readonly outcome: 'nowhere'; readonly reason: string }
 
 /** An event that was read from an answer of the platform, in the same words as a push. */
 export interface ReadEvent {
@@ -50,14 +64,30 @@ export interface ReadEvent {
 export interface Recorder {
   /**
    * Records a push: its event, the consent changes and receipts that follow from it. When this
-   * returns they are committed, and no call that the push forbids begins afterwards.
+   * returns they are committed, and no call that the push forbids begins afterwards. A notice about
+   * people of a tenant whose account is not there yet is parked instead.
    *
    * @throws UnavailableError when the database cannot take it in time, or refuses it for what it is
    *   (`push_kept_aside`); the platform will repeat it.
    */
-  record(push: ProvenPush): Promise<RecordOutcome>
+  record(push: ProvenPush): Promise<PushOutcome>
+  /**
+   * Where a push to the address of a tenant is to go that is in no copy of ours; parks it where that
+   * has no account yet.
+   *
+   * @throws UnavailableError as above.
+   */
+  place(early: EarlyPush): Promise<Place>
   /** Records what was fetched instead of pushed, in the same way. */
   recordRead(read: ReadEvent): Promise<RecordOutcome>
+  /**
+   * Records in a transaction of the caller's, in the given order. What the database refuses for what
+   * it is lies in `push_aside` afterwards; answers how many.
+   */
+  recordWithin(
+    trx: Knex.Transaction,
+    reads: readonly ReadEvent[],
+  ): Promise<{ readonly aside: number }>
   /** Waits for what was handed over to be committed. */
   stop(): Promise<void>
 }
@@ -86,7 +116,10 @@ export function createRecorder(deps: {
   readonly clock: Clock
   readonly metrics: Metrics
   readonly settle: (accountId: number, subject: string) => Promise<void>
+  /** From the copy in memory: accounts in service. */
   readonly findTenant: FindTenant
+  /** From the database: also one that is switched off. */
+  readonly findStoredTenant: FindTenant
   readonly seal: Seal
   /** Hears of every ticket that has been stored; it must not throw. */
   readonly onTicket?: (account: Account) => Promise<void>
@@ -108,8 +141,10 @@ export function createRecorder(deps: {
     },
   })
 
-  async function recordOne({ account, event, document }: ReadEvent): Promise<RecordOutcome> {
-    const row = toPushRow({ account, event, document }, deps.seal)
+  async function recordOne(read: ReadEvent, hasLeft = false): Promise<RecordOutcome> {
+    const { account, event } = read
+    const whole = toPushRow(read, deps.seal)
+    const row = hasLeft ? withoutWords(whole) : whole
     const recorded = await orUnavailable(within(RECORD_LIMIT, gatherer.add(row))).catch(
       (error: unknown) => putAside(db, row, error),
     )
@@ -131,10 +166,26 @@ export function createRecorder(deps: {
   return {
     async record(push) {
       const event = readEvent(push)
-      const account = await ownerOf(deps, push, event)
-      return recordOne({ account, event, document: push.document })
+      const place = await orUnavailable(placeEvent(deps, push, event))
+      if (place.outcome !== 'known') return place
+      const { account } = place
+      const hasLeft = place.hasLeft || push.hasLeft === true
+      return recordOne({ account, event, document: push.document }, hasLeft)
     },
-    recordRead: recordOne,
+    place: (early) => orUnavailable(placeEarly(deps, early)),
+    recordRead: (read) => recordOne(read),
+    async recordWithin(trx, reads) {
+      const rows = reads.map((read) => {
+        const row = toPushRow(read, deps.seal)
+        countChanges(metrics, read.account.name, row)
+        return row
+      })
+      let aside = 0
+      for (let from = 0; from < rows.length; from += MAX_BATCH) {
+        aside += await recordOrPutAside(trx, rows.slice(from, from + MAX_BATCH))
+      }
+      return { aside }
+    },
     stop: () => gatherer.idle(),
   }
 }
@@ -160,16 +211,27 @@ function describeRefusal(error: unknown): string {
 }
 
 /**
- * The account an event is about: what a notice to a component or suite says of a person is of the
- * merchant or corp it names, as far as we know it; that the tenant came or left is the parent's own.
+ * Records rows in a transaction under way. If they fail for a reason of one of them, they are halved
+ * until it is alone; that one is kept aside.
+ *
+ * @returns how many are.
  */
-async function ownerOf(
-  { findTenant }: { readonly findTenant: FindTenant },
-  { account }: ProvenPush,
-  event: EventRecord,
-): Promise<Account> {
-  if (event.tenant === null || isAboutTenant(event)) return account
-  return (await orUnavailable(findTenant(account.id, event.tenant))) ?? account
+async function recordOrPutAside(trx: Knex.Transaction, rows: readonly PushRow[]): Promise<number> {
+  const [row] = rows
+  if (row === undefined) return 0
+  try {
+    await withTransaction(trx, (inner) => recordPushes(inner, rows))
+    return 0
+  } catch (error) {
+    if (isUnavailable(error) || isRetryable(error)) throw error
+    if (rows.length === 1) {
+      await keepAside(trx, { ...row, reason: describeRefusal(error) })
+      return 1
+    }
+    const middle = Math.ceil(rows.length / 2)
+    const before = await recordOrPutAside(trx, rows.slice(0, middle))
+    return before + (await recordOrPutAside(trx, rows.slice(middle)))
+  }
 }
 
 function toPushRow({ account, event, document }: ReadEvent, seal: Seal): PushRow {
@@ -187,7 +249,19 @@ function toPushRow({ account, event, document }: ReadEvent, seal: Seal): PushRow
     receipts: event.subject === null ? [] : readReceipt(event).map(toReceiptRow),
     erase: erases(event, account.settings),
     ...pushEffects(event, account, seal),
+    ...(hasTenants(account) && !isAboutTenant(event) && { changes: [], erase: false }),
   }
+}
+
+/** People are of merchants and corps: a component or suite itself has nobody who could agree. */
+function hasTenants({ kind }: Account): boolean {
+  return KIND_RULES[kind].tenants !== null
+}
+
+/** A push of which nothing may be kept but that it came. */
+function withoutWords(row: PushRow): PushRow {
+  const nothing = { changes: [], receipts: [], erase: false, ticket: null, job: null }
+  return { ...row, ...nothing, subject: null, document: '' }
 }
 
 function toReceiptRow(receipt: Receipt): ReceiptRow {

@@ -38,6 +38,7 @@ export async function withTransaction<Result>(
   }
 }
 
-function isRetryable(error: unknown): boolean {
+/** Whether PostgreSQL has undone a transaction in favour of another; the same may pass later. */
+export function isRetryable(error: unknown): boolean {
   return RETRYABLE_STATES.has(errorCode(error) ?? '')
 }

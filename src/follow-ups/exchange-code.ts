@@ -1,21 +1,15 @@
-import type { Knex } from 'knex'
 import type { Account } from '../accounts/account.ts'
 import type { Clock } from '../foundation/clock.ts'
-import type { Log } from '../foundation/log.ts'
-import type { SecretBox } from '../foundation/sealed-secrets.ts'
 import { wholeSecond } from '../events/read-values.ts'
 import type { AccountApi } from '../wechat/account-api.ts'
 import { findRefreshToken, queryAuth, readAuthorizer } from '../wechat/component-api.ts'
 import { getPermanentCode } from '../wechat/suite-api.ts'
 import { openCode, type FollowUpPayload } from './follow-up-payload.ts'
-import { admitTenant, findAdmitted, type TenantGrant } from './tenant-store.ts'
+import { admitTenant, findAdmitted, type AdmissionParts, type TenantGrant } from './tenant-store.ts'
 
 /** What the tasks about tenants work with. */
-export interface TenantParts {
-  readonly db: Knex
-  readonly box: SecretBox
+export interface TenantParts extends AdmissionParts {
   readonly clock: Clock
-  readonly log: Log
   readonly api: AccountApi
   /** An account in service. */
   readonly findAccount: (id: number) => Promise<Account | undefined>
@@ -46,7 +40,7 @@ export async function exchangeAuthorizationCode(
 
   const { info } = await readAuthorizer(api, component, found.appId)
   if (info === null) return log.info(told, 'tenant.withdrawn')
-  const outcome = await admitTenant(parts.db, parts.box, {
+  const outcome = await admitTenant(parts, {
     parentId: component.id,
     parentName: component.name,
     appId: found.appId,
@@ -85,7 +79,7 @@ export async function exchangeAuthCode(
       ? log.info(told, 'tenant.code_spent')
       : log.error(told, 'tenant.code_lost')
   }
-  const outcome = await admitTenant(db, parts.box, {
+  const outcome = await admitTenant(parts, {
     parentId: suite.id,
     parentName: suite.name,
     appId: exchanged.corpId,

@@ -65,14 +65,14 @@ export async function reconcileAuthorizers(
 
 /** A merchant that we cannot act for, and should be able to. */
 async function admit(
-  { api, box, clock, db }: TenantParts,
+  parts: TenantParts,
   component: Account,
   { appId, refreshToken, authorizedAt }: ListedAuthorizer,
 ): Promise<Found | null> {
   if (refreshToken === null) return 'unclear'
-  const { info, at } = await readAuthorizer(api, component, appId)
+  const { info, at } = await readAuthorizer(parts.api, component, appId)
   if (info === null) return null
-  const outcome = await admitTenant(db, box, {
+  const outcome = await admitTenant(parts, {
     parentId: component.id,
     parentName: component.name,
     appId,
@@ -80,7 +80,7 @@ async function admit(
     ...info,
     secret: { name: 'refresh_token', value: refreshToken },
     grant: {
-      at: authorizedAt ?? at ?? wholeSecond(clock.now()),
+      at: authorizedAt ?? at ?? wholeSecond(parts.clock.now()),
       eventId: null,
       reason: 'listed',
     },

@@ -2,10 +2,13 @@ import type { Knex } from 'knex'
 import type { Account, AccountKind } from '../accounts/account.ts'
 import { createSecretStore } from '../accounts/secret-store.ts'
 import { TENANT } from '../consent/consent.ts'
+import { forgetParked } from '../consent/parked-store.ts'
+import type { Released } from '../consent/release-parked.ts'
 import { addJob } from '../database/job-queue.ts'
 import { withTransaction } from '../database/unit-of-work.ts'
 import { UnavailableError } from '../foundation/errors.ts'
 import { sha256 } from '../foundation/ids.ts'
+import type { Log } from '../foundation/log.ts'
 import type { SecretBox } from '../foundation/sealed-secrets.ts'
 
 /** A merchant or corp behind a component or suite. */
@@ -13,6 +16,18 @@ export interface TenantKey {
   readonly parentId: number
   /** The merchant's appid, the corp's corpid. */
   readonly appId: string
+}
+
+/** What keeping a new authorisation works with. */
+export interface AdmissionParts {
+  readonly db: Knex
+  readonly box: SecretBox
+  readonly log: Log
+  /** Records what has waited for the account that the transaction makes; compose passes it in. */
+  readonly releaseParked: (
+    trx: Knex.Transaction,
+    place: { readonly parentId: number; readonly tenant: string },
+  ) => Promise<Released>
 }
 
 /** The right to act for a tenant, and what it consists of. */
@@ -61,20 +76,35 @@ interface HeldRow {
 }
 
 /**
- * Keeps a new authorisation: the grant, the account, the sealed credential, all or nothing. A
- * withdrawal that is later by the platform's clock (or of the same second) wins: then nothing is kept.
- * An account that had left comes back; one that an operator switched off stays off.
+ * Keeps a new authorisation: the grant, the account, the sealed credential, and the pushes that have
+ * waited for the account, all or nothing. A withdrawal that is later by the platform's clock (or of the
+ * same second) wins: then nothing is kept. An account that had left comes back; one that an operator
+ * switched off stays off.
  */
 export async function admitTenant(
-  db: Knex,
-  box: SecretBox,
+  parts: AdmissionParts,
   admission: Admission,
 ): Promise<'admitted' | 'withdrawn'> {
+  const released = await keepTenant(parts, admission)
+  if (released === null) return 'withdrawn'
+  if (Object.values(released).some((count) => count > 0)) {
+    const isWhole = released.aside + released.dropped === 0
+    const told = { account: admission.parentName, ...released }
+    parts.log[isWhole ? 'info' : 'warn'](told, 'tenant.pushes_released')
+  }
+  return 'admitted'
+}
+
+/** Null where the tenant has withdrawn. */
+function keepTenant(
+  { db, box, releaseParked }: AdmissionParts,
+  admission: Admission,
+): Promise<Released | null> {
   return withTransaction(db, async (trx) => {
     await lockTenant(trx, admission)
     const { grant } = admission
     const held = await findHeld(trx, admission)
-    if (held?.state !== 'granted' && !(grant && isLater(grant.at, held))) return 'withdrawn'
+    if (held?.state !== 'granted' && !(grant && isLater(grant.at, held))) return null
     if (grant) await writeTenantChange(trx, admission, { ...grant, change: 'granted' })
     const secrets = createSecretStore(box)
     const known = await findTenant(trx, admission, 'locked')
@@ -90,7 +120,7 @@ export async function admitTenant(
       await addJob(trx, { task: 'read_tenant', payload })
     }
     await announce(trx, id)
-    return 'admitted'
+    return releaseParked(trx, { parentId: admission.parentId, tenant: admission.appId })
   })
 }
 
@@ -117,14 +147,16 @@ export async function changeTenant(
 }
 
 /**
- * Forgets the credentials of a tenant that left, unless it has authorised again after `leftAt`. Its
- * account stays known: what arrives late for its people is still recorded.
+ * Forgets the credentials of a tenant that left, unless it has authorised again after `leftAt`, and
+ * what waited for an account of it. Its account stays known: what arrives late for its people is still
+ * recorded.
  *
  * @returns whether there was something to forget.
  */
 export async function forgetTenant(db: Knex, key: TenantKey, leftAt: Date): Promise<boolean> {
   return withTransaction(db, async (trx) => {
     await lockTenant(trx, key)
+    await forgetWaiting(trx, key, leftAt)
     const tenant = await findTenant(trx, key, 'locked')
     if (!tenant || isBackSince(await findHeld(trx, key), leftAt)) return false
     await forgetCredentials(trx, tenant.id)
@@ -146,6 +178,7 @@ export async function beginErasure(
 ): Promise<StoredTenant | undefined> {
   return withTransaction(db, async (trx) => {
     await lockTenant(trx, key)
+    await forgetWaiting(trx, key, leftAt)
     const tenant = await findTenant(trx, key, 'locked')
     if (!tenant || (await isErased(trx, { id: tenant.id, appId: key.appId, leftAt })))
       return undefined
@@ -306,6 +339,13 @@ function isLater(at: Date, held: HeldRow | undefined): boolean {
 
 function isBackSince(held: HeldRow | undefined, leftAt: Date): boolean {
   return held?.state === 'granted' && held.effective_at.getTime() > leftAt.getTime()
+}
+
+/** What waits for the tenant's account; what came after it authorised again goes on waiting. */
+async function forgetWaiting(trx: Knex.Transaction, key: TenantKey, leftAt: Date): Promise<void> {
+  const isBack = isBackSince(await findHeld(trx, key), leftAt)
+  const place = { parentId: key.parentId, tenant: key.appId }
+  await forgetParked(trx, place, isBack ? leftAt : null)
 }
 
 /** A job that runs twice says nothing new. */

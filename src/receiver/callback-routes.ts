@@ -14,6 +14,7 @@ import {
   receiveIdOf,
   verifyHandshake,
   verifyPush,
+  type EarlyPush,
   type HandshakeInput,
   type PushInput,
   type Tenant,
@@ -39,13 +40,28 @@ export interface RecordedPush {
   readonly kind: string
 }
 
+/** What becomes of a verified push; see consent/place-push.ts. */
+export type PushOutcome =
+  | RecordedPush
+  /** It waits for the account of the tenant whose people it is about. */
+  | { readonly outcome: 'parked' }
+  /** There is no account for it, and it cannot wait for one. */
+  | { readonly outcome: 'nowhere'; readonly reason: string }
+
 export interface CallbackDeps {
   /** By our name for the account; undefined when there is none or it is disabled. */
   readonly findAccount: (name: string) => Promise<Account | undefined>
   /** By its parent and what the platform calls it; undefined when that is not authorised. */
   readonly findTenant: (parentId: number, appId: string) => Promise<Account | undefined>
   /** Resolves only when the event and all that follows from it are committed. */
-  readonly recordPush: (push: VerifiedPush) => Promise<RecordedPush>
+  readonly recordPush: (push: VerifiedPush) => Promise<PushOutcome>
+  /** Where a push of a tenant that is not in service is to go; it is committed where it is parked. */
+  readonly placePush: (
+    early: EarlyPush,
+  ) => Promise<
+    | { readonly outcome: 'known'; readonly account: Account; readonly hasLeft: boolean }
+    | Exclude<PushOutcome, RecordedPush>
+  >
   /**
    * What an application wants a person to be answered with at once; null: nothing, or not in time. It
    * is asked when the push has been committed, the same for every repeat, and does not throw.
@@ -86,10 +102,12 @@ type Verdict =
       /** The body of the answer where it is more than `success`. */
       readonly reply?: string
     }
+  | { readonly kind: 'parked'; readonly account: string }
   | { readonly kind: 'check'; readonly reply: string; readonly account: string }
   | { readonly kind: 'unavailable'; readonly error: unknown; readonly account?: string }
 
 type PushVerdict = Extract<Verdict, { kind: 'push' }>
+type NotRecorded = Extract<Verdict, { kind: 'parked' | 'refused' | 'unavailable' }>
 
 interface Arrival {
   readonly receivedAt: Date
@@ -170,15 +188,45 @@ async function take(
   const { account } = sealed
   const tenant = appId === undefined ? appId : await findTenant(deps, arrival, { account, appId })
   const verified = verifyPush({ ...sealed, tenant })
-  if (!verified.ok) return refused(verified.refusal, tenant?.account ?? account)
+  if (!verified.ok) {
+    const { early, refusal } = verified
+    if (early) return takeEarly(deps, arrival, { early, sealed })
+    return refused(refusal, tenant?.account ?? account)
+  }
   const { push } = verified
   const recorded = isStranger(push, account) ? null : await record(deps, arrival, push)
-  if (recorded?.kind === 'unavailable') return recorded
+  if (recorded && recorded.kind !== 'push') return recorded
   const checked = await answerCheck(deps, { push, sealed: { ...sealed, tenant }, arrival })
   if (checked) return checked
   if (!recorded) return refused({ reason: 'unknown_authorizer' }, account)
   const reply = await replyTo(deps, arrival, { verdict: recorded, sealed: { ...sealed, tenant } })
   return reply === null ? recorded : { ...recorded, reply }
+}
+
+/**
+ * A push for a tenant that is not in service: recorded where it has an account all the same, else
+ * parked until it has one. Nobody is asked for a reply.
+ */
+async function takeEarly(
+  deps: CallbackDeps,
+  arrival: Arrival,
+  { early, sealed }: { readonly early: EarlyPush; readonly sealed: PushInput },
+): Promise<Verdict> {
+  const place = await inTime(deps.clock, arrival, deps.placePush(early))
+  if (place.outcome !== 'known') return notRecorded(place, early.parent)
+  const { account, hasLeft } = place
+  const verified = verifyPush({ ...sealed, tenant: { appId: early.tenant, account } })
+  if (!verified.ok) return refused(verified.refusal, account)
+  return record(deps, arrival, { ...verified.push, hasLeft })
+}
+
+function notRecorded(
+  outcome: Exclude<PushOutcome, RecordedPush>,
+  parent: Account,
+): Extract<Verdict, { kind: 'parked' | 'refused' }> {
+  if (outcome.outcome === 'parked') return { kind: 'parked', account: parent.name }
+  const refusal = { reason: 'unknown_authorizer', detail: outcome.reason } as const
+  return { kind: 'refused', refusal, account: parent.name }
 }
 
 /** The message that the answer to a recorded push carries; null for `success`. */
@@ -303,9 +351,10 @@ async function record(
   deps: CallbackDeps,
   arrival: Arrival,
   push: VerifiedPush,
-): Promise<PushVerdict | Extract<Verdict, { kind: 'unavailable' }>> {
+): Promise<PushVerdict | NotRecorded> {
   try {
     const recorded = await inTime(deps.clock, arrival, deps.recordPush(push))
+    if (!('eventId' in recorded)) return notRecorded(recorded, push.account)
     return { kind: 'push', push, recorded }
   } catch (error) {
     return { kind: 'unavailable', error, account: push.account.name }
@@ -341,6 +390,8 @@ function answer(verdict: Verdict, req: Request, res: Response): void {
   switch (verdict.kind) {
     case 'push':
       return sendText(res, verdict.reply ?? 'success')
+    case 'parked':
+      return sendText(res, 'success')
     case 'handshake':
       return sendText(res, verdict.echostr)
     case 'check':
@@ -391,6 +442,8 @@ function report(deps: CallbackDeps, arrival: Arrival, verdict: Verdict): void {
   switch (verdict.kind) {
     case 'push':
       return reportPush(deps, arrival, verdict)
+    case 'parked':
+      return reportParked(deps, arrival, verdict.account)
     case 'handshake':
       return reportHandshake(deps, arrival, verdict.account)
     case 'check':
@@ -429,6 +482,17 @@ function reportPush(
   }
   metrics.pushes.inc({ account, kind, outcome })
   if (push.keyUsed === 'previous') metrics.previousKeyUses.inc({ account })
+  metrics.pushSeconds.observe({ outcome }, spentMs(clock, arrival) / 1000)
+}
+
+function reportParked(
+  { clock, log, metrics }: CallbackDeps,
+  arrival: Arrival,
+  account: string,
+): void {
+  const outcome = 'parked'
+  log.info({ ...fieldsOf(clock, arrival), account }, 'push.parked')
+  metrics.pushes.inc({ account, kind: 'unknown', outcome })
   metrics.pushSeconds.observe({ outcome }, spentMs(clock, arrival) / 1000)
 }
 

@@ -35,8 +35,22 @@ export interface PushInput extends HandshakeInput {
 /** The second name in a callback's path: an authorizer's appid or a corp's corpid. */
 export interface Tenant {
   readonly appId: string
-  /** Undefined when it has not authorised the account, or no longer does. */
+  /** Undefined when we know none in service that has authorised the account. */
   readonly account: Account | undefined
+}
+
+/** A push to a tenant's address that the platform has sent, while we know no account for it. */
+export interface EarlyPush {
+  /** The component or suite. */
+  readonly parent: Account
+  /** The appid or corpid in the path. */
+  readonly tenant: string
+  /** The list of events that it is in; null where that follows from what the merchant is. */
+  readonly source: EventSource | null
+  readonly document: string
+  readonly fields: Fields
+  readonly timestamp: string
+  readonly receivedAt: Date
 }
 
 /** A push that the platform has sent to this account; everything in it may be believed. */
@@ -53,10 +67,15 @@ export interface VerifiedPush {
   /** `previous` when only the Token or the key before the last rotation fitted. */
   readonly keyUsed: 'current' | 'previous' | 'none'
   readonly receivedAt: Date
+  /** Of a corp that has cancelled: nothing of what it says may be kept. */
+  readonly hasLeft?: boolean
 }
 
 export type HandshakeResult = { readonly ok: true; readonly echostr: string } | Refused
-export type PushResult = { readonly ok: true; readonly push: VerifiedPush } | Refused
+export type PushResult =
+  | { readonly ok: true; readonly push: VerifiedPush }
+  /** `early` where all but the account is right: it is refused only where it cannot wait for one. */
+  | (Refused & { readonly early?: EarlyPush })
 
 type TokenUsed = 'current' | 'previous'
 /** The query values that a check relies on: each present, once, and text. */
@@ -64,6 +83,8 @@ type Query<Name extends string> = Readonly<Record<Name, string>>
 type Document = { readonly ok: true; readonly document: string; readonly fields: Fields } | Refused
 
 const TIMESTAMP = /^\d{1,10}$/
+/** An appid or corpid as a path can name it; a placeholder that the platform left alone is none. */
+const TENANT_ID = /^[\w-]{1,64}$/
 
 /**
  * Checks the request with which the platform tries out a callback address. Whatever the mode, it is
@@ -134,7 +155,7 @@ function verifyPlain(input: PushInput): PushResult {
   if (stale) return stale
   const text = readBody(input.body)
   if (text === undefined) return refuse('bad_encoding')
-  const message = readDocument(input, text, 'bad_document')
+  const message = readDocument(formOf(input), text, 'bad_document')
   const keyUsed = token === 'previous' ? 'previous' : 'none'
   return message.ok ? acceptPush(input, { ...message, timestamp, keyUsed }) : message
 }
@@ -155,7 +176,7 @@ function verifySealed(input: PushInput): PushResult {
   if (stale) return stale
   const opened = openSealed(input, encrypt, receiveIdOf(input))
   if (!opened.ok) return opened
-  const message = readDocument(input, opened.message, 'bad_message')
+  const message = readDocument(formOf(input), opened.message, 'bad_message')
   const keyUsed = token === 'previous' ? 'previous' : opened.keyUsed
   return message.ok ? acceptPush(input, { ...message, timestamp, keyUsed }) : message
 }
@@ -215,7 +236,7 @@ function readBody(body: Buffer): string | undefined {
 function findEncrypt(input: PushInput): { readonly ok: true; readonly encrypt: string } | Refused {
   const text = readBody(input.body)
   if (text === undefined) return refuse('bad_encoding')
-  const outer = readDocument(input, text, 'bad_document')
+  const outer = readDocument(formOf(input), text, 'bad_document')
   if (!outer.ok) return outer
   if (Array.isArray(outer.fields.Encrypt)) return refuse('duplicated_field', 'Encrypt')
   const encrypt = textOf(outer.fields, 'Encrypt')?.trim()
@@ -240,17 +261,23 @@ function describeFault(fault: EnvelopeFault, expected: string): string | undefin
   return `expected ${nameForLog(expected)}, got ${nameForLog(fault.got)}`
 }
 
-function readDocument(input: PushInput, text: string, reason: RefusalReason): Document {
-  const read = isJson(input, text) ? readJson(text) : readXml(text)
+/** @param format which the platform writes to the address that the text came to. */
+function readDocument(
+  { account, format }: { readonly account: Account; readonly format: PushRule['format'] },
+  text: string,
+  reason: RefusalReason,
+): Document {
+  // a data format lowers nothing, unlike a mode: where the platform writes both, the text may say which
+  const isJson =
+    format === 'either' ? text.trimStart().startsWith('{') : account.bodyFormat === 'json'
+  const read = isJson ? readJson(text) : readXml(text)
   if (read.ok) return { ok: true, document: text, fields: read.fields }
   return refuse(read.fault === 'doctype' ? 'doctype' : reason, read.detail)
 }
 
-/** A data format lowers nothing, unlike a mode: where the platform writes both, the text may say which. */
-function isJson({ account, tenant }: PushInput, text: string): boolean {
+function formOf({ account, tenant }: PushInput) {
   const { own, tenants } = KIND_RULES[account.kind]
-  const { format } = tenant && tenants ? tenants : own
-  return format === 'either' ? text.trimStart().startsWith('{') : account.bodyFormat === 'json'
+  return { account, format: (tenant && tenants ? tenants : own).format }
 }
 
 /** The last check: is it a push at all, and whose is it? */
@@ -259,14 +286,62 @@ function acceptPush(
   message: Pick<VerifiedPush, 'document' | 'fields' | 'timestamp' | 'keyUsed'>,
 ): PushResult {
   const { document, fields, timestamp, keyUsed } = message
-  const account = tenant ? tenant.account : receiver
-  if (!account) return refuse('unknown_authorizer', nameForLog(tenant?.appId ?? ''))
   const rule = ruleFor(receiver, fields, tenant)
+  if (tenant && !tenant.account)
+    return acceptEarly(rule, { receiver, appId: tenant.appId, now }, message)
+  const account = tenant?.account ?? receiver
   const fault = findShapeFault(rule, fields) ?? findAddresseeFault(rule, account, fields)
   if (fault) return fault
   const source = eventSourceOf(rule, account)
   const push = { account, source, document, fields, timestamp, keyUsed, receivedAt: now }
   return { ok: true, push }
+}
+
+/**
+ * A push for somebody we do not know: refused, but everything that can be checked without an account
+ * is, so that it may be parked.
+ */
+function acceptEarly(
+  rule: PushRule,
+  place: { readonly receiver: Account; readonly appId: string; readonly now: Date },
+  message: Pick<VerifiedPush, 'document' | 'fields' | 'timestamp'>,
+): PushResult {
+  const { receiver: parent, appId: tenant, now: receivedAt } = place
+  const refused = refuse('unknown_authorizer', nameForLog(tenant))
+  const { document, fields, timestamp } = message
+  const isOther = rule.addressee === 'appId' && textOf(fields, 'ToUserName')?.trim() !== tenant
+  if (!TENANT_ID.test(tenant) || isOther || findShapeFault(rule, fields)) return refused
+  const source = rule.source === 'served' ? null : rule.source
+  return { ...refused, early: { parent, tenant, source, document, fields, timestamp, receivedAt } }
+}
+
+/**
+ * Reads a document that was verified when it came and has waited for its tenant's account, and checks
+ * what could not be checked before: that it is addressed to it.
+ *
+ * @param parked.source as it was parked under.
+ */
+export function acceptParked(parked: {
+  readonly parent: Account
+  readonly tenant: Account
+  readonly source: EventSource | null
+  readonly document: string
+  readonly timestamp: string
+  readonly receivedAt: Date
+}): PushResult {
+  const { parent, tenant: account, document: text, timestamp, receivedAt } = parked
+  const { own, tenants } = KIND_RULES[parent.kind]
+  const rule = parked.source === own.source || !tenants ? own : tenants
+  const message = readDocument({ account: parent, format: rule.format }, text, 'bad_message')
+  if (!message.ok) return message
+  const { document, fields } = message
+  const fault = findAddresseeFault(rule, account, fields)
+  if (fault) return fault
+  const source = eventSourceOf(rule, account)
+  return {
+    ok: true,
+    push: { account, source, document, fields, timestamp, keyUsed: 'current', receivedAt },
+  }
 }
 
 /** The rule that the documents of this address follow, or of this one among them. */

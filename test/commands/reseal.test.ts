@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { placeOfSecret } from '../../src/accounts/secret-store.ts'
+import { placeOfParked } from '../../src/consent/place-push.ts'
 import { placeOfJobSecret } from '../../src/consent/push-effects.ts'
 import { addJob } from '../../src/database/job-queue.ts'
 import { placeOfSecret as placeOfEndpoint } from '../../src/delivery/endpoint-store.ts'
 import { openJobSecret, openCode, readPayload } from '../../src/follow-ups/follow-up-payload.ts'
-import { newId } from '../../src/foundation/ids.ts'
+import { newId, sha256 } from '../../src/foundation/ids.ts'
 import {
   createSecretBox,
   newMasterKey,
@@ -34,6 +35,7 @@ const SEALED_COLUMNS = [
   'endpoint.previous_secret',
   'endpoint.sealed_secret',
   'message.sealed_secret',
+  'parked_push.sealed',
   'provider_token.sealed',
   // lives for minutes, and is forgotten before a key is
   'reply.sealed',
@@ -101,7 +103,29 @@ beforeAll(async () => {
     }),
   ])
   await addJob(db(), { task: 'sync-all-followers', payload: {} })
+  await parkPushes()
 })
+
+const parked = () => ({
+  ...{ parentId: accountId, tenant: 'wwcorp', repeatKey: sha256('parked') },
+})
+
+/** One that waits for an hour, and one that waited in vain. */
+async function parkPushes() {
+  const received_at = new Date(Date.now() - 3_600_000)
+  const rows = [
+    { repeat_key: sha256('parked'), sealed: oldBox.seal('words', placeOfParked(parked())) },
+    { repeat_key: sha256('dropped'), dropped_at: received_at, dropped_reason: 'too_old' },
+  ]
+  for (const row of rows) {
+    await db()('parked_push').insert({
+      parent_id: accountId,
+      tenant: 'wwcorp',
+      received_at,
+      ...row,
+    })
+  }
+}
 
 const wcg = (key: string, ...typed: string[]) =>
   runWcg(database().url, [...typed, '--json'], {
@@ -149,17 +173,21 @@ describe('wcg account reseal', () => {
       'endpoint',
       'graphile_worker._private_jobs',
       'message',
+      'parked_push',
       'provider_token',
     ])
     const doctor = await wcg(`${NEW},${OLD}`, 'doctor')
     expect(doctor.out).toContain(
-      `${1 + 1 + 1 + MESSAGES + 2} secrets are sealed under an older key`,
+      `${1 + 1 + 1 + MESSAGES + 2 + 1} secrets are sealed under an older key`,
     )
+
+    expect(doctor.out).toContain('1 wait for an account, the oldest since')
+    expect(doctor.out).toContain('1 were dropped within 30 days')
 
     const first = await wcg(`${NEW},${OLD}`, 'account', 'reseal')
     expect([first.code, JSON.parse(first.out)]).toEqual([
       0,
-      { secrets: 1, tokens: 1, endpoints: 1, messages: MESSAGES, jobs: 2 },
+      { secrets: 1, tokens: 1, endpoints: 1, messages: MESSAGES, jobs: 2, pushes: 1 },
     ])
     expect(await tablesUnderOldKey()).toEqual([])
     const again = await wcg(`${NEW},${OLD}`, 'account', 'reseal')
@@ -169,6 +197,7 @@ describe('wcg account reseal', () => {
       endpoints: 0,
       messages: 0,
       jobs: 0,
+      pushes: 0,
     })
   })
 
@@ -181,6 +210,11 @@ describe('wcg account reseal', () => {
       rows.map((row) => [row.id, newBox.open(row.sealed_secret, placeOfMessageSecret(row.id))]),
     )
     expect(messageIds.map((id) => opened.get(id))).toEqual(messageIds.map((_, n) => `key ${n}`))
+
+    const push = await db()('parked_push')
+      .whereNotNull('sealed')
+      .first<{ sealed: string }>('sealed')
+    expect(newBox.open(push.sealed, placeOfParked(parked()))).toBe('words')
 
     const token = await db()('provider_token').first<{ sealed: string }>('sealed')
     expect(newBox.open(token.sealed, `provider_token/${accountId}`)).toBe('provider token')

@@ -80,6 +80,7 @@ const ABOUT_NOBODY: Readonly<Record<string, string>> = {
     'channel template_id idempotency_key request_digest status reason missing_scope lease_owner ' +
     'msgid receipt_status receipt_reason consent_scope sealed_secret',
   one_time_link: 'digest template_id scene subject_hash actor return_url',
+  parked_push: 'tenant repeat_key source subject_hash sealed dropped_reason',
   provider_token: 'kind sealed key_id lease_owner breaker_reason',
   push_aside: 'repeat_key subject_hash kind reason',
   quota_clear: 'interface actor',

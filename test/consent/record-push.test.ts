@@ -4,7 +4,7 @@ import type { Knex } from 'knex'
 import { describe, expect, it } from 'vitest'
 import type { Account } from '../../src/accounts/account.ts'
 import { eraseSubject } from '../../src/consent/consent-store.ts'
-import { createRecorder } from '../../src/consent/record-push.ts'
+import { createRecorder, type ProvenPush } from '../../src/consent/record-push.ts'
 import { openDatabase } from '../../src/database/connection.ts'
 import { beginAttempts } from '../../src/dispatch/dispatch-store.ts'
 import { systemClock } from '../../src/foundation/clock.ts'
@@ -38,7 +38,12 @@ function startRecorder(on: Knex = db()) {
     metrics: createMetrics(),
     settle,
   })
-  return { ...recorder, settled }
+  const record = async (push: ProvenPush) => {
+    const outcome = await recorder.record(push)
+    if (!('eventId' in outcome)) throw new Error(`the push is ${outcome.outcome}`)
+    return outcome
+  }
+  return { ...recorder, record, settled }
 }
 
 async function anAccount() {

@@ -23,6 +23,8 @@ describe('a tenant’s life, with a kill -9 in the middle,', { timeout: 60_000 }
   let corpCame: PlatformActResult
   let customerSpoke: PlatformActResult
   let customer = ''
+  /** Who spoke while the codes were being exchanged: a follower, a member, two customers. */
+  const early = { follower: '', stays: '', leaves: '' }
 
   beforeAll(async () => {
     const { component, suite, corp, database, ids, store } = road()
@@ -40,6 +42,7 @@ describe('a tenant’s life, with a kill -9 in the middle,', { timeout: 60_000 }
     corpCame = await road().hangAt('/cgi-bin/service/v2/get_permanent_code', () =>
       suite.act('create_auth', { corp_id: CORP, agent_id: AGENT }),
     )
+    await speakEarly()
     customerSpoke = await road().hangAt('/cgi-bin/kf/sync_msg', () =>
       corp.act('kf_say', { open_kfid: KF, external_userid: customer, text: 'hello' }),
     )
@@ -55,6 +58,52 @@ describe('a tenant’s life, with a kill -9 in the middle,', { timeout: 60_000 }
     await road().restart()
   }, 60_000)
 
+  /** The platform does not wait for our exchange: what the tenants' people do comes at once. */
+  async function speakEarly() {
+    const { corp, sandbox, suite, database, ids } = road()
+    const { db } = database
+    const people = sandbox.account(MERCHANT)
+    early.follower = people.newOpenid()
+    expect((await people.follow(early.follower))?.outcome).toBe('acknowledged')
+    const befriend = async () => {
+      const { made, push } = await corp.act('add_external_contact', {
+        ...{ userid: MEMBER, agent_id: AGENT },
+      })
+      expect(push?.outcome).toBe('acknowledged')
+      return String(made.external_userid)
+    }
+    early.stays = await befriend()
+    early.leaves = await befriend()
+    expect(await pushFromMember('event', '<Event>subscribe</Event>')).toBe('acknowledged')
+    sandbox.advance(1)
+    const left = contactNotice('del_follow_user', early.leaves)
+    for (let time = 0; time < 2; time += 1) {
+      expect((await suite.pushDocument(left)).outcome).toBe('acknowledged')
+    }
+    // Nobody's record yet: it lies sealed, and the parents have nothing of it.
+    const parents = [ids.component, ids.suite]
+    expect(
+      await db('event').whereIn('account_id', parents).whereNot('kind', 'like', '%ticket'),
+    ).toMatchObject([{ kind: 'component.authorized' }, { kind: 'suite.create_auth' }])
+    const { rows } = await db.raw<{ rows: { text: string }[] }>(
+      `select to_jsonb(parked)::text as text from parked_push as parked`,
+    )
+    expect(rows).toHaveLength(5)
+    for (const person of [...Object.values(early), MEMBER]) {
+      expect(JSON.stringify(rows)).not.toContain(person)
+    }
+  }
+
+  function contactNotice(change: string, person: string): string {
+    const { suite, sandbox } = road()
+    return [
+      `<xml><SuiteId>${suite.suiteId}</SuiteId><InfoType>change_external_contact</InfoType>`,
+      `<TimeStamp>${Math.floor(sandbox.now().getTime() / 1000)}</TimeStamp>`,
+      `<AuthCorpId>${CORP}</AuthCorpId><ChangeType>${change}</ChangeType>`,
+      `<UserID>${MEMBER}</UserID><ExternalUserID>${person}</ExternalUserID></xml>`,
+    ].join('')
+  }
+
   it('of a third-party platform goes from a ticket to unauthorized and loses nothing', async () => {
     const { component, sandbox, database, ids, store } = road()
     const { db } = database
@@ -67,6 +116,8 @@ describe('a tenant’s life, with a kill -9 in the middle,', { timeout: 60_000 }
       serves: 'official_account',
       disabled_at: null,
     })
+    // Who followed while the code was exchanged is on record with the account itself.
+    expect(await statesOf(merchant.id, early.follower)).toContain('follow granted')
     await road().untilJobsDone()
 
     // Its people are heard, and may be written to.
@@ -127,6 +178,7 @@ describe('a tenant’s life, with a kill -9 in the middle,', { timeout: 60_000 }
       10_000,
     )
     expect(await road().tenantState(ids.suite, CORP)).toBe('granted')
+    await expectEarlyWords(corp.id)
     const permanentCode = await store.openSecret(corp.id, 'permanent_code')
     expect(permanentCode).toMatch(/^\S{64}$/)
 
@@ -134,7 +186,7 @@ describe('a tenant’s life, with a kill -9 in the middle,', { timeout: 60_000 }
     expect(await pushFromMember('text', '<Content>a secret of the corp</Content>')).toBe(
       'acknowledged',
     )
-    expect(await db('event').where({ account_id: corp.id, subject: MEMBER })).toHaveLength(1)
+    expect(await db('event').where({ account_id: corp.id, subject: MEMBER })).toHaveLength(2)
     expect(await pushFromMember('event', '<Event>subscribe</Event>')).toBe('acknowledged')
     const send = await senderOf(corp.name)
     const words = { msgtype: 'text', text: { content: 'words to a member' } }
@@ -143,6 +195,22 @@ describe('a tenant’s life, with a kill -9 in the middle,', { timeout: 60_000 }
     expect(platformCorp.messages(MEMBER)).toHaveLength(1)
     const tomorrow = new Date(Date.now() + 86_400_000).toISOString()
     const planned = await send(MEMBER, 'wecom_app_message', words, tomorrow)
+
+    // Switched off, it sends nothing; what its people say is its own all the same.
+    await store.disable(corp.name)
+    await untilOff(corp.name)
+    sandbox.advance(1)
+    const refusal = contactNotice('del_follow_user', early.stays)
+    expect((await suite.pushDocument(refusal)).outcome).toBe('acknowledged')
+    expect(await pushFromMember('text', '<Content>退订</Content>')).toBe('acknowledged')
+    await store.enable(corp.name)
+    expect(await statesOf(corp.id, early.stays)).toEqual([`external_contact:${MEMBER} revoked`])
+    expect(await statesOf(corp.id, MEMBER)).toContain('everything revoked')
+    expect(await statesOf(ids.suite, early.stays)).toEqual([])
+    const offer = await send(early.stays, 'wecom_group_message', {
+      ...{ sender: MEMBER, text: { content: 'an offer' } },
+    })
+    expect(await endOf(offer)).toMatchObject({ status: 'blocked' })
 
     // Its customers have new ids: what they said is on record under both.
     const people = { userid: MEMBER, agent_id: AGENT }
@@ -208,18 +276,41 @@ describe('a tenant’s life, with a kill -9 in the middle,', { timeout: 60_000 }
     expect(await db('message').where({ id: planned }).first()).toMatchObject({
       ...{ status: 'cancelled', reason: 'erased', recipient: null, content: null },
     })
+    // What comes late is acknowledged, and nothing of it stays anywhere.
+    const late = { customer: 'wmLateCustomer', other: 'wmOtherLateCustomer' }
+    expect(
+      (await suite.pushDocument(contactNotice('add_external_contact', late.customer))).outcome,
+    ).toBe('acknowledged')
+    expect((await suite.pushDocument(contactNotice('del_follow_user', late.other))).outcome).toBe(
+      'acknowledged',
+    )
+    expect(await pushFromMember('text', '<Content>late words</Content>')).toBe('acknowledged')
+    for (const table of ['event', 'consent', 'consent_ledger', 'parked_push', 'push_aside']) {
+      const { rows } = await db.raw<{ rows: unknown[] }>(
+        `select from ?? as every where every::text ~ ?`,
+        [table, `${Object.values(late).join('|')}|late words`],
+      )
+      expect([table, rows.length]).toEqual([table, 0])
+    }
+    expect(await db('parked_push')).toEqual([])
     const tombstones = await db('erasure').where({ account_id: corp.id }).pluck('reason')
     expect(tombstones).toContain('suite.cancel_auth')
     expect(platformCorp.messages(MEMBER)).toHaveLength(1)
 
     // It comes back as if it had never been here.
     sandbox.advance(2)
+    const exchange = { path: '/cgi-bin/service/v2/get_permanent_code', delay_ms: 500, times: 1 }
+    sandbox.addFault(exchange)
     await suite.act('create_auth', { corp_id: CORP, agent_id: AGENT })
+    const back = contactNotice('add_external_contact', 'wmNewCustomer')
+    expect((await suite.pushDocument(back)).outcome).toBe('acknowledged')
+    expect(await db('parked_push').where({ tenant: CORP })).toHaveLength(1)
     await until(
       () => road().tenant(ids.suite, CORP),
       (row) => row?.disabled_at === null,
       10_000,
     )
+    expect(await statesOf(corp.id, 'wmNewCustomer')).toEqual([`external_contact:${MEMBER} granted`])
     expect(await road().tenantState(ids.suite, CORP)).toBe('granted')
     for (const gateway of road().gateways) expect(linesNamed(gateway, 'job.died')).toEqual([])
   })
@@ -302,6 +393,55 @@ describe('a tenant’s life, with a kill -9 in the middle,', { timeout: 60_000 }
     const cursors = await database.db('kf_cursor').where({ account_id: ids.kf })
     expect(cursors).toHaveLength(1)
   })
+
+  /** What came while the code was exchanged, in the order in which it came, and once. */
+  async function expectEarlyWords(corpId: number): Promise<void> {
+    const { database, ids } = road()
+    const { db } = database
+    const told = await db('event')
+      .where({ account_id: corpId })
+      .orderBy('id')
+      .select('kind', 'subject')
+    const contact = 'suite.change_external_contact'
+    expect(told).toEqual([
+      { kind: `${contact}.add_external_contact`, subject: early.stays },
+      { kind: `${contact}.add_external_contact`, subject: early.leaves },
+      { kind: 'wecom.subscribe', subject: MEMBER },
+      { kind: `${contact}.del_follow_user`, subject: early.leaves },
+    ])
+    expect(await statesOf(corpId, early.stays)).toEqual([`external_contact:${MEMBER} granted`])
+    expect(await statesOf(corpId, early.leaves)).toEqual([`external_contact:${MEMBER} revoked`])
+    expect(await statesOf(corpId, MEMBER)).toEqual(['member granted'])
+    for (const person of Object.values(early)) {
+      expect(await statesOf(ids.suite, person)).toEqual([])
+    }
+    expect(await db('parked_push').where({ tenant: CORP })).toEqual([])
+  }
+
+  async function statesOf(accountId: number, subject: string): Promise<string[]> {
+    const rows: { scope: string; state: string }[] = await road()
+      .database.db('consent')
+      .where({ account_id: accountId, subject })
+      .orderBy('scope')
+      .select('scope', 'state')
+    return rows.map(({ scope, state }) => `${scope} ${state}`)
+  }
+
+  /** Until the process has heard that the account is switched off. */
+  async function untilOff(account: string): Promise<void> {
+    const { key } = await createApplicationStore({
+      ...{ db: road().database.db, clock: systemClock },
+    }).add({ name: `off-${account}`, accountNames: [account] })
+    await until(
+      async () => {
+        const url = `${road().gateway.url}/v1/accounts/${account}/access-token`
+        const answer = await fetch(url, { headers: { authorization: `Bearer ${key}` } })
+        return answer.text()
+      },
+      (text) => text.includes('account_disabled'),
+      10_000,
+    )
+  }
 
   /** An application of its own for an account, in whose name messages are asked for. */
   async function senderOf(account: string) {

@@ -79,7 +79,8 @@ async function startRoutes(
   const queueReleaseCheck = async () => undefined
   const exchangeRedirect = async () => false
   const askForReply = async () => null
-  const asked = { queueReleaseCheck, exchangeRedirect, askForReply }
+  const placePush = async () => ({ outcome: 'nowhere', reason: 'full' }) as const
+  const asked = { placePush, queueReleaseCheck, exchangeRedirect, askForReply }
   const deps = { findAccount, findTenant, recordPush, ...asked, clock, log, metrics, ...changes }
   const app = express().disable('x-powered-by')
   addCallbackRoutes(app, deps)

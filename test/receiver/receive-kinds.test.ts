@@ -4,6 +4,7 @@ import { readEvent } from '../../src/events/read-event.ts'
 import { prepareKeys } from '../../src/receiver/callback-keys.ts'
 import { readJson } from '../../src/receiver/json.ts'
 import {
+  acceptParked,
   verifyHandshake,
   verifyPush,
   type PushInput,
@@ -538,6 +539,59 @@ describe('verifyHandshake, by kind', () => {
   it('refuses an old request', () => {
     const now = new Date((Number(f7.timestamp) + 601) * 1000)
     expect(shake(wecom_app, f7, now)).toMatchObject({ refusal: { reason: 'stale' } })
+  })
+})
+
+describe('a push of a tenant without an account', () => {
+  const early = (input: PushInput) => {
+    const result = verifyPush(input)
+    return result.ok ? undefined : result.early
+  }
+  const strangers = {
+    merchant: { ...merchant, account: undefined },
+    corp: { ...corp, account: undefined },
+  }
+
+  it('may wait where all but the account is right', () => {
+    const ofMerchant = vectorInput('F6', component, strangers.merchant)
+    expect(early(ofMerchant)).toMatchObject({
+      ...{ parent: component, tenant: merchant.appId, source: null },
+      ...{ document: sealedVector('F6').message, timestamp: ofMerchant.query['timestamp'] },
+    })
+    const ofCorp = vectorInput('F13', wecom_suite, strangers.corp)
+    expect(early(ofCorp)).toMatchObject({ tenant: corp.appId, source: 'wecom' })
+  })
+
+  it.each<[string, PushInput]>([
+    [
+      'an address whose placeholder was left alone',
+      vectorInput('F6', component, { appId: '$APPID$', account: undefined }),
+    ],
+    ['a document of the other address', vectorInput('F5', component, strangers.merchant)],
+    [
+      'words to another corp',
+      inputFor(wecom_suite, sealFor(wecom_suite, wecomEvent(OTHER), corp.appId), strangers.corp),
+    ],
+    ['another receive id', vectorInput('F13', wecom_suite, { appId: OTHER, account: undefined })],
+  ])('may not wait with %s', (_, input) => {
+    expect(verifyPush(input).ok).toBe(false)
+    expect(early(input)).toBeUndefined()
+  })
+
+  it('is accepted for the account that it is addressed to, and for no other', () => {
+    const tenant: Account = { ...authorizer, serves: 'mini_program' }
+    const waited = {
+      ...{ parent: component, source: null, timestamp: '1767312300' },
+      ...{ document: sealedVector('F6').message ?? '', receivedAt: justAfter('1767312300') },
+    }
+    expect(outcomeOf(acceptParked({ ...waited, tenant }))).toBe('authorizer mini_program')
+    const other = { ...tenant, originalId: 'gh_000000000000' }
+    expect(outcomeOf(acceptParked({ ...waited, tenant: other }))).toBe('wrong_to_user_name')
+    const notice = { ...waited, document: sealedVector('F9').message ?? '' }
+    const { source } = { source: 'wecom_suite' } as const
+    expect(
+      acceptParked({ ...notice, parent: wecom_suite, source, tenant: wecom_authorizer }),
+    ).toMatchObject({ ok: true, push: { account: wecom_authorizer, source } })
   })
 })
 

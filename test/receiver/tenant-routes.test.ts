@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createAccountCache } from '../../src/accounts/account-cache.ts'
+import { createAccountCache, type AccountCache } from '../../src/accounts/account-cache.ts'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
 import type { Account } from '../../src/accounts/account.ts'
 import { createRecorder } from '../../src/consent/record-push.ts'
@@ -34,6 +34,7 @@ const database = useTestDatabase()
 const lines: Record<string, unknown>[] = []
 const ids = { component: 0, suite: 0, merchant: 0, corp: 0, app: 0 }
 let server: Server
+let cache: AccountCache
 let port = 0
 
 /** The routes over the real store, cache and recorder, with one family of each platform. */
@@ -65,21 +66,23 @@ beforeAll(async () => {
   })
   ids.merchant = merchant.id
   ids.corp = corp.id
-  const cache = createAccountCache({ load: () => store.load(), clock })
+  cache = createAccountCache({ load: () => store.load(), clock })
   const metrics = createMetrics()
   const recorder = createRecorder({
     ...recorderParts,
+    findTenant: (parentId, id) => cache.findTenant(parentId, id),
+    findStoredTenant: (parentId, id) => store.findStoredTenant(parentId, id),
     db,
     clock,
     metrics,
     settle: async () => undefined,
-    findTenant: (parentId, id) => cache.findTenant(parentId, id),
   })
   const app_ = express()
   addCallbackRoutes(app_, {
     findAccount: (name) => cache.find(name),
     findTenant: (parentId, id) => cache.findTenant(parentId, id),
     recordPush: (push) => recorder.record(push),
+    placePush: (early) => recorder.place(early),
     queueReleaseCheck: async () => undefined,
     exchangeRedirect: async () => false,
     askForReply: async () => null,
@@ -162,7 +165,7 @@ describe('POST /callbacks/{account}/{tenant}', () => {
   })
 
   it.each<[string, string, string, Account, string, string]>([
-    ['unknown_authorizer', 'platform/wx0000000000000000', 'F6', component, 'platform', 'warn'],
+    ['unknown_authorizer', 'platform/$APPID$', 'F6', component, 'platform', 'warn'],
     ['unknown_authorizer', 'platform/%00', 'F6', component, 'platform', 'warn'],
     ['missing_field', 'platform', 'F6', component, 'platform', 'warn'],
     ['wrong_receive_id', CORP_PATH, 'F9', wecom_suite, 'corp', 'warn'],
@@ -180,6 +183,48 @@ describe('POST /callbacks/{account}/{tenant}', () => {
     lines.length = 0
     expect(await send(path, query, signed.body)).toEqual({ status: 403, text: '' })
     expect(lines).toMatchObject([{ msg: 'push.refused', reason, account: owner, level }])
+  })
+})
+
+describe('POST of a tenant without an account', () => {
+  const STRANGER = 'platform/wx0000000000000000'
+  const parked = () => database().db('parked_push').where({ tenant: 'wx0000000000000000' })
+
+  it('is acknowledged and waits, once, until too much waits', async () => {
+    for (let time = 0; time < 2; time += 1) {
+      lines.length = 0
+      expect(await push(STRANGER, component, 'F6')).toEqual({ status: 200, text: 'success' })
+      expect(lines).toMatchObject([{ msg: 'push.parked', account: 'platform', level: 'info' }])
+    }
+    expect(await parked()).toHaveLength(1)
+    expect(await accountsOf('F6')).toEqual([ids.merchant])
+
+    await parked().delete()
+    await database().db.raw(
+      `insert into parked_push (parent_id, tenant, repeat_key, sealed, received_at)
+       select ?, 'wx0000000000000000', sha256(n::text::bytea), 'x', now()
+       from generate_series(1, 1000) as n`,
+      [ids.component],
+    )
+    lines.length = 0
+    expect(await push(STRANGER, component, 'F6')).toEqual({ status: 403, text: '' })
+    expect(lines).toMatchObject([{ reason: 'unknown_authorizer', detail: 'full', level: 'warn' }])
+    expect(await parked()).toHaveLength(1_000)
+  })
+
+  it('is recorded where the account is only switched off', async () => {
+    await database().db('account').where({ id: ids.merchant }).update({ disabled_at: NOW })
+    cache.invalidate()
+    const fields = `<MsgType>event</MsgType><Event>unsubscribe</Event>`
+    const { originalId } = KIND_ACCOUNTS.authorizer
+    const document = [
+      `<xml><ToUserName>${originalId}</ToUserName><FromUserName>oLeaves</FromUserName>`,
+      `<CreateTime>${Math.floor(NOW.getTime() / 1000)}</CreateTime>${fields}</xml>`,
+    ].join('')
+    const { query, body } = sealFor(component, document, component.appId)
+    expect(await send(MERCHANT_PATH, query, body)).toEqual({ status: 200, text: 'success' })
+    const states = await database().db('consent').where({ subject: 'oLeaves', scope: 'follow' })
+    expect(states).toMatchObject([{ account_id: ids.merchant, state: 'revoked' }])
   })
 })
 

@@ -78,6 +78,7 @@ beforeAll(async () => {
       pushes.push(push)
       return { outcome: 'recorded', eventId: '7', kind: 'of.a.vector' }
     },
+    placePush: async () => ({ outcome: 'nowhere', reason: 'full' }),
     queueReleaseCheck: async () => undefined,
     exchangeRedirect: async () => false,
     askForReply: async () => reply,

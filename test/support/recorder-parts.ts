@@ -9,6 +9,7 @@ const recorderBox = createSecretBox([masterKey])
 /** What a recorder needs beside the database, where nobody stands behind anybody. */
 export const recorderParts = {
   findTenant: async () => undefined,
+  findStoredTenant: async () => undefined,
   seal: (text: string, place: string) => ({
     sealed: recorderBox.seal(text, place),
     keyId: recorderBox.keyId,
