@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { Knex } from 'knex'
+import { spendNonce } from '../src/applications/signing-store.ts'
 import type { ConsentChange } from '../src/consent/consent.ts'
 import {
   decideSend,
@@ -123,6 +124,16 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
       const subject = begun[0]?.message.recipient ?? ''
       const { accountId } = ground
       await watched(() => isCallUnderWay(db, { accountId, subject }, new Date()))
+    },
+  },
+  {
+    name: 'spendNonce',
+    file: 'src/applications/signing-store.ts',
+    purpose: 'Uses up the nonce of a signed request; nothing of the kind runs for others.',
+    indexes: ['request_nonce_pkey'],
+    async run(db, _ground, watched) {
+      const nonce = { applicationId: randomUUID(), nonce: randomUUID(), expiresAt: new Date() }
+      await watched(() => spendNonce(db, nonce))
     },
   },
   {

@@ -122,9 +122,15 @@ create table application (
   key_hint text not null,
   created_at timestamp with time zone not null default now(),
   revoked_at timestamp with time zone,
+  signatures text not null default 'off'::text,
+  sealed_signing_secret text,
+  previous_signing_secret text,
+  previous_until timestamp with time zone,
   constraint application_pkey PRIMARY KEY (id),
   constraint application_key_hash_key UNIQUE (key_hash),
-  constraint application_name_key UNIQUE (name)
+  constraint application_name_key UNIQUE (name),
+  constraint application_signatures_check CHECK ((signatures = ANY (ARRAY['off'::text, 'optional'::text, 'required'::text]))),
+  constraint application_signing_secret_check CHECK ((((signatures = 'off'::text) = (sealed_signing_secret IS NULL)) AND ((previous_signing_secret IS NULL) = (previous_until IS NULL)) AND ((previous_signing_secret IS NULL) OR (sealed_signing_secret IS NOT NULL))))
 );
 
 create table application_account (
@@ -615,6 +621,13 @@ create table reply (
   constraint reply_state_check CHECK ((state = ANY (ARRAY['asked'::text, 'given'::text, 'none'::text])))
 );
 
+create table request_nonce (
+  application_id uuid not null,
+  nonce text not null,
+  expires_at timestamp with time zone not null,
+  constraint request_nonce_pkey PRIMARY KEY (application_id, nonce)
+);
+
 create table robot_message (
   message_id uuid not null,
   robot bytea not null,
@@ -797,6 +810,8 @@ CREATE INDEX quota_clear_account_idx ON public.quota_clear USING btree (account_
 CREATE INDEX receipt_occurred_at_idx ON public.receipt USING btree (occurred_at);
 
 CREATE INDEX reply_asked_at_idx ON public.reply USING btree (asked_at);
+
+CREATE INDEX request_nonce_expires_at_idx ON public.request_nonce USING btree (expires_at);
 
 CREATE INDEX robot_message_robot_idx ON public.robot_message USING btree (robot, called_at) WHERE (called_at IS NOT NULL);
 
@@ -3894,6 +3909,10 @@ CREATE TRIGGER message_template_refused AFTER UPDATE OF status ON public.message
 
 CREATE TRIGGER provider_token_changed AFTER UPDATE OF version, rejected_version ON public.provider_token FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.rejected_version IS DISTINCT FROM new.rejected_version))) EXECUTE FUNCTION notify_token_change();
 
+comment on column application.signatures is 'optional: a signature that is sent must be right; required: every request must have one.';
+
+comment on column application.previous_signing_secret is 'Is accepted beside the current one until previous_until, so that the application can change over.';
+
 comment on column archive_room.told_at is 'Of the latest event about the group, by the platform''s clock.';
 
 comment on column archive_room.asked_at is 'Whoever was not asked for longest is next.';
@@ -3939,6 +3958,8 @@ comment on column parked_push.sealed is 'The document and the timestamp of its q
 comment on table provider_token is 'As access_token; the account is the suite.';
 
 comment on table reply is 'Who has inserted the row asks the application; everybody else waits for what it says.';
+
+comment on table request_nonce is 'Nonces of signed requests, kept until the time beside them is too old to be accepted anyway.';
 
 comment on table robot_message is 'Messages of group robots that wait or were called for lately; the row outlives its message for some minutes.';
 

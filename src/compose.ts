@@ -15,6 +15,8 @@ import type { TokenReading } from './api/token-routes.ts'
 import type { Readiness } from './api/operating.ts'
 import { createApp } from './app.ts'
 import { createApplicationStore, type ApplicationStore } from './applications/application-store.ts'
+import { createRequestSigning, type RequestSigning } from './applications/request-signing.ts'
+import { countSigningSeals, forgetOldNonces, resealSigning } from './applications/signing-store.ts'
 import { ensureMasterKey, type Config } from './config.ts'
 import { decideSend, findLiveTemplate } from './consent/consent-store.ts'
 import { createConsents, type Consents } from './consent/consents.ts'
@@ -144,6 +146,7 @@ export interface Parts {
   readonly db: Knex
   readonly accounts: AccountStore
   readonly applications: ApplicationStore
+  readonly signing: RequestSigning
   readonly consents: Consents
   readonly events: { list(filter: EventFilter): Promise<StoredEvent[]> }
   readonly followers: FollowerSync
@@ -191,11 +194,12 @@ export interface Parts {
   readonly log: Log
 }
 
+type SealedThing =
+  'secrets' | 'tokens' | 'applications' | 'endpoints' | 'messages' | 'jobs' | 'pushes'
+
 interface Seals {
   /** Seals under the current master key what older ones sealed; answers how many of each. */
-  reseal(): Promise<
-    Record<'secrets' | 'tokens' | 'endpoints' | 'messages' | 'jobs' | 'pushes', number>
-  >
+  reseal(): Promise<Record<SealedThing, number>>
   count(): Promise<{ total: number; underOldKeys: number }>
 }
 
@@ -244,6 +248,7 @@ async function build(
   })
   const cache = createAccountCache({ load: () => accounts.load(), clock })
   const applications = createApplicationStore({ db, clock })
+  const signing = createRequestSigning({ db, box, clock })
   const messages = createMessageStore(db)
   const broadcasts = createBroadcastStore(db)
 
@@ -416,6 +421,7 @@ async function build(
       () => forgetOldPushesAside(db),
       () => dropParkedPushes({ db, log }),
       () => forgetOldLinks(db),
+      () => forgetOldNonces(db),
       () => forgetOldCalls(db),
       () => forgetOldDeaths(db),
       () => forgetOldPaces(db),
@@ -606,6 +612,7 @@ async function build(
         found && {
           id: found.id,
           name: found.name,
+          signatures: found.signatures,
           accounts: found.accountIds.map((id, index) => ({
             id,
             name: found.accountNames[index] ?? '',
@@ -613,6 +620,7 @@ async function build(
         }
       )
     },
+    checkSignature: (id, signed) => signing.check(id, signed),
     messages,
     broadcasts,
     endpoints,
@@ -664,6 +672,7 @@ async function build(
       db,
       accounts,
       applications,
+      signing,
       consents,
       events: { list: (filter) => listEvents(db, filter) },
       followers,
@@ -724,6 +733,7 @@ function createSeals(db: Knex, box: SecretBox, accounts: AccountStore): Seals {
   return {
     reseal: async () => ({
       ...(await accounts.resealAll()),
+      applications: await resealSigning(db, box),
       endpoints: await resealEndpoints(db, box),
       messages: await resealMessages(db, box),
       jobs: await resealJobs(db, box),
@@ -732,6 +742,7 @@ function createSeals(db: Knex, box: SecretBox, accounts: AccountStore): Seals {
     async count() {
       const counts = [
         await accounts.checkSeals(),
+        await countSigningSeals(db, box),
         await countEndpointSeals(db, box),
         await countMessageSeals(db, box.keyId),
         await countJobSeals(db, box),

@@ -14,9 +14,9 @@ import { eventRoutes, type EventRouteDeps } from './event-routes.ts'
 import { messageRoutes, type MessageRouteDeps } from './message-routes.ts'
 import { oneTimeRoutes, type OneTimeRouteDeps } from './one-time-routes.ts'
 import { OPENAPI_ROUTE, openApiDocument } from './openapi.ts'
+import { proveRequest, type ProveDeps } from './prove-request.ts'
 import { quotaRoutes, type QuotaRouteDeps } from './quota-routes.ts'
 import { readJsonBody } from './read-json-body.ts'
-import { readLines } from './read-lines.ts'
 import { contextOf, createRequestContext } from './request-context.ts'
 import { expressPath, type Answer, type Route } from './route.ts'
 import { templateRoutes, type TemplateRouteDeps } from './template-routes.ts'
@@ -33,7 +33,8 @@ export interface ApiDeps
     QuotaRouteDeps,
     EndpointRouteDeps,
     ErrorCodeRouteDeps,
-    TemplateRouteDeps {
+    TemplateRouteDeps,
+    ProveDeps {
   readonly authenticate: Authenticate
   readonly metrics: Metrics
   readonly clock: Clock
@@ -80,10 +81,14 @@ function serve(deps: ApiDeps, route: Route): RequestHandler {
   return async function serveRoute(req, res) {
     note(res, { route: route.path })
     const application = await identify(deps, req, res)
-    const lines = route.lines && readLines(req)
-    const body = route.body && !lines ? await readJsonBody(req, res) : undefined
+    const takesLines = route.lines !== undefined
+    const asked = { application, req, res, takesLines }
+    const { isSigned, lines, bytes } = await proveRequest(deps, asked)
+    if (application.signatures !== 'off') note(res, { signed: isSigned })
+    const body = route.body && !lines ? await readJsonBody(req, res, bytes) : undefined
     const answer = await route.handle({
       application,
+      isSigned,
       params: textParams(req),
       query: req.query,
       body,
@@ -98,7 +103,8 @@ function serve(deps: ApiDeps, route: Route): RequestHandler {
 /** An unknown route tells a stranger no more than a known one does. */
 function refuseUnknown(deps: ApiDeps): RequestHandler {
   return async function refuseUnknownRoute(req, res, next) {
-    await identify(deps, req, res)
+    const application = await identify(deps, req, res)
+    await proveRequest(deps, { application, req, res, takesLines: false })
     await answerNotFound(req, res, next)
   }
 }
@@ -124,7 +130,10 @@ function textParams(req: Request): Record<string, string> {
   )
 }
 
-function note(res: Response, known: { readonly route?: string; readonly application?: string }) {
+function note(
+  res: Response,
+  known: { readonly route?: string; readonly application?: string; readonly signed?: boolean },
+) {
   Object.assign(contextOf(res) ?? {}, known)
 }
 

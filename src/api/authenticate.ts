@@ -1,9 +1,12 @@
+import type { SignatureDemand } from '../applications/request-signature.ts'
 import { AccessError } from '../foundation/errors.ts'
 import type { Caller } from '../messages/caller.ts'
 
 /** A business application, as its key names it. */
 export interface Application extends Caller {
   readonly id: string
+  /** Whether its requests are signed. */
+  readonly signatures: SignatureDemand
 }
 
 /** Whose key this is; undefined when it is nobody's, or was revoked. */

@@ -1,4 +1,5 @@
 import type { Consents } from '../consent/consents.ts'
+import { AccessError } from '../foundation/errors.ts'
 import { refuseOtherChannels, type FindSender } from '../messages/account-fit.ts'
 import { accountOf } from '../messages/caller.ts'
 import { readInput } from '../messages/input-faults.ts'
@@ -53,9 +54,10 @@ export function consentRoutes(deps: ConsentRouteDeps): readonly Route[] {
       path: `${PATH}/reports`,
       operationId: 'reportPopup',
       summary: 'Report what wx.requestSubscribeMessage told the front end',
+      signed: true,
       body: 'PopupReport',
       answer: { status: 200, schema: 'ConsentView' },
-      problems: [400, 404, 413, 415, 503],
+      problems: [400, 403, 404, 413, 415, 503],
       handle: (call) => postReport(deps, call),
     },
   ]
@@ -75,7 +77,9 @@ async function postOptIn(deps: ConsentRouteDeps, call: Call): Promise<Answer> {
   return answerView(deps, person)
 }
 
+/** A report is nothing but the application's word, so it must be provably that. */
 async function postReport(deps: ConsentRouteDeps, call: Call): Promise<Answer> {
+  if (!call.isSigned) throw reportNotSigned()
   const person = personOf(call)
   const { results, requested_at } = readInput(SCHEMAS.PopupReport, call.body, 'invalid_request')
   const accountId = person.account.id
@@ -86,9 +90,17 @@ async function postReport(deps: ConsentRouteDeps, call: Call): Promise<Answer> {
     results,
     requestedAt: requested_at,
     longTerm: await deps.longTermTemplates(accountId),
-    actor: call.application.name,
+    signedBy: call.application.name,
   })
   return answerView(deps, person)
+}
+
+function reportNotSigned(): AccessError {
+  return new AccessError(
+    403,
+    'report_not_signed',
+    'a popup report must be signed: an operator makes the signing secret with `wcg app rotate`, docs/api.md says how to sign',
+  )
 }
 
 interface Person {

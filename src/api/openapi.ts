@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import { z } from 'zod'
+import { SIGNATURE_WINDOW_SECONDS } from '../applications/request-signature.ts'
 import type { RouteFacts } from './route.ts'
 import { SCHEMAS, type SchemaName } from './schemas.ts'
 
@@ -25,15 +26,50 @@ export function openApiDocument(routes: readonly RouteFacts[]): Json {
       version: '1',
       description: 'Consent-aware sends through WeChat accounts. docs/api.md explains each route.',
     },
-    security: [{ applicationKey: [] }],
+    security: [KEY_ALONE, KEY_AND_SIGNATURE],
     paths: pathsOf(routes),
     components: {
-      securitySchemes: { applicationKey: { type: 'http', scheme: 'bearer' } },
+      securitySchemes: SECURITY_SCHEMES,
       schemas: Object.fromEntries(
         Object.entries(SCHEMAS).map(([name, schema]) => [name, jsonSchema(schema, ioOf(name))]),
       ),
     },
   }
+}
+
+/** Enough for an application that does not have to sign. */
+const KEY_ALONE: Json = { applicationKey: [] }
+
+const KEY_AND_SIGNATURE: Json = {
+  applicationKey: [],
+  requestTime: [],
+  requestNonce: [],
+  requestSignature: [],
+}
+
+const SECURITY_SCHEMES: Json = {
+  applicationKey: { type: 'http', scheme: 'bearer' },
+  requestTime: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'X-Timestamp',
+    description: `Unix time in seconds, within ${SIGNATURE_WINDOW_SECONDS} seconds of the gateway.`,
+  },
+  requestNonce: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'X-Nonce',
+    description: '16 to 128 visible ASCII characters; each works once.',
+  },
+  requestSignature: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'X-Signature',
+    description:
+      'sha256= and the hex HMAC-SHA256, with the signing secret, of six lines: method, path, query, ' +
+      'hex SHA-256 of the body, X-Timestamp, X-Nonce. Needed where the application has to sign. ' +
+      'Signed lines (application/x-ndjson) also need Content-Digest: sha-256=:<base64>:',
+  },
 }
 
 /** The shapes of requests; all others are answers. */
@@ -68,6 +104,7 @@ function operation(route: RouteFacts): Json {
     operationId: route.operationId,
     summary: route.summary,
     ...(route.open && { security: [] }),
+    ...(route.signed && { security: [KEY_AND_SIGNATURE] }),
     parameters: [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)],
     ...(route.body && { requestBody: { required: true, content: bodies(route, route.body) } }),
     responses: {

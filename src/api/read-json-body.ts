@@ -13,19 +13,25 @@ const readRaw = express.raw({ type: () => true, limit: MAX_BODY_BYTES, inflate: 
 /**
  * The JSON body of a request.
  *
+ * @param read its bytes, where they have been read already.
  * @throws RequestError `unsupported_media_type` (415), `body_too_large` (413) or `incomplete_body`;
  *   InvalidInputError of `parseStrictJson`
  */
-export async function readJsonBody(req: Request, res: Response): Promise<unknown> {
+export async function readJsonBody(req: Request, res: Response, read?: Buffer): Promise<unknown> {
   if (!JSON_TYPE.test(req.headers['content-type'] ?? '')) {
     throw new RequestError(415, 'unsupported_media_type', 'send Content-Type: application/json')
   }
-  const bytes = await readBytes(req, res)
+  const bytes = read ?? (await readBytes(req, res))
   if (bytes.length > 0) return parseStrictJson(bytes)
   throw new InvalidInputError('malformed_json', [{ field: 'body', rule: 'must not be empty' }])
 }
 
-async function readBytes(req: Request, res: Response): Promise<Buffer> {
+/**
+ * The bytes of a body as they came; none where there is none.
+ *
+ * @throws RequestError `body_too_large` (413), `unsupported_media_type` (415) or `incomplete_body`
+ */
+export async function readBytes(req: Request, res: Response): Promise<Buffer> {
   await new Promise<void>((resolve, reject) => {
     readRaw(req, res, (error?: unknown) => {
       if (error === undefined) resolve()

@@ -12,6 +12,8 @@ export interface RequestContext {
   /** The route's pattern, never the path: that may hold an openid. */
   route: string
   application: string | undefined
+  /** Whether the request was signed; undefined for applications that do not sign. */
+  signed: boolean | undefined
 }
 
 /** Where Express keeps it for us. */
@@ -44,6 +46,7 @@ export function createRequestContext(deps: {
       log: deps.log.child({ request_id: requestId }),
       route: 'none',
       application: undefined,
+      signed: undefined,
     }
     const locals: Locals = res.locals
     locals.context = context
@@ -72,7 +75,7 @@ function report(
   },
 ): void {
   const { method, res, durationMs, metrics } = answer
-  const { route, application } = context
+  const { route, application, signed } = context
   const status = res.statusCode
   metrics.apiAnswers.inc({ route, status: String(status) })
   context.log.info(
@@ -82,6 +85,7 @@ function report(
       status,
       duration_ms: durationMs,
       application,
+      signed,
       ...(!res.writableFinished && { aborted: true }),
     },
     'api.answered',

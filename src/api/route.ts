@@ -6,6 +6,8 @@ import type { SchemaName } from './schemas.ts'
 /** A request of an application, read as far as HTTP goes. */
 export interface Call {
   readonly application: Application
+  /** Whether the request bears the application's signature. */
+  readonly isSigned: boolean
   /** The named parts of the path, decoded. */
   readonly params: Readonly<Record<string, string>>
   readonly query: unknown
@@ -32,6 +34,8 @@ export interface RouteFacts {
   readonly summary: string
   /** Whether it is answered without a key. */
   readonly open?: true
+  /** Whether it is answered only when the request is signed. */
+  readonly signed?: true
   readonly query?: z.ZodObject<Readonly<Record<string, z.ZodType>>>
   readonly body?: SchemaName
   /** Whether it takes a stream of lines as well: the first of one shape, the others of another. */

@@ -5,7 +5,14 @@ import { withTransaction } from '../database/unit-of-work.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { ConflictError, NotFoundError } from '../foundation/errors.ts'
 import { newApiKey, newId, sha256 } from '../foundation/ids.ts'
-import type { Application, ApplicationOverview, NewApplication } from './application.ts'
+import {
+  unknownApplication,
+  type Application,
+  type ApplicationOverview,
+  type NewApplication,
+} from './application.ts'
+import type { SignatureDemand } from './request-signature.ts'
+import { NO_SIGNING } from './signing-store.ts'
 
 /** An added application with its key, which exists nowhere else: it is shown once. */
 export interface AddedApplication extends Application {
@@ -14,8 +21,14 @@ export interface AddedApplication extends Application {
 
 /** The business applications in the database. Only the hash of a key is stored. */
 export interface ApplicationStore {
-  /** @throws ConflictError `application_name_taken`, NotFoundError `unknown_account` */
-  add(application: NewApplication): Promise<AddedApplication>
+  /**
+   * @param sealSecret the sealed secret of one that has to sign every request.
+   * @throws ConflictError `application_name_taken`, NotFoundError `unknown_account`
+   */
+  add(
+    application: NewApplication,
+    sealSecret?: (applicationId: string) => string,
+  ): Promise<AddedApplication>
   /** Every application, revoked ones too, by name. */
   list(): Promise<ApplicationOverview[]>
   /** One that is not revoked. @throws NotFoundError `unknown_application` */
@@ -41,6 +54,7 @@ interface ApplicationRow {
   readonly name: string
   readonly key_hash: Buffer
   readonly key_hint: string
+  readonly signatures: SignatureDemand
   readonly created_at: Date
   readonly revoked_at: Date | null
   readonly account_ids: number[]
@@ -64,12 +78,13 @@ export function createApplicationStore(parts: {
   })
 
   return {
-    async add({ name, accountNames }) {
+    async add({ name, accountNames }, sealSecret) {
       const key = newApiKey()
       const id = newId(clock.now())
+      const sealedSecret = sealSecret?.(id)
       const accounts = await withTransaction(db, async (trx) => {
         const found = await findAccounts(trx, accountNames)
-        await insertApplication(trx, { id, name, key })
+        await insertApplication(trx, { id, name, key, sealedSecret })
         await trx('application_account').insert(
           found.map((account) => ({ application_id: id, account_id: account.id })),
         )
@@ -82,6 +97,7 @@ export function createApplicationStore(parts: {
         key,
         accountIds: accounts.map((account) => account.id),
         accountNames: accounts.map((account) => account.name),
+        signatures: demandAtFirst(sealedSecret),
       }
     },
 
@@ -91,6 +107,7 @@ export function createApplicationStore(parts: {
         name: row.name,
         keyHint: row.key_hint,
         accountNames: row.account_names,
+        signatures: row.signatures,
         createdAt: row.created_at,
         revokedAt: row.revoked_at,
       }))
@@ -99,7 +116,7 @@ export function createApplicationStore(parts: {
     async revoke(name) {
       const found = await db('application')
         .where({ name })
-        .update({ revoked_at: db.raw('coalesce(revoked_at, now())') })
+        .update({ revoked_at: db.raw('coalesce(revoked_at, now())'), ...NO_SIGNING })
       copy.invalidate()
       if (found === 0) throw unknownApplication(name)
     },
@@ -115,11 +132,6 @@ export function createApplicationStore(parts: {
   }
 }
 
-function unknownApplication(name: string): NotFoundError {
-  const text = `there is no application ${JSON.stringify(name)}; wcg app list shows them`
-  return new NotFoundError('unknown_application', text, { details: { name } })
-}
-
 /** One row each, with its accounts in order of their names; a table of tens of rows, read whole. */
 async function readRows(db: Knex): Promise<ApplicationRow[]> {
   const { rows } = await db
@@ -130,6 +142,7 @@ async function readRows(db: Knex): Promise<ApplicationRow[]> {
       application.name,
       application.key_hash,
       application.key_hint,
+      application.signatures,
       application.created_at,
       application.revoked_at,
       coalesce(array_agg(account.id order by account.name)
@@ -152,7 +165,13 @@ function indexByKey(rows: readonly ApplicationRow[]): Map<string, Application> {
   return new Map(
     live.map((row) => [
       row.key_hash.toString('hex'),
-      { id: row.id, name: row.name, accountIds: row.account_ids, accountNames: row.account_names },
+      {
+        id: row.id,
+        name: row.name,
+        accountIds: row.account_ids,
+        accountNames: row.account_names,
+        signatures: row.signatures,
+      },
     ]),
   )
 }
@@ -176,11 +195,20 @@ async function findAccounts(
 
 async function insertApplication(
   trx: Knex.Transaction,
-  application: { readonly id: string; readonly name: string; readonly key: string },
+  application: {
+    readonly id: string
+    readonly name: string
+    readonly key: string
+    readonly sealedSecret: string | undefined
+  },
 ): Promise<void> {
-  const { id, name, key } = application
+  const { id, name, key, sealedSecret } = application
   const inserted = await trx('application')
-    .insert({ id, name, key_hash: sha256(key), key_hint: key.slice(-4) })
+    .insert({
+      ...{ id, name, key_hash: sha256(key), key_hint: key.slice(-4) },
+      signatures: demandAtFirst(sealedSecret),
+      sealed_signing_secret: sealedSecret ?? null,
+    })
     .onConflict('name')
     .ignore()
     .returning('id')
@@ -190,4 +218,8 @@ async function insertApplication(
     `NAME: there is an application ${name} already, perhaps a revoked one; choose another name`,
     { details: { field: 'NAME', name } },
   )
+}
+
+function demandAtFirst(sealedSecret: string | undefined): SignatureDemand {
+  return sealedSecret === undefined ? 'off' : 'required'
 }

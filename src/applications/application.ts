@@ -1,4 +1,5 @@
-import { InvalidInputError, type Fault } from '../foundation/errors.ts'
+import { InvalidInputError, NotFoundError, type Fault } from '../foundation/errors.ts'
+import { SIGNATURE_DEMANDS, type SignatureDemand } from './request-signature.ts'
 
 /** A business application as a request is made by it: who it is, and which accounts it may use. */
 export interface Application {
@@ -6,6 +7,7 @@ export interface Application {
   readonly name: string
   readonly accountIds: readonly number[]
   readonly accountNames: readonly string[]
+  readonly signatures: SignatureDemand
 }
 
 /** An application as an operator sees it. */
@@ -15,6 +17,7 @@ export interface ApplicationOverview {
   /** The last four characters of its key, to tell keys apart. */
   readonly keyHint: string
   readonly accountNames: readonly string[]
+  readonly signatures: SignatureDemand
   readonly createdAt: Date
   readonly revokedAt: Date | null
 }
@@ -27,7 +30,7 @@ export interface NewApplication {
 
 /** A fault with its rule in both languages of the command line. */
 export interface ApplicationFault extends Fault {
-  readonly code: 'missing' | 'bad_name'
+  readonly code: 'missing' | 'bad_name' | 'bad_demand'
   readonly ruleZh: string
 }
 
@@ -64,4 +67,28 @@ export function readNewApplication(input: {
   }
   if (faults.length > 0) throw new InvalidInputError('bad_application', faults)
   return { name, accountNames }
+}
+
+/**
+ * Reads whether requests are to be signed.
+ *
+ * @throws InvalidInputError `bad_application`
+ */
+export function readSignatureDemand(typed: string | undefined): SignatureDemand {
+  const demand = SIGNATURE_DEMANDS.find((one) => one === typed)
+  if (demand) return demand
+  const choices = SIGNATURE_DEMANDS.join(', ')
+  const fault: ApplicationFault = {
+    field: '--signatures',
+    code: 'bad_demand',
+    rule: `must be one of: ${choices}`,
+    ruleZh: `必须是以下之一：${choices}`,
+  }
+  throw new InvalidInputError('bad_application', [fault])
+}
+
+/** That there is no such application, or it was revoked. */
+export function unknownApplication(name: string): NotFoundError {
+  const text = `there is no application ${JSON.stringify(name)}; wcg app list shows them`
+  return new NotFoundError('unknown_application', text, { details: { name } })
 }

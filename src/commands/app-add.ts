@@ -15,6 +15,13 @@ export const appAdd: Command = {
       value: 'name,name',
       help: { en: 'Required: the accounts it may use.', zh: '必填：可使用的帐号，以逗号分隔。' },
     },
+    signed: {
+      type: 'flag',
+      help: {
+        en: 'It has to sign every request; its signing secret is shown this once, too.',
+        zh: '它的每个请求都必须签名；签名密钥同样只显示一次。',
+      },
+    },
   },
 
   async run({ args, say, output, withGateway }) {
@@ -22,7 +29,16 @@ export const appAdd: Command = {
       name: args.word(0),
       accounts: args.text('accounts'),
     })
-    const { id, name, key } = await withGateway(({ parts }) => parts.applications.add(application))
-    output.answer({ id, name, key }, `${say('app_added', { name })}\n${key}`)
+    await withGateway(async ({ parts: { applications, signing } }) => {
+      const made = args.flag('signed') ? signing.make() : undefined
+      const { id, name, key } = await applications.add(application, made?.sealFor)
+      const shown = made
+        ? [say('signed_app_added', { name }), key, made.secret]
+        : [say('app_added', { name }), key]
+      output.answer(
+        { id, name, key, ...(made && { signing_secret: made.secret }) },
+        shown.join('\n'),
+      )
+    })
   },
 }

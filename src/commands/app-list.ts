@@ -11,10 +11,14 @@ export const appList: Command = {
       application.name,
       `…${application.keyHint}`,
       application.accountNames.join(', '),
+      say(`signatures_${application.signatures}`),
       say(application.revokedAt ? 'revoked' : 'live'),
       application.createdAt.toISOString(),
     ])
-    const heading = [say('name'), say('key'), say('accounts'), say('state'), say('created')]
+    const heading = [
+      ...[say('name'), say('key'), say('accounts'), say('signatures'), say('state')],
+      say('created'),
+    ]
     output.answer(
       {
         applications: applications.map((application) => ({
@@ -22,6 +26,7 @@ export const appList: Command = {
           name: application.name,
           key_hint: application.keyHint,
           accounts: application.accountNames,
+          signatures: application.signatures,
           created_at: application.createdAt.toISOString(),
           revoked_at: application.revokedAt?.toISOString() ?? null,
         })),

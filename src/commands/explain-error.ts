@@ -57,6 +57,7 @@ const MESSAGES_ZH: Readonly<Record<string, string>> = {
   account_name_taken: 'NAME：帐号 {name} 已存在；请换一个名称，或用 wcg account set、rotate 修改它',
   account_app_id_taken: '--app-id：此 AppID 已由帐号 {name} 使用；同一平台帐号只能登记一次',
   unknown_application: '没有名为 {name} 的应用；用 wcg app list 查看',
+  signing_secret_missing: '{name} 还没有签名密钥；用 wcg app rotate {name} 生成并显示',
   endpoint_not_found: '没有此接收地址；用 wcg endpoint list 查看',
   endpoint_exists: '此用途只能有一个接收地址，且已登记；请用 wcg endpoint list 查看后修改或删除',
   application_name_taken: 'NAME：应用 {name} 已存在（可能已吊销）；请换一个名称',

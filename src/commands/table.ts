@@ -12,6 +12,8 @@ import { accountShow } from './account-show.ts'
 import { appAdd } from './app-add.ts'
 import { appList } from './app-list.ts'
 import { appRevoke } from './app-revoke.ts'
+import { appRotate } from './app-rotate.ts'
+import { appSet } from './app-set.ts'
 import { broadcastCancel, broadcastPause, broadcastResume } from './broadcast-change.ts'
 import { broadcastCreate } from './broadcast-create.ts'
 import { broadcastList } from './broadcast-list.ts'
@@ -65,6 +67,8 @@ export const COMMANDS: readonly Command[] = [
   quotaRid,
   appAdd,
   appList,
+  appSet,
+  appRotate,
   appRevoke,
   endpointAdd,
   endpointList,

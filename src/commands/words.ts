@@ -144,8 +144,8 @@ export const WORDS = {
     zh: '帐号 {name} 没有旧回调密钥。',
   },
   resealed: {
-    en: 'Sealed again under the current master key: {secrets} secrets, {tokens} access tokens, {endpoints} endpoints, {messages} messages, {jobs} jobs, {pushes} parked pushes.',
-    zh: '已用当前主密钥重新加密：{secrets} 个密钥、{tokens} 个 access_token、{endpoints} 个端点、{messages} 条消息、{jobs} 个任务、{pushes} 条暂存的推送。',
+    en: 'Sealed again under the current master key: {secrets} secrets, {tokens} access tokens, {applications} applications, {endpoints} endpoints, {messages} messages, {jobs} jobs, {pushes} parked pushes.',
+    zh: '已用当前主密钥重新加密：{secrets} 个密钥、{tokens} 个 access_token、{applications} 个应用、{endpoints} 个端点、{messages} 条消息、{jobs} 个任务、{pushes} 条暂存的推送。',
   },
   name: { en: 'Name', zh: '名称' },
   purpose: { en: 'Purpose', zh: '用途' },
@@ -263,6 +263,38 @@ export const WORDS = {
     en: 'The key of {name} is revoked; every process refuses it within five seconds.',
     zh: '应用 {name} 的密钥已吊销，所有进程将在五秒内拒绝它。',
   },
+  signed_app_added: {
+    en: 'Application {name} is added, and has to sign every request. Its key and its signing secret, shown this once:',
+    zh: '已添加应用 {name}，它的每个请求都必须签名。密钥和签名密钥只显示这一次：',
+  },
+  app_rotated: {
+    en: 'Application {name} has a new signing secret, shown this once:',
+    zh: '应用 {name} 已有新的签名密钥，只显示这一次：',
+  },
+  app_previous_counts: {
+    en: 'The one before is accepted until {until}; --now ends it at once.',
+    zh: '旧的签名密钥在 {until} 之前仍可使用；加 --now 可立即作废。',
+  },
+  app_may_sign: {
+    en: 'A signature that it sends is checked from now on; wcg app set {name} --signatures required demands one with every request.',
+    zh: '此后它发来的签名都会被校验；用 wcg app set {name} --signatures required 可要求每个请求都签名。',
+  },
+  app_signs_off: {
+    en: '{name} signs no more: its signing secret is forgotten, and a signature is refused.',
+    zh: '{name} 不再签名：签名密钥已删除，带签名的请求将被拒绝。',
+  },
+  app_signs_optional: {
+    en: '{name} need not sign; a signature that it sends is checked. Every process knows within five seconds.',
+    zh: '{name} 可以不签名，但发来的签名都会被校验。所有进程将在五秒内生效。',
+  },
+  app_signs_required: {
+    en: '{name} has to sign every request. Every process knows within five seconds.',
+    zh: '{name} 的每个请求都必须签名。所有进程将在五秒内生效。',
+  },
+  signatures: { en: 'Signatures', zh: '签名' },
+  signatures_off: { en: 'off', zh: '关闭' },
+  signatures_optional: { en: 'optional', zh: '可选' },
+  signatures_required: { en: 'required', zh: '必须' },
   no_apps: {
     en: 'There is no application yet; wcg app add adds one.',
     zh: '还没有应用；用 wcg app add 添加。',

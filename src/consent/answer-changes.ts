@@ -45,8 +45,8 @@ export const POPUP_RESULTS = ['accept', 'acceptWithAudio', 'reject', 'ban', 'fil
 export type PopupResult = (typeof POPUP_RESULTS)[number]
 
 /**
- * What a front end reports of a popup. It is the application's word, not the platform's: the event of
- * the same popup counts in its place, see `project_consents`. `ban` and `filter` are nobody's answer.
+ * What a front end reports of a popup. It is the application's word, which it has signed, not the
+ * platform's: the event of the same popup counts in its place, see `project_consents`. `ban` and `filter` are nobody's answer.
  *
  * @param report.at when the popup was answered.
  * @param report.longTerm templates whose acceptance is a standing right.
@@ -61,7 +61,7 @@ export function reportedChanges(report: {
     const change = {
       scope: templateScope(templateId),
       effectiveAt: report.at,
-      reason: `popup_report:${result}`,
+      reason: `popup_report:${result}:signed`,
       expiresAt: null,
     }
     switch (result) {

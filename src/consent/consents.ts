@@ -78,8 +78,8 @@ export interface PopupReport {
   readonly requestedAt: Date
   /** Templates whose acceptance is a standing right. */
   readonly longTerm: readonly string[]
-  /** The application that says so. */
-  readonly actor: string
+  /** The application that says so, and has signed it. */
+  readonly signedBy: string
 }
 
 /** A consent as it is answered; the names are part of the public contract. */
@@ -172,7 +172,7 @@ const MOST_AHEAD_MS = 60_000
 
 /** @throws InvalidInputError `invalid_request` */
 async function recordReport(deps: ConsentsDeps, report: PopupReport): Promise<void> {
-  const { accountId, subject, results, longTerm, actor } = report
+  const { accountId, subject, results, longTerm, signedBy } = report
   const now = deps.clock.now()
   const ageMs = now.getTime() - report.requestedAt.getTime()
   if (ageMs > OLDEST_REPORT_MS || ageMs < -MOST_AHEAD_MS) {
@@ -182,7 +182,7 @@ async function recordReport(deps: ConsentsDeps, report: PopupReport): Promise<vo
   const at = ageMs < 0 ? now : report.requestedAt
   const changes = reportedChanges({ results, at, longTerm })
   if (changes.length === 0) return
-  const evidence = { kind: 'report', actor } as const
+  const evidence = { kind: 'report', actor: signedBy } as const
   await changeConsents(
     deps.db,
     changes.map((change) => changeRow({ accountId, subject, change, evidence })),

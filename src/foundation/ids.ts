@@ -43,6 +43,11 @@ export function newApiKey(): string {
   return `wcg_${randomBytes(32).toString('base64url')}`
 }
 
+/** What an application signs with: as random as its key, and not to be taken for it. */
+export function newSigningSecret(): string {
+  return `wcgs_${randomBytes(32).toString('base64url')}`
+}
+
 /** SHA-256 of a text or of bytes. */
 export function sha256(value: string | Buffer): Buffer {
   return hash('sha256', value, 'buffer')

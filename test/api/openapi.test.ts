@@ -79,6 +79,23 @@ describe('GET /v1/openapi.json', () => {
     }
   })
 
+  it('says how a request is signed, and where it has to be', () => {
+    const { security, paths, components } = JSON.parse(text) as {
+      security: Record<string, unknown>[]
+      paths: Record<string, Record<string, { security?: unknown }>>
+      components: { securitySchemes: Record<string, { name?: string }> }
+    }
+    const signed = Object.fromEntries(
+      Object.keys(components.securitySchemes).map((scheme) => [scheme, []]),
+    )
+    expect(security).toEqual([{ applicationKey: [] }, signed])
+    const headers = Object.values(components.securitySchemes).map(({ name }) => name)
+    expect(headers).toEqual([undefined, 'X-Timestamp', 'X-Nonce', 'X-Signature'])
+    const reports = paths['/v1/accounts/{account}/consents/{subject}/reports']
+    expect(reports?.['post']?.security).toEqual([signed])
+    expect(paths['/v1/messages']?.['post']?.security).toBeUndefined()
+  })
+
   it('describes the body of a send per channel', () => {
     const send = JSON.stringify(document.components.schemas['SendRequest'])
     for (const word of [

@@ -2,11 +2,14 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { SCHEMAS } from '../../src/api/schemas.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { giveConsent, newPerson, readCredits, readLedger } from '../support/messages.ts'
+import { signedHeaders } from '../support/sign-request.ts'
 import { addAccount, clientOf, serveApi } from './served-api.ts'
 
 const database = useTestDatabase()
 const db = () => database().db
 let client: ReturnType<typeof clientOf>
+let unsigned: ReturnType<typeof clientOf>
+let secret: string
 let accountId: number
 
 beforeAll(async () => {
@@ -18,15 +21,32 @@ beforeAll(async () => {
     .update({ kind: 'wecom_app', original_id: null, agent_id: '1' })
   const shop = await api.applications.add({ name: 'shop', accountNames: ['acme', 'app'] })
   client = clientOf(api.app, shop.key)
+  const site = await api.applications.add({ name: 'site', accountNames: ['acme'] })
+  unsigned = clientOf(api.app, site.key)
+  // it may sign, and need not: a report has to be signed all the same
+  secret = (await api.signing.rotate('shop', { endPrevious: false })).secret
 })
+
+/** How the ledger says that the application signed what it reported. */
+const SIGNED = /^popup_report:(accept|reject):signed$/
 
 const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000)
 const credits = (subject: string) => readCredits(db(), accountId, subject, 'template:T')
 
+const pathOf = (subject: string, account = 'acme') =>
+  `/v1/accounts/${account}/consents/${subject}/reports`
+const bodyOf = (at: Date, results: object) =>
+  JSON.stringify({ results, requested_at: at.toISOString() })
+
 function report(subject: string, at: Date, results: object = { T: 'accept' }, account = 'acme') {
+  const [target, body] = [pathOf(subject, account), bodyOf(at, results)]
   return client
-    .post(`/v1/accounts/${account}/consents/${subject}/reports`)
-    .send({ results, requested_at: at.toISOString() })
+    .post(target)
+    .set({
+      'content-type': 'application/json',
+      ...signedHeaders({ secret, method: 'POST', target, body }),
+    })
+    .send(body)
 }
 
 const event = (subject: string, at: Date) =>
@@ -48,9 +68,32 @@ describe('POST …/reports', () => {
       { scope: 'template:T', state: 'granted', live: true, credits: 1 },
     ])
     expect(view.history).toMatchObject([
-      { kind: 'report', actor: 'shop' },
-      { kind: 'report', actor: 'shop' },
+      { kind: 'report', actor: 'shop', reason: expect.stringMatching(SIGNED) as string },
+      { kind: 'report', actor: 'shop', reason: expect.stringMatching(SIGNED) as string },
     ])
+  })
+
+  it.each([
+    ['of an application that may sign', () => client],
+    ['of one that has nothing to sign with', () => unsigned],
+  ])('refuses an unsigned report %s: its key alone proves too little', async (_what, by) => {
+    const subject = newPerson()
+    const body = bodyOf(minutesAgo(1), { T: 'accept' })
+    const answer = await by().post(pathOf(subject)).type('json').send(body)
+    expect(answer.body).toMatchObject({ status: 403, code: 'report_not_signed' })
+    expect((answer.body as { detail: string }).detail).toContain('wcg app rotate')
+    expect(await readLedger(db(), accountId, subject)).toEqual([])
+  })
+
+  it('refuses a report with a signature that is not right', async () => {
+    const [subject, body] = [newPerson(), bodyOf(minutesAgo(1), { T: 'accept' })]
+    const headers = signedHeaders({ secret, method: 'POST', target: pathOf(subject), body })
+    const answer = await client
+      .post(pathOf(subject))
+      .set({ 'content-type': 'application/json', ...headers })
+      .send(body.replace('accept', 'reject'))
+    expect(answer.body).toMatchObject({ status: 401, code: 'signature_wrong' })
+    expect(await readLedger(db(), accountId, subject)).toEqual([])
   })
 
   it('gives a standing right where the account lists the template as long-term', async () => {

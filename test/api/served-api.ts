@@ -6,6 +6,7 @@ import { DEFAULT_SETTINGS } from '../../src/accounts/account.ts'
 import { createApi } from '../../src/api/api.ts'
 import type { ProviderReading, TokenReading } from '../../src/api/token-routes.ts'
 import { createApplicationStore } from '../../src/applications/application-store.ts'
+import { createRequestSigning } from '../../src/applications/request-signing.ts'
 import { decideSend, findLiveTemplate } from '../../src/consent/consent-store.ts'
 import { createConsents } from '../../src/consent/consents.ts'
 import { createEndpoints } from '../../src/delivery/manage-endpoints.ts'
@@ -30,6 +31,7 @@ export interface ServedApi {
   readonly lines: () => readonly Record<string, unknown>[]
   readonly metrics: Metrics
   readonly applications: ReturnType<typeof createApplicationStore>
+  readonly signing: ReturnType<typeof createRequestSigning>
   /** Moves the clock of this process ahead. */
   passSeconds(seconds: number): void
   /** Whether the accounts take templates alone that are known. */
@@ -66,9 +68,11 @@ export function serveApi(db: Knex): ServedApi {
   })
   const masterKey = parseMasterKey('42'.repeat(32))
   if (!masterKey) throw new Error('the master key of the tests is none')
+  const box = createSecretBox([masterKey])
+  const signing = createRequestSigning({ db, box, clock })
   const endpoints = createEndpoints({
     db,
-    box: createSecretBox([masterKey]),
+    box,
     clock,
     randomBytes,
     privateAddresses: 'loopback',
@@ -85,8 +89,9 @@ export function serveApi(db: Knex): ServedApi {
           id,
           name: found.accountNames[at] ?? '',
         }))
-        return { id: found.id, name: found.name, accounts }
+        return { id: found.id, name: found.name, signatures: found.signatures, accounts }
       },
+      checkSignature: (id, signed) => signing.check(id, signed),
       messages: createMessageStore(db),
       broadcasts: createBroadcastStore(db),
       endpoints,
@@ -124,6 +129,7 @@ export function serveApi(db: Knex): ServedApi {
     lines: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>),
     metrics,
     applications,
+    signing,
     passSeconds: (seconds) => {
       aheadMs += seconds * 1000
     },

@@ -79,6 +79,7 @@ describe('authenticate', () => {
       name: 'shop',
       accountIds,
       accountNames: ['acme'],
+      signatures: 'off',
     })
   })
 

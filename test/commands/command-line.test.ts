@@ -227,6 +227,71 @@ describe('wcg app add', () => {
     expect(listed.out).not.toContain(key)
     expect((await wcg(['app', 'revoke', 'shop'])).code).toBe(0)
   })
+
+  it('shows the signing secret of one that has to sign, once', async () => {
+    await wcg(addAccount('signed', ...typedSecrets))
+    const { out } = await wcg([
+      'app',
+      'add',
+      'signer',
+      '--accounts',
+      'signed',
+      '--signed',
+      '--json',
+    ])
+    const added = JSON.parse(out) as { key: string; signing_secret: string }
+    expect(added).toMatchObject({
+      name: 'signer',
+      signing_secret: expect.stringMatching(/^wcgs_[\w-]{43}$/) as string,
+    })
+    const listed = await wcg(['app', 'list', '--json'])
+    expect(listed.out).toContain('"signatures":"required"')
+    expect(listed.out).not.toContain(added.signing_secret)
+    const spoken = await wcg([
+      'app',
+      'add',
+      'zh',
+      '--accounts',
+      'signed',
+      '--signed',
+      '--lang',
+      'zh',
+    ])
+    expect(spoken.out).toMatch(/签名.*\nwcg_[\w-]{43}\nwcgs_[\w-]{43}\n$/)
+  })
+})
+
+describe('wcg app rotate and set', () => {
+  const answered = async (...typed: string[]): Promise<unknown> =>
+    JSON.parse((await wcg(['app', ...typed, '--json'])).out)
+
+  it('lets an application change over to signatures, and from one secret to the next', async () => {
+    await wcg(addAccount('changing', ...typedSecrets))
+    await wcg(['app', 'add', 'site', '--accounts', 'changing'])
+    const early = await wcg(['app', 'set', 'site', '--signatures', 'required', '--lang', 'zh'])
+    expect([early.code, early.err.includes('wcg app rotate site')]).toEqual([1, true])
+
+    const first = await wcg(['app', 'rotate', 'site'])
+    expect(first.out).toMatch(/^Application site .+\nwcgs_[\w-]{43}\nA signature that it sends/)
+    expect(await answered('set', 'site', '--signatures', 'required')).toEqual({
+      name: 'site',
+      signatures: 'required',
+    })
+    const second = (await answered('rotate', 'site')) as { previous_until: string }
+    expect(second).toMatchObject({ name: 'site', signatures: 'required' })
+    const hours = (Date.parse(second.previous_until) - Date.now()) / 3_600_000
+    expect(Math.round(hours)).toBe(24)
+    expect(await answered('rotate', 'site', '--now')).toMatchObject({ previous_until: null })
+    expect(await answered('set', 'site', '--signatures', 'off')).toMatchObject({
+      signatures: 'off',
+    })
+  })
+
+  it('names what it does not understand', async () => {
+    const wrong = await wcg(['app', 'set', 'site', '--signatures', 'always', '--lang', 'zh'])
+    expect([wrong.code, wrong.err.includes('required')]).toEqual([2, true])
+    expect((await wcg(['app', 'rotate', 'nobody'])).err).toContain('wcg app list')
+  })
 })
 
 describe('wcg account rotate, set, check and show', () => {

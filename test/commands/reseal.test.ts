@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { placeOfSecret } from '../../src/accounts/secret-store.ts'
 import { placeOfParked } from '../../src/consent/place-push.ts'
 import { placeOfJobSecret } from '../../src/consent/push-effects.ts'
+import { placeOfSigningSecret } from '../../src/applications/signing-store.ts'
 import { addJob } from '../../src/database/job-queue.ts'
 import { placeOfSecret as placeOfEndpoint } from '../../src/delivery/endpoint-store.ts'
 import { openJobSecret, openCode, readPayload } from '../../src/follow-ups/follow-up-payload.ts'
@@ -32,6 +33,8 @@ const [newBox, oldBox] = [boxOf(NEW), boxOf(OLD)]
 const SEALED_COLUMNS = [
   'access_token.sealed',
   'account_secret.sealed',
+  'application.previous_signing_secret',
+  'application.sealed_signing_secret',
   'endpoint.previous_secret',
   'endpoint.sealed_secret',
   'message.sealed_secret',
@@ -47,6 +50,7 @@ const MESSAGES = 501
 const SENDING = 3
 
 let accountId: number
+let applicationId: string
 let messageIds: string[]
 beforeAll(async () => {
   accountId = await insertAccount(db())
@@ -63,11 +67,16 @@ beforeAll(async () => {
   })
   const now = new Date()
   const endpointId = newId(now)
-  const [application] = await db()('application')
-    .insert({ id: newId(now), name: 'shop', key_hash: randomBytes(32), key_hint: 'hint' })
-    .returning<{ id: string }[]>('id')
+  applicationId = newId(now)
+  await db()('application').insert({
+    ...{ id: applicationId, name: 'shop', key_hash: randomBytes(32), key_hint: 'hint' },
+    signatures: 'required',
+    sealed_signing_secret: oldBox.seal('wcgs_now', placeOfSigningSecret(applicationId)),
+    previous_signing_secret: oldBox.seal('wcgs_before', placeOfSigningSecret(applicationId)),
+    previous_until: now,
+  })
   await db()('endpoint').insert({
-    ...{ id: endpointId, application_id: application?.id, purpose: 'callbacks', kinds: [] },
+    ...{ id: endpointId, application_id: applicationId, purpose: 'callbacks', kinds: [] },
     sealed_secret: oldBox.seal('whsec_now', placeOfEndpoint(endpointId)),
     previous_secret: oldBox.seal('whsec_before', placeOfEndpoint(endpointId)),
   })
@@ -170,6 +179,7 @@ describe('wcg account reseal', () => {
   it('reaches everything that an older master key sealed, waiting messages and jobs too', async () => {
     expect(await tablesUnderOldKey()).toEqual([
       'account_secret',
+      'application',
       'endpoint',
       'graphile_worker._private_jobs',
       'message',
@@ -178,7 +188,7 @@ describe('wcg account reseal', () => {
     ])
     const doctor = await wcg(`${NEW},${OLD}`, 'doctor')
     expect(doctor.out).toContain(
-      `${1 + 1 + 1 + MESSAGES + 2 + 1} secrets are sealed under an older key`,
+      `${1 + 1 + 1 + 1 + MESSAGES + 2 + 1} secrets are sealed under an older key`,
     )
 
     expect(doctor.out).toContain('1 wait for an account, the oldest since')
@@ -187,13 +197,22 @@ describe('wcg account reseal', () => {
     const first = await wcg(`${NEW},${OLD}`, 'account', 'reseal')
     expect([first.code, JSON.parse(first.out)]).toEqual([
       0,
-      { secrets: 1, tokens: 1, endpoints: 1, messages: MESSAGES, jobs: 2, pushes: 1 },
+      {
+        secrets: 1,
+        tokens: 1,
+        applications: 1,
+        endpoints: 1,
+        messages: MESSAGES,
+        jobs: 2,
+        pushes: 1,
+      },
     ])
     expect(await tablesUnderOldKey()).toEqual([])
     const again = await wcg(`${NEW},${OLD}`, 'account', 'reseal')
     expect(JSON.parse(again.out)).toEqual({
       secrets: 0,
       tokens: 0,
+      applications: 0,
       endpoints: 0,
       messages: 0,
       jobs: 0,
@@ -225,6 +244,13 @@ describe('wcg account reseal', () => {
     const place = placeOfEndpoint(endpoint?.id ?? '')
     expect(newBox.open(endpoint?.sealed_secret ?? '', place)).toBe('whsec_now')
     expect(newBox.open(endpoint?.previous_secret ?? '', place)).toBe('whsec_before')
+
+    const [application] = await db()('application').select<
+      { sealed_signing_secret: string; previous_signing_secret: string }[]
+    >('sealed_signing_secret', 'previous_signing_secret')
+    const signs = placeOfSigningSecret(applicationId)
+    expect(newBox.open(application?.sealed_signing_secret ?? '', signs)).toBe('wcgs_now')
+    expect(newBox.open(application?.previous_signing_secret ?? '', signs)).toBe('wcgs_before')
 
     const [code, secrets, none] = await payloads()
     expect(openCode(newBox, readPayload(code))).toBe('the code')

@@ -56,7 +56,7 @@ const ABOUT_NOBODY: Readonly<Record<string, string>> = {
   account_secret: 'name sealed key_id',
   api_call_count: 'path',
   api_quota: 'path',
-  application: 'name key_hash key_hint',
+  application: 'name key_hash key_hint signatures sealed_signing_secret previous_signing_secret',
   archive_room: 'chat_id',
   attempt: 'outcome cause rid msgid process',
   broadcast:
@@ -86,6 +86,7 @@ const ABOUT_NOBODY: Readonly<Record<string, string>> = {
   quota_clear: 'interface actor',
   receipt: 'msgid status reason',
   reply: 'state sealed',
+  request_nonce: 'nonce',
   robot_message: 'robot',
   schema_migration: 'name',
   send_policy: 'recipient_per_minute',
