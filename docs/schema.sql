@@ -21,7 +21,7 @@ create table access_token (
   forced_day date,
   constraint access_token_pkey PRIMARY KEY (account_id),
   constraint access_token_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
-  constraint access_token_kind_check CHECK ((kind = ANY (ARRAY['stable'::text, 'classic'::text, 'component'::text, 'authorizer'::text, 'wecom'::text, 'suite'::text, 'wecom_corp'::text])))
+  constraint access_token_kind_check CHECK ((kind = ANY (ARRAY['stable'::text, 'classic'::text, 'component'::text, 'authorizer'::text, 'wecom'::text, 'suite'::text, 'wecom_corp'::text, 'wecom_agency'::text])))
 );
 
 create table account (
@@ -287,6 +287,7 @@ create table consent (
   expires_at timestamp with time zone,
   refused boolean not null default false,
   updated_at timestamp with time zone not null default clock_timestamp(),
+  template_id text,
   constraint consent_pkey PRIMARY KEY (account_id, subject, scope),
   constraint consent_credits_check CHECK ((credits >= 0)),
   constraint consent_state_check CHECK ((state = ANY (ARRAY['granted'::text, 'revoked'::text, 'suppressed'::text])))
@@ -307,6 +308,7 @@ create table consent_ledger (
   reason text not null,
   credits integer,
   expires_at timestamp with time zone,
+  template_id text,
   constraint consent_ledger_pkey PRIMARY KEY (id, account_id),
   constraint consent_ledger_change_check CHECK ((change = ANY (ARRAY['granted'::text, 'revoked'::text, 'suppressed'::text, 'reserved'::text, 'spent'::text, 'returned'::text]))),
   constraint consent_ledger_evidence_check CHECK (
@@ -527,8 +529,11 @@ create table one_time_link (
   created_at timestamp with time zone not null,
   expires_at timestamp with time zone not null,
   used_at timestamp with time zone,
+  action text,
+  subject text,
   constraint one_time_link_pkey PRIMARY KEY (digest),
-  constraint one_time_link_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id)
+  constraint one_time_link_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+  constraint one_time_link_action_check CHECK ((action = ANY (ARRAY['confirm'::text, 'cancel'::text])))
 );
 
 create table parked_push (
@@ -943,16 +948,16 @@ AS $function$
       from jsonb_to_recordset(p_changes) as change (
         account_id integer, subject text, scope text, change text, effective_at timestamptz,
         evidence text, event_id bigint, attempt_id bigint, actor text, reason text,
-        credits integer, expires_at timestamptz
+        credits integer, expires_at timestamptz, template_id text
       )
     ), written as (
       insert into consent_ledger (
         account_id, subject, scope, change, effective_at, evidence, event_id, attempt_id, actor,
-        reason, credits, expires_at
+        reason, credits, expires_at, template_id
       )
       select
         account_id, subject, scope, change, effective_at, evidence, event_id, attempt_id, actor,
-        reason, credits, expires_at
+        reason, credits, expires_at, template_id
       from incoming
       where not exists (
         select from erasure
@@ -2387,6 +2392,19 @@ AS $function$
     end
     $function$;
 
+CREATE OR REPLACE FUNCTION public.forget_one_time_links()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+    begin
+      -- the links of an account are those of a day
+      delete from one_time_link as link
+      where link.account_id = new.account_id and link.subject is not null
+        and subject_hash(link.account_id, link.subject) = new.subject_hash;
+      return new;
+    end
+    $function$;
+
 CREATE OR REPLACE FUNCTION public.forget_parked_pushes()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2623,6 +2641,8 @@ AS $function$
           when named.expires_at <= p_at then split_part(p_scope, ':', 1) || '_expired'
           when named.credits = 0 and p_scope like 'template:%' then 'no_credit_left'
           when named.credits = 0 then split_part(p_scope, ':', 1) || '_used_up'
+          when named.template_id is not null and named.template_id is distinct from p_template_id
+            then split_part(p_scope, ':', 1) || '_other_template'
         end
         else 'unknown_channel'
       end as reason
@@ -3035,7 +3055,7 @@ AS $function$
     -- 'follow', 'conversation', 'conversation:action', 'template:*': the latest word stands. A
     -- window's cap is what its opening gave, less what has been reserved in it and not returned.
     insert into consent as held (
-      account_id, subject, scope, state, effective_at, ledger_id, credits, expires_at, updated_at
+      account_id, subject, scope, state, effective_at, ledger_id, credits, expires_at, updated_at, template_id
     )
     select
       wanted.account_id, wanted.subject, wanted.scope,
@@ -3043,10 +3063,10 @@ AS $function$
       case when latest.change = 'granted' and latest.credits is not null
         then greatest(0, latest.credits + used.balance) end,
       case when latest.change = 'granted' then latest.expires_at end,
-      clock_timestamp()
+      clock_timestamp(), latest.template_id
     from unnest(p_account_ids, p_subjects, p_scopes) as wanted (account_id, subject, scope)
     cross join lateral (
-      select entry.id, entry.change, entry.effective_at, entry.credits, entry.expires_at
+      select entry.id, entry.change, entry.effective_at, entry.credits, entry.expires_at, entry.template_id
       from consent_ledger as entry
       where entry.account_id = wanted.account_id
         and entry.subject = wanted.subject
@@ -3074,7 +3094,8 @@ AS $function$
         ledger_id = excluded.ledger_id,
         credits = excluded.credits,
         expires_at = excluded.expires_at,
-        updated_at = excluded.updated_at;
+        updated_at = excluded.updated_at,
+        template_id = excluded.template_id;
 
     -- 'template:<id>': an unfollow ('template:*') ends it too. Credits are those accepted since the
     -- last revocation, less those reserved or spent elsewhere since. A refusal of this very
@@ -3886,6 +3907,8 @@ CREATE TRIGGER consent_ledger_no_truncate BEFORE TRUNCATE ON public.consent_ledg
 CREATE TRIGGER delivery_wakes_endpoint AFTER INSERT ON public.delivery REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION wake_endpoints();
 
 CREATE TRIGGER endpoint_changed AFTER INSERT OR DELETE OR UPDATE ON public.endpoint FOR EACH ROW EXECUTE FUNCTION notify_endpoint_change();
+
+CREATE TRIGGER erasure_forgets_one_time_links AFTER INSERT ON public.erasure FOR EACH ROW EXECUTE FUNCTION forget_one_time_links();
 
 CREATE TRIGGER erasure_forgets_parked_pushes AFTER INSERT ON public.erasure FOR EACH ROW EXECUTE FUNCTION forget_parked_pushes();
 

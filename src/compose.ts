@@ -8,6 +8,8 @@ import { createAccountCache } from './accounts/account-cache.ts'
 import { DEFAULT_SETTINGS } from './accounts/account.ts'
 import { hasFollowers } from './accounts/account-kinds.ts'
 import { createAccountStore, type AccountStore } from './accounts/account-store.ts'
+import { createTicketMeter } from './accounts/measure-tickets.ts'
+import { listTicketHolders } from './accounts/ticket-store.ts'
 import { eventBody } from './api/event-routes.ts'
 import { broadcastEndBody } from './api/broadcast-routes.ts'
 import { messageDocument } from './api/message-routes.ts'
@@ -63,6 +65,8 @@ import { createAuthorizerJobs } from './follow-ups/authorizer-jobs.ts'
 import type { TenantParts } from './follow-ups/exchange-code.ts'
 import { reconcileAuthorizers, type Reconciliation } from './follow-ups/reconcile-authorizers.ts'
 import { countJobSeals, resealJobs } from './follow-ups/reseal-jobs.ts'
+import { startTickets } from './follow-ups/start-tickets.ts'
+import { createTicketJobs } from './follow-ups/watch-tickets.ts'
 import { systemClock, type Clock } from './foundation/clock.ts'
 import { createLog, type Log } from './foundation/log.ts'
 import { createMetrics, type Metrics } from './foundation/metrics.ts'
@@ -80,12 +84,13 @@ import { createMessageStore, type MessageStore } from './messages/message-store.
 import type { FindLimits } from './messages/send-limit.ts'
 import { welcomeCustomer } from './messages/welcome-customer.ts'
 import { createFallbackTasks } from './messages/send-fallback.ts'
+import { withLongTermTemplates } from './templates/long-term.ts'
 import { createTemplateRegistry } from './templates/registry.ts'
 import { templateChannelOf, type FindTemplates } from './templates/resolve-template.ts'
 import { noteBanned, syncTemplates } from './templates/sync-templates.ts'
 import { createTemplateDesk, type TemplateDesk } from './templates/template-desk.ts'
 import { createTemplateJobs, queueSyncAfterRefusal } from './templates/template-jobs.ts'
-import { loadTemplates } from './templates/template-store.ts'
+import { listLongTermTemplates, loadTemplates } from './templates/template-store.ts'
 import { createRefusalWatch } from './templates/watch-refusals.ts'
 import { createFollowerSource } from './wechat/followers.ts'
 import { readJson } from './receiver/json.ts'
@@ -113,6 +118,7 @@ import {
   readTallies,
 } from './wechat/quota-store.ts'
 import { createQuotas, type Quotas } from './wechat/quotas.ts'
+import type { TicketStart } from './wechat/component-api.ts'
 import { codeSpaceOf } from './wechat/served-account.ts'
 import { forgetOldDeaths, listDeaths } from './wechat/token-death-store.ts'
 import type { TokenDeath } from './wechat/token-death.ts'
@@ -174,6 +180,8 @@ export interface Parts {
     component: Account,
     signal: AbortSignal,
   ) => Promise<Reconciliation>
+  /** Has the platform push the tickets of a component again. */
+  readonly startTickets: (component: Account) => Promise<TicketStart>
   /** The early deaths of an account's tokens since a moment, newest first. */
   readonly tokenDeaths: (accountId: number, since: Date) => Promise<TokenDeath[]>
   readonly quotas: Quotas
@@ -246,7 +254,10 @@ async function build(
       log.error({ account, error: codeOf(error) }, 'account.unreadable')
     },
   })
-  const cache = createAccountCache({ load: () => accounts.load(), clock })
+  const cache = createAccountCache({
+    load: async () => withLongTermTemplates(await accounts.load(), await listLongTermTemplates(db)),
+    clock,
+  })
   const applications = createApplicationStore({ db, clock })
   const signing = createRequestSigning({ db, box, clock })
   const messages = createMessageStore(db)
@@ -337,6 +348,7 @@ async function build(
     clock,
     randomHex: (bytes) => randomBytes(bytes).toString('hex'),
     publicBaseUrl: config.http.publicBaseUrl,
+    settle,
   })
 
   const registry = createTemplateRegistry({ load: () => loadTemplates(db), clock })
@@ -415,7 +427,11 @@ async function build(
     log,
     metrics,
     onRecovered: () => dispatcher.wake(),
-    measures: [() => dispatcher.measure(), () => measureDeliveryAge({ db, clock, metrics })],
+    measures: [
+      () => dispatcher.measure(),
+      () => measureDeliveryAge({ db, clock, metrics }),
+      createTicketMeter({ list: () => listTicketHolders(db), clock, metrics }),
+    ],
     hourly: [
       () => keepEventLog({ db, clock, log, retentionDays: config.events.retentionDays }),
       () => forgetOldPushesAside(db),
@@ -505,6 +521,13 @@ async function build(
     reconcile,
     nightlyAt: config.authorizerListAt,
   })
+  const ticketParts = { call, openAppSecret: (id: number) => accounts.openAppSecret(id), log }
+  const ticketJobs = createTicketJobs({
+    list: () => listTicketHolders(db),
+    start: (component) => startTickets(ticketParts, component),
+    clock,
+    log,
+  })
   const templateJobs = createTemplateJobs({
     db,
     clock,
@@ -532,6 +555,7 @@ async function build(
   const tasks: JobTasks = {
     ...followerJobs.tasks,
     ...authorizerJobs.tasks,
+    ...ticketJobs.tasks,
     ...followUps,
     ...templateJobs.tasks,
     ...fallbacks,
@@ -541,6 +565,7 @@ async function build(
   const schedule = [
     ...followerJobs.schedule,
     ...authorizerJobs.schedule,
+    ...ticketJobs.schedule,
     ...FOLLOW_UP_SCHEDULE,
     ...templateJobs.schedule,
     ...deliveryJobs.schedule,
@@ -688,6 +713,7 @@ async function build(
       tokens,
       makeAuthorizationPage: (page) => makeAuthorizationPage({ api, box, clock }, page),
       reconcileAuthorizers: reconcile,
+      startTickets: (component) => startTickets(ticketParts, component),
       tokenDeaths: (accountId, since) => listDeaths(db, accountId, since),
       quotas,
       sending: {

@@ -131,7 +131,7 @@ describe.each(PAGES)('%s', (path) => {
 /** What a line of code takes for a command of `wcg`, or for an option of one, and is none. */
 function findUnknownWords(line: string): string[] {
   return [...line.matchAll(/\bwcg (?:-- )?([a-z].*)/g)].flatMap(([, typed = '']) => {
-    const [first = '', second = ''] = typed.match(/[a-z]+/g) ?? []
+    const [first = '', second = ''] = typed.match(/[a-z]+(?:-[a-z]+)*/g) ?? []
     const command = COMMANDS.find(({ name }) => name === `${first} ${second}` || name === first)
     if (!command) return [`wcg ${first} ${second}`]
     const known = [...Object.keys(command.options ?? {}), 'json', 'lang', 'help']

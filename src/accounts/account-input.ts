@@ -2,12 +2,14 @@ import {
   ACCOUNT_KINDS,
   BODY_FORMATS,
   CALLBACK_MODES,
+  CORP_TOKEN_CHOICES,
   TOKEN_KINDS,
   type Account,
   type AccountKind,
   type AccountSettings,
   type BodyFormat,
   type CallbackMode,
+  type CorpTokenChoice,
   type TokenKind,
 } from './account.ts'
 import { KIND_RULES, type IdentityField, type IdOption, type KindRule } from './account-kinds.ts'
@@ -48,6 +50,7 @@ export interface NewAccountInput extends SettingsInput {
 export interface SettingsInput {
   readonly freshness?: string | undefined
   readonly tokenKind?: string | undefined
+  readonly corpTokenFrom?: string | undefined
   readonly keepTemplatesOnUnfollow?: boolean | undefined
   readonly keepDataOnCancellation?: boolean | undefined
   readonly eraseOnUnfollow?: boolean | undefined
@@ -134,6 +137,11 @@ const FORMAT: ChoiceRule<BodyFormat> = {
 const TOKEN_KIND: ChoiceRule<TokenKind> = {
   choices: TOKEN_KINDS,
   otherwise: (kind) => ['unknown_token_kind', { kind }],
+}
+
+const CORP_TOKEN: ChoiceRule<CorpTokenChoice> = {
+  choices: CORP_TOKEN_CHOICES,
+  otherwise: (kind) => ['unknown_corp_token', { kind }],
 }
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/
@@ -273,6 +281,9 @@ export function settingFaults(
     settings.empty_receive_id && kind !== 'wecom_suite' && '--empty-receive-id',
     settings.welcome_message && !WELCOMING.includes(kind) && '--welcome-message',
     settings.archive_account && kind !== 'wecom_app' && '--archive-account',
+    (settings.corp_token_from ?? 'auto') !== 'auto' &&
+      kind !== 'wecom_suite' &&
+      '--corp-token-from',
   ]
   return misfits.flatMap((option) => {
     return option ? [spokenFault(option, 'not_for_kind', { kind })] : []
@@ -353,6 +364,9 @@ function kindFaults(kind: AccountKind, input: NewAccountInput): readonly SpokenF
       empty_receive_id: input.emptyReceiveId === true,
       welcome_message: input.welcomeMessage ? {} : null,
       archive_account: input.archiveAccount || null,
+      ...(isChoice(CORP_TOKEN_CHOICES, input.corpTokenFrom) && {
+        corp_token_from: input.corpTokenFrom,
+      }),
     }),
   ]
 }
@@ -363,8 +377,11 @@ function hasProviderSecret(kind: AccountKind): boolean {
 }
 
 /** A text that is none of the choices has its own fault already. */
-function isChoice(choices: readonly string[], text: string | undefined): text is string {
-  return text !== undefined && choices.includes(text)
+function isChoice<const Choice extends string>(
+  choices: readonly Choice[],
+  text: string | undefined,
+): text is Choice {
+  return choices.some((choice) => choice === text)
 }
 
 function readNewAesKey(
@@ -382,6 +399,9 @@ function collectSettings(faults: Faults, input: SettingsInput): Partial<AccountS
   const freshness = whenGiven(input.freshness, (text) => faults.seconds('--freshness', text))
   const tokenKind = whenGiven(input.tokenKind, (text) =>
     faults.oneOf('--token-kind', text, TOKEN_KIND),
+  )
+  const corpToken = whenGiven(input.corpTokenFrom, (text) =>
+    faults.oneOf('--corp-token-from', text, CORP_TOKEN),
   )
   const margin = whenGiven(input.quotaMargin, (text) => faults.percent('--quota-margin', text))
   const welcome = whenGiven(input.welcomeMessage, (text) => readWelcome(faults, text))
@@ -413,6 +433,7 @@ function collectSettings(faults: Faults, input: SettingsInput): Partial<AccountS
   return {
     ...(freshness === undefined ? {} : { freshness_seconds: freshness }),
     ...(tokenKind === undefined ? {} : { token_kind: tokenKind }),
+    ...(corpToken === undefined ? {} : { corp_token_from: corpToken }),
     ...(input.keepTemplatesOnUnfollow === undefined
       ? {}
       : { keep_templates_on_unfollow: input.keepTemplatesOnUnfollow }),

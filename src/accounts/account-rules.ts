@@ -1,5 +1,11 @@
 import { InvalidInputError, type Fault } from '../foundation/errors.ts'
-import { ACCOUNT_KINDS, BODY_FORMATS, CALLBACK_MODES, TOKEN_KINDS } from './account.ts'
+import {
+  ACCOUNT_KINDS,
+  BODY_FORMATS,
+  CALLBACK_MODES,
+  CORP_TOKEN_CHOICES,
+  TOKEN_KINDS,
+} from './account.ts'
 import { KIND_RULES } from './account-kinds.ts'
 
 /**
@@ -151,6 +157,12 @@ export const ACCOUNT_RULES = {
   unknown_token_kind: {
     en: ({ kind }) => `must be one of: ${TOKEN_KINDS.join(', ')}, not ${JSON.stringify(kind)}`,
     zh: ({ kind }) => `必须是以下之一：${TOKEN_KINDS.join('、')}；现在是 ${JSON.stringify(kind)}`,
+  },
+  unknown_corp_token: {
+    en: ({ kind }) =>
+      `must be one of: ${CORP_TOKEN_CHOICES.join(', ')}, not ${JSON.stringify(kind)}`,
+    zh: ({ kind }) =>
+      `必须是以下之一：${CORP_TOKEN_CHOICES.join('、')}；现在是 ${JSON.stringify(kind)}`,
   },
   bad_template_id: {
     en: () => 'must be a template id as the platform shows it, without white space',

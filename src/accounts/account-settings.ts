@@ -1,10 +1,16 @@
 import { z } from 'zod'
-import { DEFAULT_SETTINGS, TOKEN_KINDS, type AccountSettings } from './account.ts'
+import {
+  CORP_TOKEN_CHOICES,
+  DEFAULT_SETTINGS,
+  TOKEN_KINDS,
+  type AccountSettings,
+} from './account.ts'
 
 const STORED = z
   .object({
     freshness_seconds: z.int().min(0),
     token_kind: z.enum(TOKEN_KINDS),
+    corp_token_from: z.enum(CORP_TOKEN_CHOICES),
     keep_templates_on_unfollow: z.boolean(),
     long_term_templates: z.array(z.string()),
     opt_out_keywords: z.array(z.string()),

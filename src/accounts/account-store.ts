@@ -30,6 +30,7 @@ import { checkSeals, resealAll, type SealReport } from './seal-store.ts'
 import { createSecretStore, type SecretName } from './secret-store.ts'
 import { openTickets, type Ticket } from './ticket-store.ts'
 import { changeSettings, readStoredSettings, settingsToStore } from './account-settings.ts'
+import { corpTokenFrom } from './corp-tokens.ts'
 
 /** An account as an operator sees it: everything but the secrets themselves. */
 export interface AccountOverview {
@@ -141,8 +142,9 @@ export interface AccountCredentials {
   readonly appId: string
   /** AppSecret, component_appsecret, corpsecret or suite_secret. */
   readonly secret: string | null
-  /** The newest. */
+  /** The newest, and the one before. */
   readonly ticket: string | null
+  readonly previousTicket: string | null
   readonly refreshToken: string | null
   readonly permanentCode: string | null
   readonly parentId: number | null
@@ -201,9 +203,11 @@ export function createAccountStore(parts: {
       db,
       rows.map((row) => row.id),
     )
+    const suites = await suitesOf(db, rows)
     return rows.flatMap((row) => {
       try {
-        return [toAccount(row, secrets.openCallbackKeys(row.id, sealed.get(row.id) ?? []))]
+        const account = toAccount(row, secrets.openCallbackKeys(row.id, sealed.get(row.id) ?? []))
+        return [asItsSuiteSays(account, suites.get(account.parentId))]
       } catch (error) {
         if (!onUnreadable) throw error
         onUnreadable(row.name, error)
@@ -326,6 +330,7 @@ function credentialsOf(
         parentId: row.parent_id,
         secret: opened('app_secret'),
         ticket: opened('ticket'),
+        previousTicket: opened('previous_ticket'),
         refreshToken: opened('refresh_token'),
         permanentCode: opened('permanent_code'),
       }
@@ -508,6 +513,33 @@ function secretsOf(account: NewAccount): Partial<Record<SecretName, string>> {
     ...(aesKey !== null && { callback_aes_key: aesKey }),
     ...moreSecrets,
   }
+}
+
+type SuiteRow = Pick<AccountRow, 'id' | 'app_id' | 'settings'>
+
+/** The suites behind corps, also those out of service; most gateways have none. */
+async function suitesOf(
+  db: Knex,
+  rows: readonly AccountRow[],
+): Promise<ReadonlyMap<number | null, SuiteRow>> {
+  const ids = rows.flatMap((row) => (row.kind === 'wecom_authorizer' ? (row.parent_id ?? []) : []))
+  if (ids.length === 0) return new Map()
+  const suites = await db<AccountRow>('account')
+    .select('id', 'app_id', 'settings')
+    .whereIn('id', unique(ids))
+  return new Map(suites.map((suite) => [suite.id, suite]))
+}
+
+/** Where a corp's token comes from is decided for its suite, and corps are made without an operator. */
+function asItsSuiteSays(account: Account, suite: SuiteRow | undefined): Account {
+  if (!suite) return account
+  const settings = readStoredSettings(suite.settings)
+  const corp_token_from = corpTokenFrom({ appId: suite.app_id, settings })
+  return { ...account, settings: { ...account.settings, corp_token_from } }
+}
+
+function unique(ids: readonly number[]): number[] {
+  return [...new Set(ids)]
 }
 
 async function namesOf(db: Knex, ids: readonly number[]): Promise<Map<number | null, string>> {

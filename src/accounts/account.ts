@@ -48,6 +48,10 @@ export type BodyFormat = (typeof BODY_FORMATS)[number]
 export const TOKEN_KINDS = ['stable', 'classic'] as const
 export type TokenKind = (typeof TOKEN_KINDS)[number]
 
+/** Where the corps behind a suite get their tokens; `auto`: as its id says, see `corp-tokens.ts`. */
+export const CORP_TOKEN_CHOICES = ['auto', 'gettoken', 'get_corp_token'] as const
+export type CorpTokenChoice = (typeof CORP_TOKEN_CHOICES)[number]
+
 /** One callback configuration as typed on the platform's page. */
 export interface CallbackKey {
   /** The Token that signatures are made with. */
@@ -61,12 +65,17 @@ export interface AccountSettings {
   /** How far a push's timestamp may be from our clock, in seconds, either way; 0 switches it off. */
   readonly freshness_seconds: number
   readonly token_kind: TokenKind
+  /** Of a `wecom_suite`, for all its corps; a loaded `wecom_authorizer` has that of its suite. */
+  readonly corp_token_from: CorpTokenChoice
   /**
    * Whether a follower's template rights survive an unfollow. The platform does not say; by default
    * they end with it.
    */
   readonly keep_templates_on_unfollow: boolean
-  /** Template ids whose acceptance is a standing right (长期订阅) instead of one credit. */
+  /**
+   * Template ids whose acceptance is a standing right (长期订阅) instead of one credit. Of an account in
+   * memory also those that the platform lists as such.
+   */
   readonly long_term_templates: readonly string[]
   /** A text message that equals one of these (ignoring case and outer spaces) stops everything. */
   readonly opt_out_keywords: readonly string[]
@@ -122,6 +131,7 @@ export interface AccountSettings {
 export const DEFAULT_SETTINGS: AccountSettings = {
   freshness_seconds: 600,
   token_kind: 'stable',
+  corp_token_from: 'auto',
   keep_templates_on_unfollow: false,
   long_term_templates: [],
   opt_out_keywords: ['退订', 'TD'],

@@ -222,6 +222,7 @@ const ledgerEntry = z.strictObject({
   reason: z.string(),
   credits: nullable(z.int()),
   expires_at: nullable(instant),
+  template_id: nullable(z.string()).describe('of a one-time subscription: what was agreed to'),
 })
 
 const consent = z.strictObject({

@@ -1,4 +1,3 @@
-import { KIND_RULES } from '../accounts/account-kinds.ts'
 import { readAccountState, type TokenState } from '../accounts/account-state-store.ts'
 import type { AccountOverview } from '../accounts/account-store.ts'
 import type { Gateway } from '../compose.ts'
@@ -6,6 +5,7 @@ import { accountWarnings, addressAnswer, addressLines } from './account-options.
 import type { Command } from './command.ts'
 import { deathsAnswer, deathWarnings, recentDeaths } from './token-deaths.ts'
 import { textTable } from './text-table.ts'
+import { hasTickets, ticketWarnings } from './ticket-warnings.ts'
 import { type Say } from './words.ts'
 
 export const accountCheck: Command = {
@@ -77,25 +77,8 @@ export const accountCheck: Command = {
   },
 }
 
-function hasTickets({ kind }: AccountOverview): boolean {
-  return KIND_RULES[kind].ticketAlarmMs !== null
-}
-
 function describeTicket(ticketAt: Date | null, say: Say): string {
   return ticketAt ? say('ticket_from', { time: ticketAt.toISOString() }) : say('never')
-}
-
-function ticketWarnings(
-  { name, kind }: AccountOverview,
-  ticketAt: Date | null,
-  say: Say,
-): string[] {
-  const { ticketAlarmMs } = KIND_RULES[kind]
-  if (ticketAlarmMs === null) return []
-  if (!ticketAt) return [say('no_ticket', { name })]
-  const ageMs = new Date().getTime() - ticketAt.getTime()
-  if (ageMs <= ticketAlarmMs) return []
-  return [say('old_ticket', { name, minutes: Math.floor(ageMs / 60_000) })]
 }
 
 interface OnlineResult {

@@ -29,6 +29,14 @@ export const SETTING_OPTIONS = {
       zh: '使用哪种 access_token 接口，默认 stable（稳定版）。',
     },
   },
+  'corp-token-from': {
+    type: 'text',
+    value: 'auto|gettoken|get_corp_token',
+    help: {
+      en: 'Of a wecom_suite: where its corps’ tokens come from; auto by default: gettoken for a suite id that begins with dk, get_corp_token for others.',
+      zh: 'wecom_suite：授权企业的 access_token 从哪个接口获取；默认 auto，dk 开头的代开发模板用 gettoken，其余用 get_corp_token。',
+    },
+  },
   'keep-templates-on-unfollow': {
     type: 'flag',
     help: {
@@ -55,8 +63,8 @@ export const SETTING_OPTIONS = {
     value: 'id',
     multiple: true,
     help: {
-      en: 'A template whose acceptance is a standing right; an empty one clears the list.',
-      zh: '长期订阅模板 ID；空值清空列表。',
+      en: 'A template whose acceptance is a standing right, beside those that the platform lists as such; an empty one clears the list.',
+      zh: '长期订阅模板 ID（平台模板列表中标为长期订阅的自动生效，无需填写）；空值清空列表。',
     },
   },
   'opt-out-keyword': {
@@ -162,6 +170,7 @@ export async function settingsInput(
     archiveAccount: args.text('archive-account'),
     freshness: args.text('freshness'),
     tokenKind: args.text('token-kind'),
+    corpTokenFrom: args.text('corp-token-from'),
     keepTemplatesOnUnfollow: args.flag('keep-templates-on-unfollow') || undefined,
     keepDataOnCancellation: args.flag('keep-data-on-cancellation') || undefined,
     eraseOnUnfollow: args.flag('erase-on-unfollow') || undefined,

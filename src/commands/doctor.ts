@@ -12,6 +12,7 @@ import { countPushesAside } from '../events/aside-store.ts'
 import { explainError } from './explain-error.ts'
 import { readSendingState, sendingWarnings } from './sending-state.ts'
 import { textTable } from './text-table.ts'
+import { findTicketWarnings } from './ticket-warnings.ts'
 import { deathWarnings, recentDeaths } from './token-deaths.ts'
 import type { Say } from './words.ts'
 
@@ -147,6 +148,7 @@ async function checkAccounts({ parts }: Gateway, _: Config, say: Say): Promise<C
   for (const account of accounts) {
     const deaths = await recentDeaths(parts, account)
     const warnings = [
+      ...(await findTicketWarnings(parts, account, say)),
       ...deathWarnings(account.name, deaths, say),
       ...sendingWarnings(account, sending, say),
     ]

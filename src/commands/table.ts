@@ -9,6 +9,7 @@ import { accountReseal } from './account-reseal.ts'
 import { accountRotate } from './account-rotate.ts'
 import { accountSet } from './account-set.ts'
 import { accountShow } from './account-show.ts'
+import { accountStartTickets } from './account-start-tickets.ts'
 import { appAdd } from './app-add.ts'
 import { appList } from './app-list.ts'
 import { appRevoke } from './app-revoke.ts'
@@ -59,6 +60,7 @@ export const COMMANDS: readonly Command[] = [
   accountRotate,
   accountAuthorize,
   accountReconcile,
+  accountStartTickets,
   accountReseal,
   accountOverride,
   accountDrill,

@@ -113,6 +113,10 @@ export const WORDS = {
     en: 'The newest ticket of account {name} is {minutes} minutes old; one comes every ten minutes. Look at the callback URL for refusals.',
     zh: '帐号 {name} 最新的 ticket 已有 {minutes} 分钟，平台应每十分钟推送一次；请检查回调 URL 是否拒绝了推送。',
   },
+  start_tickets_hint: {
+    en: 'wcg account start-tickets {name} has the platform push them again.',
+    zh: '执行 wcg account start-tickets {name} 可让平台重新推送。',
+  },
   no_accounts: {
     en: 'There is no account yet; wcg account add adds one.',
     zh: '还没有帐号；用 wcg account add 添加。',
@@ -426,6 +430,26 @@ export const WORDS = {
   no_component: {
     en: 'is of kind {kind}; only a component has merchants that the platform lists',
     zh: '的类型是 {kind}；只有第三方平台（component）才有授权方列表',
+  },
+  no_ticket_start: {
+    en: 'is of kind {kind}; only the pushes of a component can be switched on',
+    zh: '的类型是 {kind}；只有第三方平台（component）的 ticket 推送可以重新开启',
+  },
+  tickets_started: {
+    en: 'The pushes of tickets were off and are on now; one comes within ten minutes.',
+    zh: 'ticket 推送原本已停止，现已重新开启；十分钟内会收到一张。',
+  },
+  tickets_were_on: {
+    en: 'The pushes of tickets were on. If none comes, look at the callback URL: it must answer success and nothing else.',
+    zh: 'ticket 推送本来就是开启的。如果仍收不到，请检查回调 URL：只能返回 success。',
+  },
+  tickets_refused: {
+    en: 'The platform refused: {errcode} {errmsg}. wcg explain {errcode} says what to do.',
+    zh: '平台拒绝：{errcode} {errmsg}。处理办法见 wcg explain {errcode}。',
+  },
+  tickets_not_reached: {
+    en: 'The platform gave no answer ({reason}). Calling again can do no harm.',
+    zh: '平台没有应答（{reason}）。可以放心重试。',
   },
   reconciled_listed: { en: 'Merchants listed by the platform', zh: '平台列出的商家' },
   reconciled_admitted: { en: 'Admitted: their notice was lost', zh: '补记为已授权（通知曾丢失）' },

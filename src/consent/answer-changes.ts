@@ -15,8 +15,8 @@ import { because, granted } from './make-change.ts'
 const SCENE = /^(?:\d{1,4}|10000)$/
 
 /**
- * One send, agreed to on the platform's page for one-time subscriptions (一次性订阅消息). A second
- * agreement to one scene replaces the first: they do not add up. `cancel` names no person.
+ * One send of one template, agreed to on the platform's page for one-time subscriptions
+ * (一次性订阅消息), or declined. A second agreement to one scene replaces the first: they do not add up.
  *
  * @param answer of the redirect, after its `reserved` was found to be ours; nothing else in it is
  *   signed.
@@ -25,17 +25,20 @@ const SCENE = /^(?:\d{1,4}|10000)$/
 export function oneTimeChanges(answer: {
   readonly action: string
   readonly scene: string
+  readonly templateId: string
   readonly at: Date
 }): ConsentChange[] {
-  if (answer.action !== 'confirm' || !SCENE.test(answer.scene)) return []
+  const { action, scene, templateId, at } = answer
+  if ((action !== 'confirm' && action !== 'cancel') || !SCENE.test(scene)) return []
   return [
     {
-      scope: oneTimeScope(answer.scene),
-      change: 'granted',
-      effectiveAt: answer.at,
-      reason: 'one_time:confirm',
-      credits: 1,
+      scope: oneTimeScope(scene),
+      change: action === 'confirm' ? 'granted' : 'revoked',
+      effectiveAt: at,
+      reason: `one_time:${action}`,
+      credits: action === 'confirm' ? 1 : null,
       expiresAt: null,
+      templateId,
     },
   ]
 }

@@ -33,6 +33,8 @@ export interface LedgerEntry {
   readonly reason: string
   readonly credits: number | null
   readonly expiresAt: Date | null
+  /** The template of a one-time confirmation; null on every other scope. */
+  readonly templateId: string | null
 }
 
 /** The answer to “may this be sent now?”. */
@@ -55,6 +57,7 @@ function toChangeJson(change: ConsentChange): Record<string, unknown> {
     reason: change.reason,
     credits: change.credits,
     expires_at: change.expiresAt,
+    template_id: change.templateId ?? null,
   }
 }
 
@@ -166,7 +169,8 @@ export async function findLiveTemplate(
 
 const LEDGER_COLUMNS = `
   entry.id, entry.scope, entry.change, entry.effective_at, entry.recorded_at, entry.evidence,
-  entry.event_id, entry.attempt_id, entry.actor, entry.reason, entry.credits, entry.expires_at`
+  entry.event_id, entry.attempt_id, entry.actor, entry.reason, entry.credits, entry.expires_at,
+  entry.template_id`
 
 /** What holds for a person now, by scope. Served by the primary keys. */
 export async function findConsents(
@@ -261,6 +265,7 @@ interface LedgerRow {
   readonly reason: string
   readonly credits: number | null
   readonly expires_at: Date | null
+  readonly template_id: string | null
 }
 
 function toLedgerEntry(row: LedgerRow): LedgerEntry {
@@ -277,5 +282,6 @@ function toLedgerEntry(row: LedgerRow): LedgerEntry {
     reason: row.reason,
     credits: row.credits,
     expiresAt: row.expires_at,
+    templateId: row.template_id,
   }
 }

@@ -88,6 +88,8 @@ export interface ConsentChange {
   readonly credits: number | null
   /** When a conversation or `kf` window closes; null on every other scope. */
   readonly expiresAt: Date | null
+  /** On `one_time`: the only template that was agreed to, or declined. Absent on every other scope. */
+  readonly templateId?: string
 }
 
 /** What decides between two changes of one consent. */

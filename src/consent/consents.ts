@@ -107,6 +107,7 @@ export interface HistoryAnswer {
   readonly reason: string
   readonly credits: number | null
   readonly expires_at: string | null
+  readonly template_id: string | null
 }
 
 export interface ConsentView {
@@ -263,5 +264,6 @@ function toHistoryAnswer(entry: LedgerEntry): HistoryAnswer {
     reason: entry.reason,
     credits: entry.credits,
     expires_at: entry.expiresAt?.toISOString() ?? null,
+    template_id: entry.templateId,
   }
 }

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { sha256 } from '../foundation/ids.ts'
 
 /** A link to the platform's page, as it is kept: the value in its address only as a digest. */
 export interface StoredLink {
@@ -6,8 +7,8 @@ export interface StoredLink {
   readonly accountId: number
   readonly templateId: string
   readonly scene: string
-  /** SHA-256 of the only person who may answer; null where anybody may who opens the link. */
-  readonly subjectHash: Buffer | null
+  /** The only person who may answer, who also declines; null where anybody may who opens the link. */
+  readonly subject: string | null
   /** The application that made it. */
   readonly actor: string
   /** Where the browser goes afterwards; null for a page of ours. */
@@ -22,7 +23,9 @@ export async function insertLink(db: Knex, link: StoredLink): Promise<void> {
     account_id: link.accountId,
     template_id: link.templateId,
     scene: link.scene,
-    subject_hash: link.subjectHash,
+    subject: link.subject,
+    // what the version before asks for
+    subject_hash: link.subject === null ? null : sha256(link.subject),
     actor: link.actor,
     return_url: link.returnUrl,
     created_at: link.createdAt,
@@ -30,8 +33,12 @@ export async function insertLink(db: Knex, link: StoredLink): Promise<void> {
   })
 }
 
+/** How a link was answered. */
+export type LinkAction = 'confirm' | 'cancel'
+
 /**
- * Takes a link that is neither used nor over: of two redirects that arrive at once one gets it.
+ * Takes a link that is neither used nor over, and notes how it was answered: of two redirects that
+ * arrive at once one gets it.
  * Served by the primary key.
  */
 export async function takeLink(
@@ -41,22 +48,52 @@ export async function takeLink(
     readonly accountId: number
     readonly templateId: string
     readonly scene: string
-    /** Null for a cancellation, which names nobody. */
-    readonly subjectHash: Buffer | null
+    readonly action: LinkAction
+    /** Who says so; null for a cancellation, which names nobody. */
+    readonly subject: string | null
     readonly now: Date
   },
-): Promise<Pick<StoredLink, 'actor' | 'returnUrl'> | undefined> {
-  const { digest, accountId, templateId, scene, subjectHash, now } = wanted
-  const { rows } = await db.raw<{ rows: { actor: string; return_url: string | null }[] }>(
-    `update one_time_link set used_at = ?
+): Promise<Pick<StoredLink, 'actor' | 'returnUrl' | 'subject'> | undefined> {
+  const { digest, accountId, templateId, scene, action, subject, now } = wanted
+  const subjectHash = subject === null ? null : sha256(subject)
+  const { rows } = await db.raw<{ rows: TakenRow[] }>(
+    `update one_time_link set used_at = ?, action = ?
      where digest = ? and account_id = ? and template_id = ? and scene = ?
        and used_at is null and expires_at > ?
        and (subject_hash is null or ?::bytea is null or subject_hash = ?::bytea)
-     returning actor, return_url`,
-    [now, digest, accountId, templateId, scene, now, subjectHash, subjectHash],
+     returning actor, return_url, subject`,
+    [now, action, digest, accountId, templateId, scene, now, subjectHash, subjectHash],
   )
   const [row] = rows
-  return row && { actor: row.actor, returnUrl: row.return_url }
+  return row && { actor: row.actor, returnUrl: row.return_url, subject: row.subject }
+}
+
+interface TakenRow {
+  readonly actor: string
+  readonly return_url: string | null
+  readonly subject: string | null
+}
+
+/**
+ * Whether a person's unused confirmation of a scene is for another template than this one. Served by
+ * consent_pkey.
+ */
+export async function isForOtherTemplate(
+  db: Knex,
+  held: {
+    readonly accountId: number
+    readonly subject: string
+    readonly scope: string
+    readonly templateId: string
+  },
+): Promise<boolean> {
+  const { rows } = await db.raw<{ rows: unknown[] }>(
+    `select from consent
+     where account_id = ? and subject = ? and scope = ?
+       and state = 'granted' and credits > 0 and template_id <> ?`,
+    [held.accountId, held.subject, held.scope, held.templateId],
+  )
+  return rows.length > 0
 }
 
 /** Forgets links a day after their end. Served by one_time_link_expires_at_idx. */

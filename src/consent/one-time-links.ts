@@ -5,7 +5,7 @@ import { ConflictError } from '../foundation/errors.ts'
 import { sha256 } from '../foundation/ids.ts'
 import { oneTimeChanges } from './answer-changes.ts'
 import { changeConsents, changeRow } from './consent-store.ts'
-import { insertLink, takeLink } from './one-time-link-store.ts'
+import { insertLink, isForOtherTemplate, takeLink, type LinkAction } from './one-time-link-store.ts'
 
 /** What an application wants a person to be asked. */
 export interface LinkWish {
@@ -29,7 +29,7 @@ export interface LinkAnswer {
 }
 
 export interface TakenAnswer {
-  readonly action: 'confirm' | 'cancel'
+  readonly action: LinkAction
   readonly returnUrl: string | null
 }
 
@@ -38,7 +38,8 @@ export interface OneTimeLinks {
   /** @throws ConflictError `public_base_url_missing` */
   create(wish: LinkWish): Promise<{ readonly url: string; readonly expiresAt: Date }>
   /**
-   * Records the answer to a link of ours, once; null for everything else: a value we did not make, a
+   * Records the answer to a link of ours, once: with the link, and in the ledger of the person whom
+   * the redirect names or, for a cancellation, the link was made for; null for everything else: a value we did not make, a
    * link that was used or is over, another template, scene, account or person than it was made for.
    */
   answer(answer: LinkAnswer): Promise<TakenAnswer | null>
@@ -57,6 +58,8 @@ export function createOneTimeLinks(deps: {
   readonly randomHex: (bytes: number) => string
   /** How the platform, and here a browser, reaches the gateway. */
   readonly publicBaseUrl: string | null
+  /** Waits for forbidden calls under way; see settle-calls.ts. */
+  readonly settle: (accountId: number, subject: string) => Promise<void>
 }): OneTimeLinks {
   const { db, clock } = deps
   return {
@@ -70,10 +73,9 @@ export function createOneTimeLinks(deps: {
       const reserved = deps.randomHex(24)
       const createdAt = clock.now()
       const expiresAt = new Date(createdAt.getTime() + LINK_LIFETIME_MS)
-      const subjectHash = wish.subject === null ? null : sha256(wish.subject)
       await insertLink(db, {
         ...{ ...wish, accountId: account.id, digest: sha256(reserved) },
-        ...{ subjectHash, createdAt, expiresAt },
+        ...{ createdAt, expiresAt },
       })
       const base = deps.publicBaseUrl.replace(/\/$/, '')
       const backTo = `${base}/callbacks/${encodeURIComponent(account.name)}/one-time`
@@ -83,23 +85,54 @@ export function createOneTimeLinks(deps: {
       }
     },
 
-    async answer({ accountId, action, openid, templateId, scene, reserved }) {
-      const isAnswer = action === 'confirm' ? OPENID.test(openid) : action === 'cancel'
-      if (!isAnswer || !RESERVED.test(reserved)) return null
-      const now = clock.now()
-      const subjectHash = action === 'confirm' ? sha256(openid) : null
-      return withTransaction(db, async (trx) => {
-        const wanted = { digest: sha256(reserved), accountId, templateId, scene, subjectHash, now }
+    async answer({ accountId, openid, templateId, scene, reserved, ...answer }) {
+      const action = readAction(answer.action, openid)
+      if (!action || !RESERVED.test(reserved)) return null
+      const at = clock.now()
+      const taken = await withTransaction(db, async (trx) => {
+        const said = { accountId, templateId, scene, action }
+        const named = action === 'confirm' ? openid : null
+        const wanted = { ...said, digest: sha256(reserved), subject: named, now: at }
         const link = await takeLink(trx, wanted)
         if (!link) return null
-        const evidence = { kind: 'report', actor: link.actor } as const
-        const rows = oneTimeChanges({ action, scene, at: now }).map((change) =>
-          changeRow({ accountId, subject: openid, change, evidence }),
-        )
-        if (rows.length > 0) await changeConsents(trx, rows)
-        return { action: action === 'confirm' ? 'confirm' : 'cancel', returnUrl: link.returnUrl }
+        const subject = named ?? link.subject
+        if (subject !== null) await record(trx, { ...said, subject, actor: link.actor, at })
+        return { returnUrl: link.returnUrl, subject }
       })
+      if (!taken) return null
+      const { returnUrl, subject } = taken
+      if (action === 'cancel' && subject !== null) await deps.settle(accountId, subject)
+      return { action, returnUrl }
     },
+  }
+}
+
+/** What the redirect says; null where it is no answer. A cancellation names nobody. */
+function readAction(action: string, openid: string): LinkAction | null {
+  if (action === 'cancel') return action
+  return action === 'confirm' && OPENID.test(openid) ? action : null
+}
+
+/** Who declines one template for a scene has not taken back what they confirmed of another. */
+async function record(
+  trx: Knex,
+  answer: {
+    readonly accountId: number
+    readonly subject: string
+    readonly templateId: string
+    readonly scene: string
+    readonly action: LinkAction
+    readonly actor: string
+    readonly at: Date
+  },
+): Promise<void> {
+  const { accountId, subject, actor, ...said } = answer
+  const evidence = { kind: 'report', actor } as const
+  for (const change of oneTimeChanges(said)) {
+    const { scope } = change
+    const held = { accountId, subject, scope, templateId: said.templateId }
+    if (said.action === 'cancel' && (await isForOtherTemplate(trx, held))) continue
+    await changeConsents(trx, [changeRow({ accountId, subject, change, evidence })])
   }
 }
 

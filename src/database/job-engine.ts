@@ -40,8 +40,8 @@ export type JobTasks = Readonly<Record<string, JobTask>>
 /** A job that comes again and again, once for all processes together. */
 export interface ScheduledJob {
   readonly task: string
-  /** Every night at a China time (`03:40`), or every minute. */
-  readonly at: 'every minute' | `${number}:${number}`
+  /** Every night at a China time (`03:40`), every minute, or at :00, :10 and so on. */
+  readonly at: 'every minute' | 'every ten minutes' | `${number}:${number}`
 }
 
 export interface JobEngineOptions {
@@ -255,6 +255,9 @@ function withoutStack(message: string): Error {
 function cronItem({ task, at }: ScheduledJob): CronItem {
   const item = { task, identifier: task }
   if (at === 'every minute') return { ...item, match: '* * * * *', options: { jobKey: task } }
+  if (at === 'every ten minutes') {
+    return { ...item, match: '*/10 * * * *', options: { jobKey: task } }
+  }
   const [hours = 0, minutes = 0] = at.split(':').map(Number)
   const match = `${minutes} ${(hours + 16) % 24} * * *`
   return { ...item, match, options: { backfillPeriod: MAKE_UP_MS, jobKey: task } }

@@ -40,6 +40,8 @@ export interface Metrics {
   readonly tokenAge: Gauge<'account'>
   /** 1 while the account's token endpoint refuses and the breaker is open. */
   readonly tokenBreaker: Gauge<'account'>
+  /** Seconds since the platform made the newest ticket of a component or suite. */
+  readonly ticketAge: Gauge<'account' | 'kind'>
   /** Tokens that the platform refused before their time, by likely cause. */
   readonly tokenDeaths: Counter<'account' | 'cause'>
   /** Share of a daily quota that is used, by path; 1 is the limit. */
@@ -234,6 +236,13 @@ function tokenMetrics(registers: Registry[]) {
       name: 'wcg_token_breaker_open',
       help: '1 while the token endpoint refuses and no call is made.',
       labelNames: ['account'],
+      aggregator: 'max',
+      registers,
+    }),
+    ticketAge: new Gauge({
+      name: 'wcg_ticket_age_seconds',
+      help: 'Age of the newest ticket of a component or suite; without any, of the account.',
+      labelNames: ['account', 'kind'],
       aggregator: 'max',
       registers,
     }),

@@ -3,6 +3,7 @@ import type { CorpCaller } from './callers.ts'
 import { findMember, seatOf, type Corp, type CorpApp, type Seat } from './corps.ts'
 import type { Addressee, EndpointTable } from './endpoint.ts'
 import { deliver } from './receive-message.ts'
+import { findAgencyApp } from './suites.ts'
 
 /** Limits of one member (sending.md §5.1); more is dropped without a word. */
 const PER_MINUTE = 30
@@ -73,7 +74,8 @@ function giveCorpToken(call: ApiCall): Answer {
   if (!secret) return refuse(41004)
   const corp = call.world.corps.get(corpId)
   if (!corp) return refuse(40013)
-  const app = corp.apps.find((one) => one.secret === secret)
+  const own = corp.apps.find((one) => one.secret === secret)
+  const app = own ?? findAgencyApp(call.world, corp, secret)
   if (!app) return refuse(isSecretOfAnother(call, secret) ? 40091 : 40001)
   const { trusted_ips: list } = corp.config
   if (list && !list.includes(call.remoteAddress)) return refuse(60020)

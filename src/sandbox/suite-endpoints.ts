@@ -1,6 +1,6 @@
 import { ok, plain, refuse, textIn, type Answer, type ApiCall } from './api-call.ts'
 import type { EndpointTable } from './endpoint.ts'
-import type { Install, Suite } from './suites.ts'
+import { isAgency, type Install, type Suite } from './suites.ts'
 import type { IssuedToken } from './tokens.ts'
 
 /** A suite_ticket lives half an hour, a pre_auth_code 20 minutes (sending.md §1.7). */
@@ -130,7 +130,12 @@ function describeInstall(call: ApiCall, suite: Suite): Answer {
   })
 }
 
+/**
+ * `POST get_corp_token`, of third-party apps. Agency-developed ones ask `gettoken` instead; how they are
+ * refused here is not documented: like an interface that they may not call.
+ */
 function giveCorpToken(call: ApiCall, suite: Suite): Answer {
+  if (isAgency(suite)) return refuse(48002)
   const install = findInstall(call, suite)
   if ('errcode' in install) return install
   const nowMs = call.now.getTime()

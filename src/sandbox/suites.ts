@@ -130,3 +130,15 @@ function dataPlace(suite: Suite, corp: Corp, agentId: string): PushPlace {
     answer: 'any',
   }
 }
+
+/** Whether a suite is a template of agency-developed apps (代开发应用模板): its id says so. */
+export function isAgency({ config }: Suite): boolean {
+  return config.suite_id.startsWith('dk')
+}
+
+/** The app that a corp has from an agency, by the permanent code that is its secret (path/97164). */
+export function findAgencyApp(world: World, corp: Corp, secret: string): CorpApp | undefined {
+  const suites = [...world.suites.values()].filter(isAgency)
+  const installs = suites.map(({ installs }) => installs.get(corp.config.corp_id))
+  return installs.find((one) => one?.authorized === true && one.permanentCode === secret)?.app
+}

@@ -42,6 +42,19 @@ export async function loadTemplates(
   }))
 }
 
+/** The templates whose acceptance is a standing right, as the platform lists them, by account. */
+export async function listLongTermTemplates(
+  db: Knex,
+): Promise<ReadonlyMap<number, readonly string[]>> {
+  const { rows } = await db.raw<{
+    rows: { account_id: number; template_ids: readonly string[] }[]
+  }>(
+    `select account_id, array_agg(template_id order by template_id) as template_ids
+     from template where type = 'long_term' group by account_id`,
+  )
+  return new Map(rows.map((row) => [row.account_id, row.template_ids]))
+}
+
 /**
  * Marks that an account's lists are being asked for.
  *

@@ -37,7 +37,8 @@ const REFRESH_TOKEN_INVALID = 61023
 
 /**
  * Asks for an account's token with everything that belongs to it: the parent's token first, once
- * more with another one when that was dead, and the refresh token stored before the reply is used.
+ * more with another one when that was dead, the ticket before the newest one where the platform refuses
+ * that, and the refresh token stored before the reply is used.
  *
  * @throws whatever the stores throw; nothing has been used then.
  */
@@ -46,18 +47,38 @@ export async function askForToken(
   ask: Ask,
   force: boolean,
 ): Promise<AskOutcome> {
-  const { source, credentials, known } = ask
-  const parentSource = TOKEN_SOURCES[source].parent
-  if (parentSource === null) {
-    return fetchToken(parts, { source, asking: askingWith(credentials, { force }), known })
-  }
+  const parentSource = TOKEN_SOURCES[ask.source].parent
+  if (parentSource === null) return askAlone(parts, ask, force)
   const parent = await findParent(parts, ask)
   if (!parent || tokenSourceOf(parent) !== parentSource) {
     return { kind: 'failed', reason: 'no_parent' }
   }
   const first = await askThrough(parts, ask, parent)
-  const isDead = first.kind === 'refused' && isParentTokenDead(source, first.errcode)
+  const isDead = first.kind === 'refused' && isParentTokenDead(ask.source, first.errcode)
   return isDead ? askThrough(parts, ask, parent) : first
+}
+
+/**
+ * One request that no other token goes before; where the platform refuses the newest ticket, once more
+ * with the one before, which stays usable until its own time is over (callbacks.md §5.2). What counts
+ * is then a token, or the first answer.
+ */
+async function askAlone(parts: RefreshParts, ask: Ask, force: boolean): Promise<AskOutcome> {
+  const { source, credentials, known } = ask
+  const asking = askingWith(credentials, { force })
+  const first = await fetchToken(parts, { source, asking, known })
+  const ticket = credentials.previousTicket ?? null
+  const isOver =
+    first.kind === 'refused' && TOKEN_SOURCES[source].ticketCodes.includes(first.errcode)
+  if (!isOver || ticket === null) return first
+  if (!(await parts.store.renewLease(ask.lease, parts.leaseMs))) return { kind: 'lease_lost' }
+  const again = await fetchToken(parts, { source, asking: { ...asking, ticket }, known })
+  if (again.kind !== 'token') return first
+  parts.log.warn(
+    { account: ask.account.name, errcode: first.errcode },
+    'token.previous_ticket_used',
+  )
+  return again
 }
 
 /** One request with the parent's token; one that proves dead is reported, so that the next is another. */

@@ -9,6 +9,7 @@ import {
   type AskForPage,
   type ListedAuthorizer,
 } from './authorizer-list.ts'
+import type { PlatformClient } from './platform-client.ts'
 import type { TokenAccount } from './refresh-token.ts'
 
 /*
@@ -54,6 +55,41 @@ const infoSchema = z.object({
     MiniProgramInfo: z.unknown().optional(),
   }),
 })
+
+/** What asking for the pushes of tickets came to. */
+export type TicketStart =
+  | { readonly outcome: 'started' | 'already_on' }
+  | { readonly outcome: 'refused'; readonly errcode: number; readonly errmsg: string }
+  | { readonly outcome: 'failed'; readonly reason: string }
+
+/** The platform's words are for people; nothing says how long they may be. */
+const LONGEST_ERRMSG = 300
+
+/** `ok` says that the pushes were off. */
+const WERE_ON = 'in a normal state'
+
+/**
+ * Switches the pushes of `component_verify_ticket` on. Of all calls this one needs no token, and names
+ * the secret `component_secret`.
+ *
+ * @see https://developers.weixin.qq.com/doc/oplatform/openApi/ticket-token/api_startpushticket.html
+ */
+export async function startTicketPushes(
+  call: PlatformClient['call'],
+  component: { readonly appId: string; readonly secret: string },
+): Promise<TicketStart> {
+  const answer = await call({
+    method: 'POST',
+    path: '/cgi-bin/component/api_start_push_ticket',
+    body: { component_appid: component.appId, component_secret: component.secret },
+  })
+  if (answer.kind !== 'answer') return { outcome: 'failed', reason: answer.reason }
+  const { errcode, errmsg } = answer
+  if (errcode !== 0) {
+    return { outcome: 'refused', errcode, errmsg: errmsg.slice(0, LONGEST_ERRMSG) }
+  }
+  return { outcome: errmsg.includes(WERE_ON) ? 'already_on' : 'started' }
+}
 
 /**
  * Exchanges an authorization code. It can be done once.

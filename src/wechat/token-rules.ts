@@ -109,11 +109,15 @@ export function breakerForParent(parentUntil: Date, now: Date): Breaker {
   return { reason: 'parent_unavailable', until: parentUntil < latest ? parentUntil : latest }
 }
 
+/** WeCom's words for a secret that is none, or none of this corp: here the permanent code is over. */
+const WRONG_SECRET: readonly number[] = [40001, 40091]
+
 type RefusalReason = Exclude<BreakerReason, 'forced_refresh_budget'>
 
 function reasonFor(source: TokenSourceName, errcode: number): RefusalReason {
-  const { space, ticketCodes, parent } = TOKEN_SOURCES[source]
+  const { space, ticketCodes, needs } = TOKEN_SOURCES[source]
   if (ticketCodes.includes(errcode)) return 'no_ticket'
+  if (source === 'wecom_agency' && WRONG_SECRET.includes(errcode)) return 'not_authorized'
   if (isParentTokenDead(source, errcode)) return 'parent_unavailable'
   const kind = lookUpErrorCode(space, errcode).class
   switch (kind) {
@@ -123,7 +127,9 @@ function reasonFor(source: TokenSourceName, errcode: number): RefusalReason {
     case 'transient':
       return kind
     case 'permission':
-      return parent === null ? 'config' : 'not_authorized'
+      return needs.includes('refreshToken') || needs.includes('permanentCode')
+        ? 'not_authorized'
+        : 'config'
     case 'ok':
       // errcode 0 without a token: not an answer of the platform that we know.
       return 'transient'

@@ -10,6 +10,7 @@ export const TOKEN_SOURCE_NAMES = [
   'wecom',
   'suite',
   'wecom_corp',
+  'wecom_agency',
   'provider',
 ] as const
 export type TokenSourceName = (typeof TOKEN_SOURCE_NAMES)[number]
@@ -23,6 +24,8 @@ export interface TokenCredentials extends Readonly<Partial<Record<Need, string |
   readonly appId: string
   /** The account whose token is needed first: an authorizer's component, a corp's suite. */
   readonly parentId?: number | null
+  /** The ticket before the newest; it is good until its own time is over. */
+  readonly previousTicket?: string | null
 }
 
 /** Everything a request for a token can be made of; what its source does not need is empty. */
@@ -236,6 +239,25 @@ export const TOKEN_SOURCES: Readonly<Record<TokenSourceName, TokenSource>> = {
     ticketCodes: NO_TICKET,
   },
 
+  /**
+   * https://developer.work.weixin.qq.com/document/path/97164: a corp's agency-developed app (代开发)
+   * asks as an app of the corp's own, with the permanent code as its secret. No suite token is needed.
+   */
+  wecom_agency: {
+    ...WECOM_TOKEN,
+    needs: ['permanentCode'],
+    parent: null,
+    request: ({ appId, permanentCode }) => ({
+      method: 'GET',
+      path: '/cgi-bin/gettoken',
+      query: { corpid: appId, corpsecret: permanentCode },
+    }),
+    replyField: 'access_token',
+    queryName: 'access_token',
+    deadCodes: WECOM_DEAD,
+    ticketCodes: NO_TICKET,
+  },
+
   /** https://developer.work.weixin.qq.com/document/path/91200; the secret is the ProviderSecret. */
   provider: {
     ...WECOM_TOKEN,
@@ -256,7 +278,7 @@ export const TOKEN_SOURCES: Readonly<Record<TokenSourceName, TokenSource>> = {
 /** How an account, or the provider behind it, comes by its token. */
 export function tokenSourceOf(account: {
   readonly kind: AccountKind
-  readonly settings: Pick<AccountSettings, 'token_kind'>
+  readonly settings: Pick<AccountSettings, 'token_kind' | 'corp_token_from'>
   readonly holder?: 'provider'
 }): TokenSourceName {
   if (account.holder === 'provider') return 'provider'
@@ -273,7 +295,7 @@ export function tokenSourceOf(account: {
     case 'wecom_suite':
       return 'suite'
     case 'wecom_authorizer':
-      return 'wecom_corp'
+      return account.settings.corp_token_from === 'gettoken' ? 'wecom_agency' : 'wecom_corp'
   }
 }
 

@@ -86,6 +86,7 @@ describe('readNewAccount', () => {
     ['marketingPerPersonPerDay', '1001', '--marketing-per-person-per-day', '0 to 1000', '1000'],
     ['marketingPerPersonPerDay', '-1', '--marketing-per-person-per-day', '0 to 1000', '1000'],
     ['tokenKind', 'new', '--token-kind', 'stable, classic', 'stable'],
+    ['corpTokenFrom', 'dk', '--corp-token-from', 'auto, gettoken', '以下之一'],
   ])('refuses %s = %j and names %s and the rule', (key, value, ...words) => {
     const [field, english, chinese] = words
     const reading = readNewAccount({ ...GOOD, [key]: value })
@@ -182,20 +183,20 @@ describe('readNewAccount, by kind', () => {
     ...{ appId: 'wx1', corpId: 'ww1', suiteId: 'ww1', originalId: 'gh_1', agentId: '1' },
     ...{ providerCorpId: 'ww2', providerSecret: 'ps', dataFormat: 'json', mode: 'plain' },
     emptyReceiveId: true,
-    ...{ welcomeMessage: '{}', archiveAccount: 'archive' },
+    ...{ welcomeMessage: '{}', archiveAccount: 'archive', corpTokenFrom: 'gettoken' },
   }
   it.each<[OtherKind, string]>([
     [
       'mini_program',
-      '--agent-id --archive-account --corp-id --empty-receive-id --provider-corp-id --provider-secret --suite-id --welcome-message',
+      '--agent-id --archive-account --corp-id --corp-token-from --empty-receive-id --provider-corp-id --provider-secret --suite-id --welcome-message',
     ],
     [
       'component',
-      '--agent-id --archive-account --corp-id --data-format --empty-receive-id --mode --original-id --provider-corp-id --provider-secret --suite-id --welcome-message',
+      '--agent-id --archive-account --corp-id --corp-token-from --data-format --empty-receive-id --mode --original-id --provider-corp-id --provider-secret --suite-id --welcome-message',
     ],
     [
       'wecom_app',
-      '--app-id --data-format --empty-receive-id --mode --original-id --provider-corp-id --provider-secret --suite-id',
+      '--app-id --corp-token-from --data-format --empty-receive-id --mode --original-id --provider-corp-id --provider-secret --suite-id',
     ],
     [
       'wecom_suite',
@@ -203,7 +204,7 @@ describe('readNewAccount, by kind', () => {
     ],
     [
       'wecom_kf',
-      '--agent-id --app-id --archive-account --data-format --empty-receive-id --mode --original-id --provider-corp-id --provider-secret --suite-id --welcome-message',
+      '--agent-id --app-id --archive-account --corp-token-from --data-format --empty-receive-id --mode --original-id --provider-corp-id --provider-secret --suite-id --welcome-message',
     ],
   ])('names everything that does not belong to a %s', (kind, fields) => {
     const reading = readNewAccount({ ...KINDS[kind], ...all, kind })

@@ -95,6 +95,7 @@ describe('add', () => {
       parentId: null,
       secret: 'plainAppSecret',
       ticket: null,
+      previousTicket: null,
       refreshToken: null,
       permanentCode: null,
     })
@@ -195,6 +196,29 @@ describe('add, by kind', () => {
     for (const secret of ['plainProviderSecret', 'plainPermanentCode', 'plainRefresh']) {
       expect(stored).not.toContain(secret)
     }
+  })
+
+  it('has the corps of a suite get their tokens as the suite says', async () => {
+    const store = storeUnder(FIRST)
+    const suite = { name: 'agency', appId: 'dkagency', providerCorpId: 'wwisv' }
+    const { id: parentId } = await store.add(newKind('wecom_suite', suite))
+    const corp = {
+      name: 'corp',
+      appId: 'wwcorp',
+      parentId,
+      token: null,
+      aesKey: null,
+      secret: null,
+    }
+    await store.add(newKind('wecom_authorizer', corp))
+    const choice = async () => (await store.findByName('corp'))?.settings.corp_token_from
+    expect(await choice()).toBe('gettoken')
+    await store.updateSettings('agency', { corp_token_from: 'get_corp_token' })
+    expect(await choice()).toBe('get_corp_token')
+    expect((await store.load()).map(({ settings }) => settings.corp_token_from)).toEqual([
+      'get_corp_token',
+      'get_corp_token',
+    ])
   })
 
   it('serves many applications of a corp, each once, and one kf account', async () => {

@@ -186,6 +186,9 @@ describe('wcg account add, by kind', () => {
     const check = await wcg(['account', 'check', 'isv', '--json'])
     expect(JSON.parse(check.out)).toMatchObject({ secrets_open: true, ticket_at: null })
     expect(check.err).toContain('no ticket yet')
+    const { out: examined } = await wcg(['doctor'])
+    expect(examined).toContain('Account isv has no ticket yet')
+    expect(examined).toContain('wcg account start-tickets platform')
     const shown = await wcg(['account', 'show', 'isv', '--lang', 'zh'])
     for (const word of ['数据回调 URL', '服务商企业 ID', 'wwisv', 'provider_secret']) {
       expect(shown.out).toContain(word)
@@ -454,7 +457,7 @@ describe('wcg serve', () => {
 describe('docs/commands.md', () => {
   it('has a heading for every command, and none for another', async () => {
     const page = await readFile(join(MAIN, '../../docs/commands.md'), 'utf8')
-    const headings = [...page.matchAll(/^### `wcg ([a-z ]+)`$/gm)].map((match) => match[1])
+    const headings = [...page.matchAll(/^### `wcg ([a-z -]+)`$/gm)].map((match) => match[1])
     expect(headings).toEqual(COMMANDS.map((command) => command.name))
   })
 

@@ -173,6 +173,26 @@ describe('what an operator asks of a running gateway', () => {
     })
   })
 
+  describe('wcg templates sync', () => {
+    it('makes the acceptance of a long-term template a standing right', async () => {
+      const template_id = 'LongTerm1Rk2Tn7Lp1Zs6Yb3Wc9Hf5Jg0AeUiOoKtXrN'
+      const { people, sandboxUrl, account } = road()
+      await fetch(`${sandboxUrl}/sandbox/accounts/${account.appId}/templates`, {
+        method: 'POST',
+        body: JSON.stringify({ template_id, title: '提醒', long_term: true }),
+      })
+      const creditsOf = async () => {
+        const person = people.newOpenid()
+        await people.accept(person, [template_id])
+        const view = await road().api(`/v1/accounts/${name()}/consents/${person}`)
+        return (view.body as { consents: { credits: number | null }[] }).consents[0]?.credits
+      }
+      expect(await creditsOf()).toBe(1)
+      await answered('templates', 'sync', name())
+      await until(creditsOf, (credits) => credits === null)
+    })
+  })
+
   describe('wcg account drill', () => {
     it('does nothing before it was told twice', async () => {
       const { out, err, code } = await wcg('account', 'drill', name())

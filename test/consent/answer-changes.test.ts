@@ -12,7 +12,7 @@ const nothing = { credits: null, expiresAt: null }
 
 describe('oneTimeChanges', () => {
   it.each(['0', '1000', '10000'])('gives one send for scene %s', (scene) => {
-    expect(oneTimeChanges({ action: 'confirm', scene, at: AT })).toEqual([
+    expect(oneTimeChanges({ action: 'confirm', scene, templateId: 'T', at: AT })).toEqual([
       {
         scope: `one_time:${scene}`,
         change: 'granted',
@@ -20,13 +20,28 @@ describe('oneTimeChanges', () => {
         reason: 'one_time:confirm',
         credits: 1,
         expiresAt: null,
+        templateId: 'T',
+      },
+    ])
+  })
+
+  it('takes a cancellation for a refusal of that template', () => {
+    expect(oneTimeChanges({ action: 'cancel', scene: '7', templateId: 'T', at: AT })).toEqual([
+      {
+        scope: 'one_time:7',
+        change: 'revoked',
+        effectiveAt: AT,
+        reason: 'one_time:cancel',
+        credits: null,
+        expiresAt: null,
+        templateId: 'T',
       },
     ])
   })
 
   it.each([
-    ['cancel', '1000'],
     ['', '1000'],
+    ['Cancel', '1000'],
     ['Confirm', '1000'],
     ['confirm', ''],
     ['confirm', '10001'],
@@ -34,7 +49,7 @@ describe('oneTimeChanges', () => {
     ['confirm', '1e3'],
     ['confirm', '*'],
   ])('gives nothing for action %j and scene %j', (action, scene) => {
-    expect(oneTimeChanges({ action, scene, at: AT })).toEqual([])
+    expect(oneTimeChanges({ action, scene, templateId: 'T', at: AT })).toEqual([])
   })
 })
 

@@ -33,6 +33,7 @@ const ABOUT_PEOPLE = [
   'message.plan',
   'message.purpose',
   'message.recipient',
+  'one_time_link.subject',
   'push_aside.document',
 ]
 
@@ -66,8 +67,8 @@ const ABOUT_NOBODY: Readonly<Record<string, string>> = {
   call_breaker: 'host reason',
   channel_pace: 'channel',
   code_override: 'class actor reason removed_by removal_reason',
-  consent: 'scope state',
-  consent_ledger: 'scope change evidence actor',
+  consent: 'scope state template_id',
+  consent_ledger: 'scope change evidence actor template_id',
   delivery: 'status reason',
   endpoint: 'purpose url kinds sealed_secret previous_secret disabled_reason paused_reason',
   erasure: 'subject_hash actor reason',
@@ -79,7 +80,7 @@ const ABOUT_NOBODY: Readonly<Record<string, string>> = {
   message:
     'channel template_id idempotency_key request_digest status reason missing_scope lease_owner ' +
     'msgid receipt_status receipt_reason consent_scope sealed_secret',
-  one_time_link: 'digest template_id scene subject_hash actor return_url',
+  one_time_link: 'digest template_id scene subject_hash actor return_url action',
   parked_push: 'tenant repeat_key source subject_hash sealed dropped_reason',
   provider_token: 'kind sealed key_id lease_owner breaker_reason',
   push_aside: 'repeat_key subject_hash kind reason',
@@ -135,6 +136,16 @@ async function fill(): Promise<void> {
     kind: 'text',
     document: Buffer.from(words('push_aside.document')),
     reason: 'test',
+  })
+  await db()('one_time_link').insert({
+    digest: sha256('link'),
+    account_id: accountId,
+    template_id: 'T',
+    scene: '7',
+    actor: 'shop',
+    subject: PERSON,
+    created_at: now,
+    expires_at: now,
   })
   await fillMessages(now)
   await fillLists()

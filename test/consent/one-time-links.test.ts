@@ -5,6 +5,8 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { decideSend } from '../../src/consent/consent-store.ts'
 import { forgetOldLinks } from '../../src/consent/one-time-link-store.ts'
 import { createOneTimeLinks } from '../../src/consent/one-time-links.ts'
+import { settleCalls } from '../../src/consent/settle-calls.ts'
+import { sha256 } from '../../src/foundation/ids.ts'
 import { createLog } from '../../src/foundation/log.ts'
 import { addOneTimeRoute } from '../../src/receiver/one-time-route.ts'
 import { useTestDatabase } from '../support/database.ts'
@@ -28,6 +30,7 @@ const links = (publicBaseUrl: string | null = 'https://wechat.example.com/') =>
   createOneTimeLinks({
     ...{ db: db(), clock, publicBaseUrl },
     randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+    settle: (account, subject) => settleCalls(db(), account, subject),
   })
 
 function app() {
@@ -40,10 +43,10 @@ function app() {
   return request(server)
 }
 
-async function newLink(more: { subject?: string; returnUrl?: string } = {}) {
+async function newLink(more: { subject?: string; returnUrl?: string; templateId?: string } = {}) {
   const { url, expiresAt } = await links().create({
     account: { id: accountId, name: 'acme', appId: 'wx1' },
-    ...{ templateId: 'T', scene: '7', actor: 'shop' },
+    ...{ templateId: more.templateId ?? 'T', scene: '7', actor: 'shop' },
     ...{ subject: more.subject ?? null, returnUrl: more.returnUrl ?? null },
   })
   const query = new URL(url).searchParams
@@ -58,9 +61,9 @@ function comeBack(reserved: string, changes: Record<string, string> = {}, accoun
     .query({ ...query, ...changes })
 }
 
-const decide = (subject: string) =>
+const decide = (subject: string, templateId = 'T') =>
   decideSend(db(), {
-    ...{ accountId, subject, channel: 'one_time_subscription', templateId: 'T' },
+    ...{ accountId, subject, channel: 'one_time_subscription', templateId },
     ...{ consentScope: 'one_time:7', at: clock.now() },
   })
 
@@ -113,6 +116,50 @@ describe('a link for a one-time subscription', () => {
     const people = [newPerson(), newPerson(), newPerson()]
     const answers = await Promise.all(people.map((openid) => comeBack(reserved, { openid })))
     expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 403, 403])
+  })
+
+  it('allows the template that was confirmed, and no other', async () => {
+    const openid = newPerson()
+    await comeBack((await newLink()).reserved, { openid })
+    const other = { allowed: false, reason: 'one_time_other_template', scope: 'one_time:7' }
+    expect(await decide(openid, 'U')).toMatchObject(other)
+    expect(await decide(openid, 'T')).toMatchObject({ allowed: true })
+
+    const { reserved } = await newLink({ templateId: 'U' })
+    await comeBack(reserved, { openid, template_id: 'U' })
+    expect(await decide(openid, 'U')).toMatchObject({ allowed: true })
+    expect(await decide(openid, 'T')).toMatchObject(other)
+  })
+
+  it('says how it was answered', async () => {
+    const links = [await newLink(), await newLink()]
+    const [yes, no] = links.map(({ reserved }) => reserved)
+    await comeBack(yes ?? '', { openid: newPerson() })
+    await comeBack(no ?? '', { action: 'cancel', openid: '' })
+    const actions = await Promise.all(
+      [yes, no].map((reserved) =>
+        db()('one_time_link')
+          .where({ digest: sha256(reserved ?? '') })
+          .pluck<string[]>('action'),
+      ),
+    )
+    expect(actions.flat()).toEqual(['confirm', 'cancel'])
+  })
+
+  it('declined by the person it was made for is a refusal in the ledger', async () => {
+    const subject = newPerson()
+    const { reserved } = await newLink({ subject })
+    expect((await comeBack(reserved, { action: 'cancel', openid: '' })).status).toBe(200)
+    expect(await readLedger(db(), accountId, subject)).toEqual(['one_time:7 revoked'])
+    expect((await decide(subject)).reason).toBe('one_time_revoked')
+
+    // a later yes counts again, and a no to another template leaves it
+    await comeBack((await newLink({ subject })).reserved, { openid: subject })
+    const other = await newLink({ subject, templateId: 'U' })
+    await comeBack(other.reserved, { action: 'cancel', openid: '', template_id: 'U' })
+    expect(await decide(subject)).toMatchObject({ allowed: true })
+    await comeBack((await newLink({ subject })).reserved, { action: 'cancel', openid: '' })
+    expect((await decide(subject)).reason).toBe('one_time_revoked')
   })
 
   it('records a cancellation as an end of the link, and nothing about anybody', async () => {

@@ -299,6 +299,20 @@ describe('judge_send', () => {
       'one_time_used_up',
       'one_time:7',
     ],
+    [
+      'one_time_subscription',
+      'confirmed for this template',
+      [{ scope: 'one_time:7', credits: 1, templateId: 'T' }],
+      null,
+      'one_time:7',
+    ],
+    [
+      'one_time_subscription',
+      'confirmed for another template',
+      [{ scope: 'one_time:7', credits: 1, templateId: 'U' }],
+      'one_time_other_template',
+      'one_time:7',
+    ],
     ...namedCases('wecom_app_message', 'member', {}),
     ...namedCases('wecom_group_message', 'external_contact:Li', {}),
     ...namedCases('wecom_welcome_message', 'external_contact:Li', {}),
@@ -328,7 +342,7 @@ describe('judge_send', () => {
 
   it.each(TABLE)('%s, %s', async (channel, _case, changes, reason, scope) => {
     const { accountId, subject } = await aPerson(...changes)
-    const templateId = /^(template|subscription)_/.test(channel) ? 'T' : null
+    const templateId = /^(template|subscription|one_time)_/.test(channel) ? 'T' : null
     const consentScope = NAMED[channel] ?? null
     const question = { accountId, subject, channel, templateId, consentScope, at: new Date() }
     const decision = await decideSend(db(), question)

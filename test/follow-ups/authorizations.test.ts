@@ -5,6 +5,7 @@ import { exchangeRedirect, makeAuthorizationPage } from '../../src/follow-ups/au
 import { createSecretBox, parseMasterKey } from '../../src/foundation/sealed-secrets.ts'
 import { TEST_MASTER_KEY } from '../support/gateway-process.ts'
 import { runWcg } from '../support/run-wcg.ts'
+import { newAesKey } from '../support/road.ts'
 import { until } from '../support/send-road.ts'
 import { CORP, MERCHANT, OTHER_MERCHANT, useTenantRoad } from '../support/tenant-road.ts'
 
@@ -68,6 +69,28 @@ describe('authorisations', { timeout: 30_000 }, () => {
     expect(kept).toEqual([first?.value, 'older'])
     sandbox.advance(1)
     codes.push(String((await component.act('push_ticket')).made.ticket))
+  })
+
+  it('have their tickets pushed again when somebody asks for it', async () => {
+    const { database, component, platformUrl } = road()
+    const wcg = (...typed: string[]) =>
+      runWcg(database.url, ['account', 'start-tickets', ...typed], {
+        env: { WECHAT_API_BASE_URL: platformUrl },
+      })
+    await component.act('stop_tickets')
+    const started = await wcg('platform', '--json')
+    expect(JSON.parse(started.out)).toEqual({ name: 'platform', outcome: 'started' })
+    const again = await wcg('platform', '--lang', 'zh')
+    expect([again.code, again.out]).toEqual([0, expect.stringContaining('本来就是开启的')])
+    expect((await wcg('suite')).err).toContain('only the pushes of a component')
+  })
+
+  it('have a gauge of their tickets’ age', async () => {
+    const { gateway } = road()
+    await until(
+      async () => (await fetch(`${gateway.url}/metrics`)).text(),
+      (text) => text.includes('wcg_ticket_age_seconds{account="suite",kind="wecom_suite"} '),
+    )
   })
 
   it('are exchanged once, whether the push or the redirect comes first', async () => {
@@ -264,6 +287,34 @@ describe('authorisations', { timeout: 30_000 }, () => {
     expect(await store.openSecret(corp.id, 'permanent_code')).toBeUndefined()
     const reasons = await database.db('erasure').where({ account_id: corp.id }).pluck('reason')
     expect(reasons).toContain('not_authorized')
+  })
+
+  it('of an agency’s app give the corp’s token for the permanent code alone', async () => {
+    const { store, sandbox, gateway, database, platformUrl } = road()
+    const [agency, corp] = ['dk5b1d7f3a9c2e8064', 'ww6a1c3e5b7d9f2048']
+    const pair = { token: 'AgencyToken1', aesKey: newAesKey() }
+    const { id } = await store.add({
+      ...{ ...pair, name: 'agency', kind: 'wecom_suite', appId: agency, mode: 'safe' },
+      ...{ secret: 'agency secret', providerCorpId: 'ww1f5d9b3a7c0e8264', settings: {} },
+    })
+    sandbox.addCorp({ corp_id: corp, members: ['SunLi'] })
+    const platform = sandbox.addSuite({
+      ...{ suite_id: agency, secret: 'agency secret', provider_corp_id: 'ww1f5d9b3a7c0e8264' },
+      ...{ token: pair.token, aes_key: pair.aesKey },
+      callback_url: `${gateway.url}/callbacks/agency`,
+      data_url: `${gateway.url}/callbacks/agency/$CORPID$`,
+    })
+    codes.push(String((await platform.act('push_ticket')).made.ticket))
+    codes.push(String((await platform.act('create_auth', { corp_id: corp })).made.auth_code))
+    const { name } = await road().untilTenant(id, corp)
+    const env = { WECHAT_API_BASE_URL: platformUrl, WECOM_API_BASE_URL: platformUrl }
+    const checked = await runWcg(database.url, ['account', 'check', name, '--online', '--json'], {
+      env,
+    })
+    expect(JSON.parse(checked.out)).toMatchObject({ online: { ok: true } })
+    const asked = sandbox.log({ kind: 'call' }).entries.map((one) => 'path' in one && one.path)
+    expect(asked).toContain('/cgi-bin/gettoken')
+    expect(asked).not.toContain('/cgi-bin/service/get_corp_token')
   })
 
   it('leave no ticket and no code in a log line, an event or a job', async () => {

@@ -28,7 +28,7 @@ describe('createMetrics', () => {
     // each process has places of its own
     const ofProcesses = ['wcg_send_limit_messages', 'wcg_send_in_hand_messages']
     const shared = gauges.filter(({ name }) => !ofProcesses.includes(name))
-    expect(shared.map(({ aggregator }) => aggregator)).toEqual(Array(14).fill('max'))
+    expect(shared.map(({ aggregator }) => aggregator)).toEqual(Array(15).fill('max'))
   })
 
   it('has no label that could name a person', async () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { AES_KEY, TOKEN } from './callback-receiver.ts'
 import { CORP, OTHER_CORP, PROVIDER, SUITE, startEverything } from './every-platform.ts'
 import { containing } from './matchers.ts'
 
@@ -161,6 +162,41 @@ describe('an installation', () => {
     const details = { userid: 'LiXiaoMing', agent_id: AGENT }
     await setup.sandbox.corp(CORP).act('member_enter', details)
     expect(setup.callbacks.last()).toMatchObject({ path, receiveId })
+  })
+})
+
+describe('a template of agency-developed apps', () => {
+  const agency = 'dk1c5e9a3b7d2f8064'
+
+  it('has permanent codes that are secrets for gettoken, and for nothing else', async () => {
+    const { url } = setup.callbacks
+    setup.sandbox.addSuite({
+      ...{ suite_id: agency, secret: 'suite secret', provider_corp_id: PROVIDER },
+      ...{ token: TOKEN, aes_key: AES_KEY },
+      ...{ callback_url: `${url}/agency`, data_url: `${url}/agency/$CORPID$` },
+    })
+    const { made } = await setup.sandbox.suite(agency).act('push_ticket')
+    const { suite_access_token } = await setup.post('/cgi-bin/service/get_suite_token', {
+      ...{ suite_id: agency, suite_secret: 'suite secret', suite_ticket: made.ticket },
+    })
+    const token = String(suite_access_token)
+    const created = await setup.sandbox.suite(agency).act('create_auth', { corp_id: CORP })
+    const exchanged = await api(
+      'v2/get_permanent_code',
+      { auth_code: created.made.auth_code },
+      token,
+    )
+    const permanent_code = String(exchanged.permanent_code)
+    const body = { auth_corpid: CORP, permanent_code }
+    expect(await api('get_corp_token', body, token)).toMatchObject({ errcode: 48002 })
+    expect(await setup.corpToken(permanent_code)).not.toBe('undefined')
+    await setup.sandbox.suite(agency).act('cancel_auth', { corp_id: CORP })
+    expect(await setup.corpToken(permanent_code)).toBe('undefined')
+  })
+
+  it('differs in this from a third-party app', async () => {
+    const { permanent_code } = await install(await suiteToken())
+    expect(await setup.corpToken(String(permanent_code))).toBe('undefined')
   })
 })
 

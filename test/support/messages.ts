@@ -55,6 +55,7 @@ export async function giveConsent(
     readonly at?: Date
     readonly credits?: number | null
     readonly expiresAt?: Date | null
+    readonly templateId?: string
   },
 ): Promise<void> {
   await changeConsents(db, [
@@ -69,6 +70,7 @@ export async function giveConsent(
       reason: 'test',
       credits: change.credits ?? null,
       expires_at: change.expiresAt ?? null,
+      template_id: change.templateId ?? null,
     },
   ])
 }

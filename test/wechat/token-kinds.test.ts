@@ -266,6 +266,32 @@ describe('a component', () => {
     ])
   })
 
+  it('asks once more with the ticket before, where the newest is refused', async () => {
+    const component = await addComponent()
+    kept(component.id).ticket = 'component-ticket-2'
+    kept(component.id).previousTicket = 'component-ticket-1'
+    expect(world.accepts((await get(component)).token)).toBe(true)
+    expect(world.calls.map(({ body }) => body['component_verify_ticket'])).toEqual([
+      'component-ticket-2',
+      'component-ticket-1',
+    ])
+    expect(desk.lines.join()).toContain('token.previous_ticket_used')
+    expect(desk.lines.join()).not.toContain('component-ticket')
+  })
+
+  it('asks with neither twice when both are over, or another thing is wrong', async () => {
+    const component = await addComponent()
+    kept(component.id).previousTicket = 'component-ticket-0'
+    world.tickets.component = 'component-ticket-9'
+    expect(await desk.keeper.getToken(component)).toMatchObject({ reason: 'no_ticket' })
+    expect(world.calls).toHaveLength(2)
+
+    const other = await addComponent()
+    Object.assign(kept(other.id), { secret: 'wrong', previousTicket: 'component-ticket-9' })
+    expect(await desk.keeper.getToken(other)).toMatchObject({ reason: 'config' })
+    expect(world.calls).toHaveLength(3)
+  })
+
   it('does not end another pause when a ticket arrives', async () => {
     const component = await addComponent()
     kept(component.id).secret = 'wrong'
@@ -514,6 +540,14 @@ describe('a suite and its corps', () => {
     expect(world.callsOf(SUITE_TOKEN)).toHaveLength(2)
   })
 
+  it('fall back on the ticket before, too', async () => {
+    const { suite } = await addCorp()
+    kept(suite.id).ticket = 'suite-ticket-2'
+    kept(suite.id).previousTicket = 'suite-ticket-1'
+    expect(world.accepts((await get(suite)).token)).toBe(true)
+    expect(world.callsOf(SUITE_TOKEN)).toHaveLength(2)
+  })
+
   it('need a new ticket for a new token only', async () => {
     const { suite } = await addCorp()
     const first = await get(suite)
@@ -525,6 +559,19 @@ describe('a suite and its corps', () => {
     kept(suite.id).ticket = 'suite-ticket-2'
     await desk.keeper.ticketArrived(suite)
     expect(world.accepts((await get(suite)).token)).toBe(true)
+  })
+
+  it('are left alone by the app of an agency, whose permanent code is a secret', async () => {
+    const { corp } = await addCorp()
+    const agency = { ...corp, settings: { ...corp.settings, corp_token_from: 'gettoken' as const } }
+    kept(corp.id).permanentCode = 'corp-secret'
+    expect(world.accepts((await get(agency)).token)).toBe(true)
+    expect(world.calls).toEqual([
+      {
+        ...{ method: 'GET', path: WECOM_TOKEN, body: {} },
+        query: { corpid: 'wwcorp', corpsecret: 'corp-secret' },
+      },
+    ])
   })
 
   it('stop for a corp that has cancelled', async () => {

@@ -150,6 +150,10 @@ describe('breakerFor, by source', () => {
     ['wecom_corp', 42009, 1, 'parent_unavailable', 30],
     ['wecom_corp', 40082, 1, 'parent_unavailable', 30],
     ['wecom_corp', 43004, 1, 'config', 300],
+    ['wecom_agency', 40001, 1, 'not_authorized', 300],
+    ['wecom_agency', 40091, 1, 'not_authorized', 300],
+    ['wecom_agency', 48002, 1, 'not_authorized', 300],
+    ['wecom_agency', 40013, 1, 'config', 300],
   ] as const)('%s: %i, failure %i: %s, %d s', (source, errcode, failures, reason, seconds) => {
     const breaker = breakerFor({ source, errcode, now, failures })
     expect(breaker).toEqual({ reason, until: inSeconds(seconds) })

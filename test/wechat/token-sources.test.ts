@@ -44,7 +44,7 @@ describe('TOKEN_SOURCES', () => {
 
   it('never takes 40001 of WeCom for a dead token', () => {
     const wecom = TOKEN_SOURCE_NAMES.filter((name) => TOKEN_SOURCES[name].space === 'wecom')
-    expect(wecom).toEqual(['wecom', 'suite', 'wecom_corp', 'provider'])
+    expect(wecom).toEqual(['wecom', 'suite', 'wecom_corp', 'wecom_agency', 'provider'])
     for (const name of wecom) expect(TOKEN_SOURCES[name].deadCodes).not.toContain(40001)
   })
 
@@ -90,6 +90,14 @@ describe('tokenSourceOf', () => {
     ['wecom_authorizer', 'stable', 'wecom_corp'],
   ] as const)('%s (token_kind %s): %s', (kind, token_kind, source) => {
     expect(tokenSourceOf({ kind, settings: { ...DEFAULT_SETTINGS, token_kind } })).toBe(source)
+  })
+
+  it.each([
+    ['gettoken', 'wecom_agency'],
+    ['get_corp_token', 'wecom_corp'],
+  ] as const)('wecom_authorizer (corp_token_from %s): %s', (corp_token_from, source) => {
+    const settings = { ...DEFAULT_SETTINGS, corp_token_from }
+    expect(tokenSourceOf({ kind: 'wecom_authorizer', settings })).toBe(source)
   })
 })
 
