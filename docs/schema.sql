@@ -40,6 +40,8 @@ create table account (
   parent_id integer,
   serves text,
   body_format text not null default 'xml'::text,
+  permission_sets integer[],
+  permission_sets_at timestamp with time zone,
   constraint account_pkey PRIMARY KEY (id),
   constraint account_name_key UNIQUE (name),
   constraint account_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES account(id),
@@ -1241,6 +1243,7 @@ AS $function$
   declare
     v_now timestamptz;
     v_reservations jsonb;
+    v_settled jsonb;
   begin
     perform lock_subjects(array_agg(wanted.account_id), array_agg(wanted.recipient))
     from message as wanted where wanted.id = any (p_message_ids);
@@ -1255,6 +1258,7 @@ AS $function$
           when wanted.status not in ('queued', 'scheduled')
             or wanted.lease_owner is distinct from p_process
             or wanted.leased_until <= v_now then 'lost'
+          when wanted.attempt_count > 0 and wanted.receipt_status is not null then 'told'
           when wanted.expires_at <= v_now
             or repeat_is_late(wanted.id, wanted.attempt_count, v_now) then 'expired'
           when limits.reason = 'quiet_hours' then 'later'
@@ -1263,15 +1267,20 @@ AS $function$
             where other.account_id = wanted.account_id and other.recipient = wanted.recipient
               and other.status = 'sending'
           ) then 'busy'
-          when not answer.allowed or limits.reason = 'person_cap' then 'blocked'
+          when not gate.allowed or limits.reason = 'person_cap' then 'blocked'
           when limits.reason = 'recipient_pace' then 'later'
           else 'allowed'
         end as verdict,
         case
-          when answer.allowed or limits.reason = 'quiet_hours' then limits.reason else answer.reason
+          when gate.allowed or limits.reason = 'quiet_hours' then limits.reason else answer.reason
         end as reason,
-        case when not answer.allowed then answer.scope end as missing,
-        limits.until, limits.is_counted, answer.scope, answer.evidence, answer.reserves_at
+        case when not gate.allowed then answer.scope end as missing,
+        limits.until, limits.is_counted, answer.scope, answer.evidence, coalesce(
+          answer.reserves_at,
+          case when gate.allowed and not answer.allowed then greatest(v_now, kept.effective_at) end
+        ) as reserves_at,
+        kept.attempt_id as kept_attempt_id, kept.scope as kept_scope,
+        kept.effective_at as kept_effective_at
       from wanted
       left join unnest(p_channels, p_per_minutes, p_per_hours) as usual (channel, per_minute, per_hour)
         on usual.channel = wanted.channel
@@ -1283,6 +1292,28 @@ AS $function$
         wanted.account_id, wanted.recipient, wanted.channel, wanted.lane, wanted.id, v_now,
         usual.per_minute, nullif(usual.per_hour, 0)
       ) as limits
+      left join lateral (
+        select reserved.attempt_id, reserved.scope, reserved.effective_at, (
+          select held.effective_at <= reserved.effective_at from consent as held
+          where held.account_id = wanted.account_id and held.subject = wanted.recipient
+            and held.scope = reserved.scope
+        ) as counts
+        from attempt as tried
+        join consent_ledger as reserved
+          on reserved.attempt_id = tried.id and reserved.change = 'reserved'
+        where wanted.attempt_count > 0 and tried.message_id = wanted.id
+          and tried.number <= wanted.attempt_count
+          and not exists (
+            select from consent_ledger as settled
+            where settled.attempt_id = tried.id and settled.change in ('spent', 'returned')
+          )
+        limit 1
+      ) as kept on true
+      cross join lateral (
+        -- the window is used up also by this very message: its repeat needs no other credit
+        select answer.allowed
+          or coalesce(kept.counts and right(answer.reason, 8) = '_used_up', false) as allowed
+      ) as gate
     ), placed as materialized (
       -- of several messages to one person the first goes now
       select judged.*,
@@ -1310,6 +1341,8 @@ AS $function$
         status = case
           when numbered.decision = 'begun' then 'sending'
           when numbered.decision = 'later' then moving.status
+          -- the platform has said what became of the call whose answer was lost
+          when numbered.decision = 'told' then moving.receipt_status
           -- an earlier attempt whose answer was lost may have been delivered: that stays the truth
           when moving.attempt_count > 0 and exists (
             select from attempt as tried
@@ -1324,6 +1357,7 @@ AS $function$
             when moving.reason not in ('quiet_hours', 'recipient_pace') then moving.reason
           end
           when 'expired' then 'expired'
+          when 'told' then null
           else numbered.reason
         end,
         missing_scope = case when numbered.decision = 'blocked'
@@ -1335,6 +1369,9 @@ AS $function$
         ) else moving.due_at end,
         counted_at = case when numbered.decision = 'begun' and numbered.is_counted
           then v_now else moving.counted_at end,
+        -- what the platform calls it: our own name, without hyphens
+        msgid = case when numbered.decision = 'begun' and moving.channel = 'wecom_kf_message'
+          then coalesce(moving.msgid, replace(moving.id::text, '-', '')) else moving.msgid end,
         attempt_count = moving.attempt_count + (numbered.decision = 'begun')::integer,
         lease_owner = case when numbered.decision = 'begun' then moving.lease_owner end,
         leased_until = case when numbered.decision = 'begun' then v_now + p_lease end,
@@ -1342,10 +1379,11 @@ AS $function$
         finished_at = case when numbered.decision in ('begun', 'later')
           then moving.finished_at else v_now end
       from numbered
-      where moving.id = numbered.id and numbered.decision in ('begun', 'blocked', 'expired', 'later')
+      where moving.id = numbered.id
+        and numbered.decision in ('begun', 'blocked', 'expired', 'later', 'told')
     )
     select
-      array_agg(numbered.id), array_agg(numbered.decision),
+      array_agg(numbered.id), array_agg(replace(numbered.decision, 'told', 'lost')),
       array_agg(case numbered.decision
         when 'expired' then 'expired' when 'blocked' then numbered.reason
         when 'later' then numbered.reason end),
@@ -1356,12 +1394,24 @@ AS $function$
         'account_id', numbered.account_id, 'subject', numbered.recipient,
         'scope', numbered.scope, 'change', 'reserved', 'effective_at', numbered.reserves_at,
         'evidence', 'attempt', 'attempt_id', numbered.attempt_id, 'reason', numbered.channel
-      )) filter (where numbered.decision = 'begun' and numbered.reserves_at is not null)
-    into message_ids, decisions, reasons, scopes, attempt_ids, numbers, untils, v_reservations
+      )) filter (where numbered.decision = 'begun' and numbered.reserves_at is not null),
+      jsonb_agg(jsonb_build_object(
+        'account_id', numbered.account_id, 'subject', numbered.recipient,
+        'scope', numbered.kept_scope,
+        'change', case numbered.decision when 'begun' then 'returned' else 'spent' end,
+        'effective_at', numbered.kept_effective_at, 'evidence', 'attempt',
+        'attempt_id', numbered.kept_attempt_id,
+        'reason', case numbered.decision when 'begun' then 'repeated' else 'unknown' end
+      )) filter (
+        where numbered.kept_attempt_id is not null
+          and numbered.decision in ('begun', 'blocked', 'expired', 'told')
+      )
+    into message_ids, decisions, reasons, scopes, attempt_ids, numbers, untils, v_reservations,
+      v_settled
     from numbered;
 
-    if v_reservations is not null then
-      perform apply_consent_changes(v_reservations);
+    if v_reservations is not null or v_settled is not null then
+      perform apply_consent_changes(coalesce(v_settled, '[]') || coalesce(v_reservations, '[]'));
     end if;
   end
   $function$;
@@ -2253,17 +2303,25 @@ AS $function$
         case
           when ended.outcome in ('sent', 'unknown')
             then coalesce(early.status, ended.receipt_before, ended.status)
-          when ended.status in ('refused', 'failed') and exists (
-            select from attempt as other
-            where other.message_id = ended.message_id and other.outcome = 'unknown'
-              and other.id <> ended.attempt_id
-          ) then 'unknown'
+          when lost.known = 'sent' or (ended.status <> 'queued' and lost.known is not null)
+            then coalesce(ended.receipt_before, lost.known)
           else ended.status
-        end as status_after
+        end as status_after,
+        case
+          when ended.outcome in ('sent', 'unknown') or lost.known is null then ended.credit
+          when lost.known = 'sent' or ended.status <> 'queued' then 'spent'
+        end as credit_after
       from ended
       left join receipt as early
         on ended.outcome = 'sent' and early.account_id = ended.account_id
         and early.msgid = ended.msgid
+      left join lateral (
+        select case when bool_or(other.outcome = 'sent') then 'sent'
+          when bool_or(other.outcome = 'unknown') then 'unknown' end as known
+        from attempt as other
+        where ended.number > 1 and ended.outcome not in ('sent', 'unknown')
+          and other.message_id = ended.message_id and other.id <> ended.attempt_id
+      ) as lost on true
       where ended.is_open
     ), closed as (
       update attempt as closing set
@@ -2277,7 +2335,10 @@ AS $function$
     ), moved as (
       update message as moving set
         status = judged.status_after,
-        reason = judged.reason,
+        reason = case
+          when judged.status_after in ('sent', 'delivered', 'not_delivered')
+            and judged.outcome <> 'sent' then null else judged.reason
+        end,
         msgid = coalesce(judged.msgid, moving.msgid),
         receipt_status = coalesce(judged.early_status, moving.receipt_status),
         receipt_reason = coalesce(judged.early_reason, moving.receipt_reason),
@@ -2298,9 +2359,9 @@ AS $function$
       array_agg(case when judged.decides then judged.status_after else judged.status_before end),
       -- a template message draws on no credit
       jsonb_agg(jsonb_build_object(
-        'attempt_id', judged.attempt_id, 'change', judged.credit, 'reason', judged.outcome
+        'attempt_id', judged.attempt_id, 'change', judged.credit_after, 'reason', judged.outcome
       )) filter (
-        where judged.credit in ('spent', 'returned') and judged.channel <> 'template_message'
+        where judged.credit_after in ('spent', 'returned') and judged.channel <> 'template_message'
       ),
       -- a person erased meanwhile is not written about again
       jsonb_agg(jsonb_build_object(
@@ -2550,6 +2611,12 @@ AS $function$
       verdict.reason,
       case
         when verdict.reason like 'tenant%' then 'tenant'
+        when verdict.reason = 'kf_account_revoked' then part.scope
+        -- which sets of permissions it takes is what the row says
+        when verdict.reason = 'permission_missing' then (
+          select entry.reason from consent_ledger as entry
+          where entry.id = part.ledger_id and entry.account_id = p_account_id
+        )
         when verdict.reason = 'stopped' then 'everything'
         when p_channel = 'template_message' and follow.state = 'granted' and template.refused
           then template.scope
@@ -2561,6 +2628,8 @@ AS $function$
       end,
       case
         when verdict.reason like 'tenant%' then array_remove(array[tenant.ledger_id], null)
+        when verdict.reason in ('kf_account_revoked', 'permission_missing')
+          then array[part.ledger_id]
         when verdict.reason = 'stopped' then array[stop.ledger_id]
         else array_remove(array[
           follow.ledger_id, template.ledger_id, talk.ledger_id, named.ledger_id,
@@ -2578,10 +2647,17 @@ AS $function$
         when named.credits is not null then named.effective_at
       end
     from (select) as asked
-    left join account as home on home.id = p_account_id and home.parent_id is not null
+    left join account as home on home.id = p_account_id
+      and (home.parent_id is not null or p_channel = 'wecom_kf_message')
     left join consent as tenant
       on tenant.account_id = home.parent_id and tenant.subject = home.app_id
       and tenant.scope = 'tenant'
+    -- what of that right has been taken back: one channel, one customer-service account
+    left join consent as part
+      on part.account_id = home.id and part.subject = home.app_id
+      and part.scope = 'tenant:' || case
+        when p_channel = 'wecom_kf_message' then substr(p_scope, 4) else p_channel
+      end
     left join consent as stop
       on p_channel <> 'wecom_robot_message'
       and stop.account_id = p_account_id and stop.subject = p_subject and stop.scope = 'everything'
@@ -2611,8 +2687,11 @@ AS $function$
     ) as talk on true
     cross join lateral (
       select case
-        when home.id is not null and tenant.state is null then 'tenant_unknown'
+        when home.parent_id is not null and tenant.state is null then 'tenant_unknown'
         when tenant.state <> 'granted' then 'tenant_' || tenant.state
+        when part.state <> 'granted' then case
+          when p_channel = 'wecom_kf_message' then 'kf_account_revoked' else 'permission_missing'
+        end
         when stop.state <> 'granted' then 'stopped'
         when p_channel = 'template_message' then case
           when follow.state is null then 'follow_unknown'
@@ -3685,6 +3764,21 @@ AS $function$
         where settled.attempt_id = p_attempt_id
           and (settled.change = 'returned' or settled.change = p_change)
       );
+  end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.spend_kept_credits(p_message_ids uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    perform lock_subjects(array_agg(ended.account_id), array_agg(ended.recipient))
+    from message as ended where ended.id = any (p_message_ids);
+    perform settle_credit(tried.id, 'spent', 'unknown')
+    from message as ended
+    join attempt as tried on tried.message_id = ended.id
+    where ended.id = any (p_message_ids)
+      and ended.status in ('unknown', 'delivered', 'not_delivered');
   end
   $function$;
 

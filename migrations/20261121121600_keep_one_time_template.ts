@@ -296,6 +296,12 @@ const judgeSend = (template: Template) => `
       verdict.reason,
       case
         when verdict.reason like 'tenant%' then 'tenant'
+        when verdict.reason = 'kf_account_revoked' then part.scope
+        -- which sets of permissions it takes is what the row says
+        when verdict.reason = 'permission_missing' then (
+          select entry.reason from consent_ledger as entry
+          where entry.id = part.ledger_id and entry.account_id = p_account_id
+        )
         when verdict.reason = 'stopped' then 'everything'
         when p_channel = 'template_message' and follow.state = 'granted' and template.refused
           then template.scope
@@ -307,6 +313,8 @@ const judgeSend = (template: Template) => `
       end,
       case
         when verdict.reason like 'tenant%' then array_remove(array[tenant.ledger_id], null)
+        when verdict.reason in ('kf_account_revoked', 'permission_missing')
+          then array[part.ledger_id]
         when verdict.reason = 'stopped' then array[stop.ledger_id]
         else array_remove(array[
           follow.ledger_id, template.ledger_id, talk.ledger_id, named.ledger_id,
@@ -324,10 +332,17 @@ const judgeSend = (template: Template) => `
         when named.credits is not null then named.effective_at
       end
     from (select) as asked
-    left join account as home on home.id = p_account_id and home.parent_id is not null
+    left join account as home on home.id = p_account_id
+      and (home.parent_id is not null or p_channel = 'wecom_kf_message')
     left join consent as tenant
       on tenant.account_id = home.parent_id and tenant.subject = home.app_id
       and tenant.scope = 'tenant'
+    -- what of that right has been taken back: one channel, one customer-service account
+    left join consent as part
+      on part.account_id = home.id and part.subject = home.app_id
+      and part.scope = 'tenant:' || case
+        when p_channel = 'wecom_kf_message' then substr(p_scope, 4) else p_channel
+      end
     left join consent as stop
       on p_channel <> 'wecom_robot_message'
       and stop.account_id = p_account_id and stop.subject = p_subject and stop.scope = 'everything'
@@ -357,8 +372,11 @@ const judgeSend = (template: Template) => `
     ) as talk on true
     cross join lateral (
       select case
-        when home.id is not null and tenant.state is null then 'tenant_unknown'
+        when home.parent_id is not null and tenant.state is null then 'tenant_unknown'
         when tenant.state <> 'granted' then 'tenant_' || tenant.state
+        when part.state <> 'granted' then case
+          when p_channel = 'wecom_kf_message' then 'kf_account_revoked' else 'permission_missing'
+        end
         when stop.state <> 'granted' then 'stopped'
         when p_channel = 'template_message' then case
           when follow.state is null then 'follow_unknown'

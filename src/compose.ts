@@ -107,6 +107,7 @@ import {
   type RecordedOverride,
 } from './wechat/code-override-store.ts'
 import type { OverrideClass } from './wechat/code-override.ts'
+import { checkPermissionSets } from './wechat/permission-sets.ts'
 import { createPlatformClient } from './wechat/platform-client.ts'
 import { countCalls, createQuotaLedger } from './wechat/quota-ledger.ts'
 import {
@@ -236,6 +237,7 @@ async function build(
   options: ComposeOptions,
   undo: (() => Promise<void>)[],
 ): Promise<Gateway> {
+  const permissionSets = checkPermissionSets(config.permissionSets)
   const clock = options.clock ?? systemClock
   const log = options.log ?? createLog(config.logLevel, options.logDestination)
   const metrics = createMetrics()
@@ -487,6 +489,7 @@ async function build(
     api,
     call,
     findAccount: (id) => cache.findById(id),
+    permissionSets,
     readObject: (text) => {
       const read = readJson(text)
       return read.ok ? read.fields : undefined
@@ -505,7 +508,10 @@ async function build(
   const findAccount = (id: number) => cache.findById(id)
   const reconcile: Parts['reconcileAuthorizers'] = (component, signal) =>
     reconcileAuthorizers(
-      { db, box, clock, log, api, findAccount, releaseParked: releaseWaiting },
+      {
+        ...{ db, box, clock, log, api, findAccount, permissionSets },
+        releaseParked: releaseWaiting,
+      },
       component,
       signal,
     )

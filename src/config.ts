@@ -52,6 +52,8 @@ export interface Config {
   readonly authorizerListAt: `${number}:${number}` | null
   /** When the templates are compared with the platform's lists every night; null: never. */
   readonly templateSyncAt: `${number}:${number}` | null
+  /** Which permission sets carry a channel, where it is not as the table has it; none: no gate. */
+  readonly permissionSets: Readonly<Record<string, readonly number[]>>
   readonly dataDirectory: string
   readonly logLevel: string
 }
@@ -251,6 +253,13 @@ export const SETTINGS = [
       "When every account's templates are compared with the platform's lists, China time; `off`: never by itself.",
     secret: false,
   },
+  {
+    name: 'WCG_PERMISSION_SETS',
+    default: null,
+    meaning:
+      'Which permission sets (权限集) of a merchant carry a channel, where that is not as docs/consent.md has it: `subscription_message:18+89,device_message:any`; `any`: none is asked for.',
+    secret: false,
+  },
 ] as const satisfies readonly Setting[]
 
 type SettingName = (typeof SETTINGS)[number]['name']
@@ -314,6 +323,7 @@ export function readConfig(env: Environment): Config {
     followerSyncAt: reader.nightTime('WCG_FOLLOWER_SYNC_AT'),
     authorizerListAt: reader.nightTime('WCG_AUTHORIZER_LIST_AT'),
     templateSyncAt: reader.nightTime('WCG_TEMPLATE_SYNC_AT'),
+    permissionSets: readPermissionSets(reader),
     dataDirectory: reader.text('WCG_DATA_DIRECTORY'),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS),
   }
@@ -482,6 +492,29 @@ function createReader(env: Environment) {
       return first ? [first, ...rest] : null
     },
   }
+}
+
+/** A channel and the ids of its sets, or `any`. */
+const PERMISSION_ENTRY = /^([a-z_]+):(any|\d{1,6}(?:\+\d{1,6})*)$/
+
+function readPermissionSets(
+  reader: ReturnType<typeof createReader>,
+): Readonly<Record<string, readonly number[]>> {
+  const entries = reader.given('WCG_PERMISSION_SETS')?.split(',') ?? []
+  const read = entries.flatMap((entry): [string, number[]][] => {
+    const [, channel, sets] = PERMISSION_ENTRY.exec(entry.trim()) ?? []
+    if (channel !== undefined && sets !== undefined) {
+      return [[channel, sets === 'any' ? [] : sets.split('+').map(Number)]]
+    }
+    const value = JSON.stringify(entry.trim())
+    reader.faults.push({
+      field: 'WCG_PERMISSION_SETS',
+      rule: `must read channel:7+100 or channel:any, several with commas, not ${value}`,
+      ruleZh: `格式应为 渠道:7+100 或 渠道:any，多个以逗号分隔，现在是 ${value}`,
+    })
+    return []
+  })
+  return Object.fromEntries(read)
 }
 
 function readWhole(text: string): number {

@@ -61,6 +61,14 @@ describe('readConfig', () => {
     expect(readConfig({ DATABASE_URL: '', PORT: ' ', WCG_MASTER_KEY: '' }).http.port).toBe(8080)
   })
 
+  it('reads which permission sets carry a channel', () => {
+    const sets = (WCG_PERMISSION_SETS: string) => readConfig({ WCG_PERMISSION_SETS }).permissionSets
+    expect(sets('')).toEqual({})
+    expect(sets('template_message:7+100, device_message:any')).toEqual({
+      ...{ template_message: [7, 100], device_message: [] },
+    })
+  })
+
   it('takes the slash off the end of an address', () => {
     const config = readConfig({ PUBLIC_BASE_URL: 'https://wechat.example.com/gateway/' })
     expect(config.http.publicBaseUrl).toBe('https://wechat.example.com/gateway')
@@ -95,6 +103,7 @@ describe('readConfig', () => {
     ['WCG_CONNECT_TIMEOUT_MS', '3s', '100 to 60000'],
     ['WCG_CALL_TIMEOUT_MS', '30001', 'no longer than WCG_LEASE_SECONDS (30 s)'],
     ['WCG_DATABASE_POOL', '1', '4 to 200'],
+    ['WCG_PERMISSION_SETS', 'template_message=7', 'must read channel:7+100'],
     ['WCG_MESSAGE_LIFETIME_HOURS', '1e3', '1 to 720'],
   ])('refuses %s=%s and says the rule', (name, value, words) => {
     const [fault, ...others] = faultsOf({ [name]: value })

@@ -17,7 +17,7 @@ import {
   templateScope,
   type ConsentChange,
 } from './consent.ts'
-import { kfMessageChanges } from './kf-changes.ts'
+import { kfAccountChanges, kfMessageChanges } from './kf-changes.ts'
 import { because, granted, revoked, stopAt, suppressed, windowOf } from './make-change.ts'
 import {
   archiveAgreed,
@@ -115,6 +115,8 @@ export function consentChanges(
     case 'kf_send_failed':
     case 'kf_reject_switch':
       return kfMessageChanges(event, settings)
+    case 'kf_accounts_changed':
+      return onePerScope(kfAccountChanges(event))
     case 'subscription_sent':
     case 'mass_receipt':
     case 'tenant_changed':

@@ -29,7 +29,8 @@ export type ConsentState = (typeof CONSENT_STATES)[number]
  *   not.
  * - `member`: a WeCom member can see the app. An administrator's act: evidence, not an opt-in.
  * - `tenant`: an account or corp lets us act for it. Its row is on the component or suite, and its
- *   subject is the appid or corpid.
+ *   subject is the appid or corpid. A part of that right, `tenant:<channel>` or `tenant:<open_kfid>`,
+ *   is on the account itself, under its own appid or corpid; without a row it has not been taken back.
  * - `msgaudit`: agreement to the chat archive, where it names neither employee nor group. It never
  *   allows a message.
  * - `everything`: a stop. `revoked` forbids every message; `granted` means the stop is lifted and
@@ -54,6 +55,8 @@ const KF_PREFIX = 'kf:'
 const ONE_TIME_PREFIX = 'one_time:'
 /** Agreement to the archive of what is said to one employee or in one group. */
 const ARCHIVE_PREFIX = `${ARCHIVE}:`
+/** One channel of an account, or one customer-service account, that we may act for. */
+const TENANT_PREFIX = `${TENANT}:`
 
 /** A scope, taken apart. */
 export type Scope =
@@ -65,7 +68,8 @@ export type Scope =
   | { readonly family: 'member' }
   | { readonly family: 'external_contact'; readonly user: string }
   | { readonly family: 'kf'; readonly openKfId: string }
-  | { readonly family: 'tenant' }
+  /** `part` is null for the whole right; else a channel, or an `open_kfid`. */
+  | { readonly family: 'tenant'; readonly part: string | null }
   /** `where` is null where the agreement names neither employee nor group. */
   | { readonly family: 'msgaudit'; readonly where: string | null }
   | { readonly family: 'everything' }
@@ -123,7 +127,7 @@ export function templateScope(templateId: string): string {
 
 /**
  * The scope of a customer and one employee; of a customer-service account; of a scene; of the archive
- * of an employee's or a group's chats, or of chats that are not named.
+ * of an employee's or a group's chats, or of chats that are not named; of a part of a tenant's right.
  *
  * @throws InvariantError when the name is none; ask `isScopeName` about names from outside first.
  */
@@ -137,6 +141,10 @@ export function kfScope(openKfId: string): string {
 
 export function oneTimeScope(scene: string): string {
   return named(ONE_TIME_PREFIX, scene)
+}
+
+export function tenantPartScope(part: string): string {
+  return named(TENANT_PREFIX, part)
 }
 
 export function archiveScope(where: string | null): string {
@@ -164,6 +172,8 @@ export function parseScope(text: string): Scope | undefined {
       return { family: 'external_contact', user: name }
     case KF_PREFIX:
       return { family: 'kf', openKfId: name }
+    case TENANT_PREFIX:
+      return { family: 'tenant', part: name }
     case ARCHIVE_PREFIX:
       return { family: 'msgaudit', where: name }
     default:
@@ -178,7 +188,7 @@ const SINGLE_SCOPES: ReadonlyMap<string, Scope> = new Map<string, Scope>([
   [CONVERSATION_ACTION, { family: 'conversation', window: 'action' }],
   [EVERY_TEMPLATE, { family: 'template', templateId: null }],
   [MEMBER, { family: 'member' }],
-  [TENANT, { family: 'tenant' }],
+  [TENANT, { family: 'tenant', part: null }],
   [ARCHIVE, { family: 'msgaudit', where: null }],
   [EVERYTHING, { family: 'everything' }],
 ])

@@ -1,9 +1,10 @@
 import type { AccountSettings } from '../accounts/account.ts'
 import { rowOf } from '../events/catalogue.ts'
-import { textOf, type Fields } from '../events/document.ts'
+import { listOf, textOf, type Fields } from '../events/document.ts'
+import { kfFailure } from '../events/kf-failure.ts'
 import type { EventRecord } from '../events/read-event.ts'
 import { isFields, readIdentifier } from '../events/read-values.ts'
-import { isScopeName, kfScope, type ConsentChange } from './consent.ts'
+import { isScopeName, kfScope, tenantPartScope, type ConsentChange } from './consent.ts'
 import { because, granted, revoked, stopAt, suppressed, windowOf } from './make-change.ts'
 
 /**
@@ -14,11 +15,7 @@ import { because, granted, revoked, stopAt, suppressed, windowOf } from './make-
 const KF_WINDOW = { cap: 5, seconds: 48 * 3600 }
 
 /** `fail_type` of what says that the window is shut, not that somebody refused. */
-const SHUT: ReadonlyMap<string, string> = new Map([
-  ['4', 'over_48_hours'],
-  ['5', 'session_closed'],
-  ['6', 'over_five_messages'],
-])
+const SHUT: ReadonlySet<string> = new Set(['4', '5', '6'])
 const REFUSED = '10'
 
 /**
@@ -49,10 +46,31 @@ export function kfMessageChanges(event: EventRecord, settings: AccountSettings):
   }
 }
 
+/**
+ * Which customer-service accounts a corp lets us act for, no longer or again. What it never named has
+ * not been taken back.
+ *
+ * @see https://developer.work.weixin.qq.com/document/path/97712
+ */
+export function kfAccountChanges(event: EventRecord): ConsentChange[] {
+  const added = namesOf(event, 'AuthAddOpenKfId')
+  const removed = namesOf(event, 'AuthDelOpenKfId')
+  return [
+    ...removed.map((id) => because(revoked(event, tenantPartScope(id)), 'removed')),
+    ...added.map((id) => because(granted(event, tenantPartScope(id)), 'added')),
+  ]
+}
+
+function namesOf({ fields }: EventRecord, name: string): string[] {
+  return listOf(fields, name).flatMap((value) => {
+    const id = typeof value === 'string' ? readIdentifier(value) : null
+    return id !== null && isScopeName(id) ? [id] : []
+  })
+}
+
 function sendFailed(event: EventRecord, scope: string, type: string): ConsentChange[] {
-  if (type === REFUSED) return [because(revoked(event, scope), 'customer')]
-  const shut = SHUT.get(type)
-  return shut === undefined ? [] : [because(suppressed(event, scope), shut)]
+  if (type === REFUSED) return [because(revoked(event, scope), kfFailure(type))]
+  return SHUT.has(type) ? [because(suppressed(event, scope), kfFailure(type))] : []
 }
 
 function innerOf(fields: Fields, name: string): Fields {

@@ -178,7 +178,7 @@ export async function releaseMessages(
     readonly dueAt: Date | null
   },
 ): Promise<void> {
-  await db.raw(
+  const { rows } = await db.raw<{ rows: { id: string; status: string }[] }>(
     `update message set
        lease_owner = null, leased_until = null,
        due_at = least(coalesce(?::timestamptz, due_at), expires_at),
@@ -186,16 +186,22 @@ export async function releaseMessages(
          when expires_at > clock_timestamp() then status
          when exists (
            select from attempt where attempt.message_id = message.id and attempt.outcome = 'unknown'
-         ) then 'unknown'
+         ) then coalesce(receipt_status, 'unknown')
          else 'expired'
        end,
        reason = case when expires_at > clock_timestamp() then reason else 'expired' end,
        finished_at = case when expires_at > clock_timestamp() then null else clock_timestamp() end,
        updated_at = clock_timestamp()
-     where id = any (?::uuid[]) and lease_owner = ? and status in ('scheduled', 'queued')`,
+     where id = any (?::uuid[]) and lease_owner = ? and status in ('scheduled', 'queued')
+     returning id, status`,
     [release.dueAt, [...release.messageIds], release.process],
   )
+  const unsettled = rows.filter(({ status }) => KEEPS_CREDIT.has(status)).map(({ id }) => id)
+  if (unsettled.length > 0) await db.raw(`select spend_kept_credits(?::uuid[])`, [unsettled])
 }
+
+/** What a message ends as whose call may have arrived: what it kept until then is used. */
+const KEEPS_CREDIT: ReadonlySet<string> = new Set(['unknown', 'delivered', 'not_delivered'])
 
 /** Takes up messages whose process died during a call; see `recover_messages` in docs/schema.sql. */
 export async function recoverMessages(

@@ -49,7 +49,8 @@ export interface AttemptEnd {
   readonly httpStatus: number | null
   readonly rid: string | null
   readonly msgid: string | null
-  readonly credit: 'spent' | 'returned'
+  /** `kept`: the message waits to be called for again, and its credit with it. */
+  readonly credit: 'spent' | 'returned' | 'kept'
   readonly changes: readonly ConsentChange[]
   /** The account's channel rests until then, in every process. */
   readonly pause: Pause | null
@@ -198,7 +199,7 @@ function unclear(finished: FinishedCall, reason: string): AttemptEnd {
   })
   const base = { ...blank(facts), outcome: 'unknown', reason } as const
   return until !== null && again !== null && again < until && again < finished.expiresAt
-    ? { ...base, status: 'queued', dueAt: again, credit: 'returned' }
+    ? { ...base, status: 'queued', dueAt: again, credit: 'kept' }
     : { ...base, status: 'unknown', credit: 'spent' }
 }
 

@@ -2,11 +2,13 @@
 export type Route = 'MsgType' | 'Event' | 'InfoType' | 'event_type'
 
 /**
- * The element that holds whose event it is: a person, or the account or corp that authorised us.
+ * The element that holds whose event it is: a person, the account or corp that authorised us, or the
+ * corp itself.
  * `OpenID` is also read as `openid`; `FromUserName` is never `sys`, WeCom's own sender.
  */
 export type SubjectField =
   | 'FromUserName'
+  | 'ToUserName'
   | 'OpenID'
   | 'OpenId'
   | 'UserID'
@@ -61,6 +63,7 @@ export const EFFECTS = [
   'kf_message',
   'kf_send_failed',
   'kf_reject_switch',
+  'kf_accounts_changed',
 ] as const
 export type Effect = (typeof EFFECTS)[number]
 

@@ -2,6 +2,7 @@ import type { EventSource } from '../accounts/account.ts'
 import type { Route } from './catalogue-row.ts'
 import { findEntry, findRow, rowOf, type CatalogueRow, type EventKind } from './catalogue.ts'
 import { listOf, textOf, type Fields } from './document.ts'
+import { kfFailure } from './kf-failure.ts'
 import {
   isFields,
   notInFuture,
@@ -67,6 +68,13 @@ export type Receipt =
       readonly status: 'delivered' | 'not_delivered'
       readonly reason: string
     }
+  /** `msgId` is our own name for the message. */
+  | {
+      readonly channel: 'wecom_kf_message'
+      readonly msgId: string
+      readonly status: 'not_delivered'
+      readonly reason: string
+    }
 
 /** WeCom's own sender of what no member did. */
 const WECOM_SYSTEM = 'sys'
@@ -98,7 +106,8 @@ export function readEvent({ source, fields: sent, timestamp, receivedAt }: Push)
 
 /**
  * What an event reports about messages we sent: one receipt for a template message, one or more for
- * subscription messages, none for every other event or where the report names no message.
+ * subscription messages, one for a message of customer service that did not arrive; none for every
+ * other event or where the report names no message.
  */
 export function readReceipt(event: EventRecord): readonly Receipt[] {
   if (event.kind === 'event.templatesendjobfinish') {
@@ -108,6 +117,7 @@ export function readReceipt(event: EventRecord): readonly Receipt[] {
     return [{ channel: 'template_message', msgId: event.msgId, status, reason }]
   }
   if (event.kind === 'event.subscribe_msg_sent_event') return readItems(event).flatMap(sentReceipt)
+  if (event.kind === 'kf.msg_send_fail') return kfReceipt(event)
   return []
 }
 
@@ -183,6 +193,15 @@ function sentReceipt(item: Fields): Receipt[] {
       reason: code === '' ? words : storable(`${words} (${code})`.trim()),
     },
   ]
+}
+
+function kfReceipt({ fields }: EventRecord): Receipt[] {
+  const told = fields.event !== undefined && isFields(fields.event) ? fields.event : {}
+  const msgId = readIdentifier(textOf(told, 'fail_msgid'))
+  if (msgId === null) return []
+  const type = trimmed(told, 'fail_type')
+  const reason = storable(`${kfFailure(type)} (${type})`)
+  return [{ channel: 'wecom_kf_message', msgId, status: 'not_delivered', reason }]
 }
 
 function itemsAt(fields: Fields, [name, ...rest]: readonly string[]): readonly Fields[] {

@@ -284,8 +284,8 @@ export const WECOM_EVENTS = [
   {
     kind: 'wecom.kf_account_auth_change',
     name: 'kf_account_auth_change',
-    subject: null,
-    effect: 'signal',
+    subject: 'ToUserName',
+    effect: 'kf_accounts_changed',
     followUp: 'read_kf_accounts',
     note: 'We may act for other customer-service accounts than before',
   },

@@ -3,7 +3,7 @@ import { createSecretStore } from '../accounts/secret-store.ts'
 import { wholeSecond } from '../events/read-values.ts'
 import { readAuthorizer } from '../wechat/component-api.ts'
 import { getAuthInfo } from '../wechat/suite-api.ts'
-import type { TenantParts } from './exchange-code.ts'
+import { keepToldPermissions, type TenantParts } from './exchange-code.ts'
 import { eraseTenant } from './erase-tenant.ts'
 import type { FollowUpPayload } from './follow-up-payload.ts'
 import { changeTenant, describeTenant, findTenant, forgetTenant } from './tenant-store.ts'
@@ -66,6 +66,7 @@ export async function lookUpAuthorizer(
   if (looked.info !== null) {
     const tenant = await findTenant(db, key)
     if (tenant !== undefined) await describeTenant(db, tenant.id, looked.info)
+    await keepToldPermissions(parts, key, { info: looked.info, at: looked.at })
     return 'stays'
   }
   const at = looked.at ?? wholeSecond(parts.clock.now())

@@ -2,10 +2,24 @@ import type { Account } from '../accounts/account.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { wholeSecond } from '../events/read-values.ts'
 import type { AccountApi } from '../wechat/account-api.ts'
-import { findRefreshToken, queryAuth, readAuthorizer } from '../wechat/component-api.ts'
+import {
+  findRefreshToken,
+  queryAuth,
+  readAuthorizer,
+  type AuthorizerInfo,
+} from '../wechat/component-api.ts'
+import type { PermissionSets } from '../wechat/permission-sets.ts'
 import { getPermanentCode } from '../wechat/suite-api.ts'
 import { openCode, type FollowUpPayload } from './follow-up-payload.ts'
-import { admitTenant, findAdmitted, type AdmissionParts, type TenantGrant } from './tenant-store.ts'
+import { keepPermissions } from './keep-permissions.ts'
+import {
+  admitTenant,
+  findAdmitted,
+  findTenant,
+  type AdmissionParts,
+  type TenantGrant,
+  type TenantKey,
+} from './tenant-store.ts'
 
 /** What the tasks about tenants work with. */
 export interface TenantParts extends AdmissionParts {
@@ -13,6 +27,8 @@ export interface TenantParts extends AdmissionParts {
   readonly api: AccountApi
   /** An account in service. */
   readonly findAccount: (id: number) => Promise<Account | undefined>
+  /** What the operator says about channels in place of the platform's pages. */
+  readonly permissionSets: PermissionSets
 }
 
 /**
@@ -38,20 +54,36 @@ export async function exchangeAuthorizationCode(
     exchanged === 'spent' ? await recoverAuthorization(parts, component, payload) : exchanged
   if (found === null) return log.info(told, 'tenant.code_spent')
 
-  const { info } = await readAuthorizer(api, component, found.appId)
+  const { info, at } = await readAuthorizer(api, component, found.appId)
   if (info === null) return log.info(told, 'tenant.withdrawn')
   const outcome = await admitTenant(parts, {
     parentId: component.id,
     parentName: component.name,
     appId: found.appId,
     kind: 'authorizer',
-    ...info,
+    originalId: info.originalId,
+    serves: info.serves,
     secret: { name: 'refresh_token', value: found.refreshToken },
     grant: grantOfRedirect(parts.clock, payload, found.at),
     readAfterwards: false,
   })
   if (outcome === 'withdrawn') return log.info(told, 'tenant.withdrawn')
+  await keepToldPermissions(parts, { parentId: component.id, appId: found.appId }, { info, at })
   log.info(told, 'tenant.admitted')
+}
+
+/** Keeps what the platform has just told of a merchant's permissions, where we have its account. */
+export async function keepToldPermissions(
+  parts: TenantParts,
+  key: TenantKey,
+  { info, at }: { readonly info: AuthorizerInfo; readonly at: Date | null },
+): Promise<void> {
+  const tenant = await findTenant(parts.db, key)
+  if (tenant === undefined) return
+  await keepPermissions(parts, {
+    ...{ id: tenant.id, appId: key.appId, serves: info.serves },
+    told: { sets: info.permissionSets, at: at ?? wholeSecond(parts.clock.now()) },
+  })
 }
 
 /**

@@ -4,8 +4,9 @@ import { describeError, UnavailableError } from '../foundation/errors.ts'
 import type { ListedAuthorizer } from '../wechat/authorizer-list.ts'
 import { listAuthorizers, readAuthorizer } from '../wechat/component-api.ts'
 import { lookUpAuthorizer } from './check-tenant.ts'
-import type { TenantParts } from './exchange-code.ts'
-import { admitTenant, listHeldTenants } from './tenant-store.ts'
+import { keepToldPermissions, type TenantParts } from './exchange-code.ts'
+import { keepPermissions } from './keep-permissions.ts'
+import { admitTenant, listHeldTenants, type HeldTenant } from './tenant-store.ts'
 
 /** What a comparison with the platform's list came to. */
 export interface Reconciliation {
@@ -39,7 +40,8 @@ export async function reconcileAuthorizers(
   const held = await listHeldTenants(parts.db, component.id)
   const { listed, complete } = await listAuthorizers(parts.api, component)
   const ids = new Set(listed.map(({ appId }) => appId))
-  const known = new Set(held.filter(({ isWhole }) => isWhole).map(({ appId }) => appId))
+  const known = new Set(held.filter(({ whole }) => whole !== null).map(({ appId }) => appId))
+  const staying = held.filter(({ appId }) => ids.has(appId))
   const missing = complete ? held.filter(({ appId }) => !ids.has(appId)) : []
   const works = [
     ...listed
@@ -50,6 +52,7 @@ export async function reconcileAuthorizers(
         () =>
           doubt(parts, component, appId),
     ),
+    ...staying.map((one) => () => settlePermissions(parts, component, one)),
   ]
   const found = { admitted: 0, withdrawn: 0, unclear: 0 }
   for (const work of works) {
@@ -69,6 +72,7 @@ async function admit(
   component: Account,
   { appId, refreshToken, authorizedAt }: ListedAuthorizer,
 ): Promise<Found | null> {
+  const { api, box, clock, db } = parts
   if (refreshToken === null) return 'unclear'
   const { info, at } = await readAuthorizer(parts.api, component, appId)
   if (info === null) return null
@@ -77,7 +81,8 @@ async function admit(
     parentName: component.name,
     appId,
     kind: 'authorizer',
-    ...info,
+    originalId: info.originalId,
+    serves: info.serves,
     secret: { name: 'refresh_token', value: refreshToken },
     grant: {
       at: authorizedAt ?? at ?? wholeSecond(parts.clock.now()),
@@ -86,7 +91,24 @@ async function admit(
     },
     readAfterwards: false,
   })
-  return outcome === 'admitted' ? 'admitted' : null
+  if (outcome !== 'admitted') return null
+  await keepToldPermissions(parts, { parentId: component.id, appId }, { info, at })
+  return 'admitted'
+}
+
+/**
+ * A merchant that is listed and known: what it lets us do is asked for where we were never told, and
+ * held against the settings of now where we were.
+ */
+async function settlePermissions(
+  parts: TenantParts,
+  component: Account,
+  { appId, whole }: HeldTenant,
+): Promise<Found | null> {
+  if (whole === null) return null // it is being admitted
+  if (!whole.knowsPermissions) return doubt(parts, component, appId)
+  await keepPermissions(parts, { id: whole.id, appId, serves: whole.serves, told: null })
+  return null
 }
 
 /** A merchant that is not listed; pages may have moved while we read, so it is asked about. */

@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import type { Account, AccountKind } from '../accounts/account.ts'
 import { createSecretStore } from '../accounts/secret-store.ts'
 import { TENANT } from '../consent/consent.ts'
+import { changeConsents } from '../consent/consent-store.ts'
 import { forgetParked } from '../consent/parked-store.ts'
 import type { Released } from '../consent/release-parked.ts'
 import { addJob } from '../database/job-queue.ts'
@@ -68,6 +69,13 @@ interface TenantRow {
   readonly kind: AccountKind
   readonly agent_id: string | null
   readonly disabled_at: Date | null
+}
+
+interface HeldTenantRow {
+  readonly app_id: string
+  readonly id: number | null
+  readonly serves: Account['serves']
+  readonly knows_permissions: boolean | null
 }
 
 interface HeldRow {
@@ -264,6 +272,91 @@ export async function describeTenant(
   })
 }
 
+/** A part of a tenant's right that was lost or came back. */
+export interface PartChange {
+  readonly scope: string
+  readonly change: 'granted' | 'revoked'
+  readonly reason: string
+  readonly at: Date
+}
+
+/** What is kept of a merchant's sets of permissions. */
+interface HeldSets {
+  readonly sets: readonly number[]
+  readonly at: Date
+}
+
+/**
+ * Keeps the sets of permissions that the platform has just told, unless a later answer is kept
+ * already, and holds the account's row until the transaction ends: one answer after the other.
+ *
+ * @returns what holds now; null when nothing was ever told; `contradicted` when two answers of one
+ *   second say different things.
+ */
+export async function holdPermissionSets(
+  trx: Knex.Transaction,
+  id: number,
+  told: { readonly sets: readonly number[] | null; readonly at: Date } | null,
+): Promise<HeldSets | 'contradicted' | null> {
+  const row = await trx<{
+    id: number
+    permission_sets: number[] | null
+    permission_sets_at: Date | null
+  }>('account')
+    .where({ id })
+    .forUpdate()
+    .first('permission_sets', 'permission_sets_at')
+  const held =
+    row?.permission_sets && row.permission_sets_at
+      ? { sets: row.permission_sets, at: row.permission_sets_at }
+      : null
+  const given = told?.sets ?? null
+  if (row === undefined || told === null || given === null) return held
+  const sets = [...new Set(given)].sort((left, right) => left - right)
+  if (held !== null && told.at <= held.at) {
+    return told.at < held.at || held.sets.join() === sets.join() ? held : 'contradicted'
+  }
+  await trx('account').where({ id }).update({ permission_sets: sets, permission_sets_at: told.at })
+  return { sets, at: told.at }
+}
+
+/**
+ * The parts of a tenant's right that the platform's answers took from us, by scope; what an operator
+ * stopped is not among them. Served by `consent_pkey`.
+ */
+export async function listLostParts(
+  trx: Knex.Transaction,
+  { id, appId }: { readonly id: number; readonly appId: string },
+): Promise<string[]> {
+  const { rows } = await trx.raw<{ rows: { scope: string }[] }>(
+    `select held.scope
+     from consent as held
+     join consent_ledger as entry
+       on entry.id = held.ledger_id and entry.account_id = held.account_id
+     where held.account_id = ? and held.subject = ? and held.scope like ?
+       and held.state = 'revoked' and entry.evidence = 'sync'`,
+    [id, appId, `${TENANT}:%`],
+  )
+  return rows.map(({ scope }) => scope)
+}
+
+/** Records what has become of parts of a tenant's right: they are the account's own, under its id. */
+export async function changeParts(
+  trx: Knex.Transaction,
+  { id, appId }: { readonly id: number; readonly appId: string },
+  changes: readonly PartChange[],
+): Promise<void> {
+  await changeConsents(
+    trx,
+    changes.map(({ scope, change, reason, at }) => {
+      return {
+        ...{ account_id: id, subject: appId, scope, change, reason },
+        ...{ effective_at: at, evidence: 'sync' },
+      }
+    }),
+  )
+}
+
 /** The tenant that an event's grant was recorded for; null when it was for none. */
 export async function findAdmitted(
   db: Knex,
@@ -279,26 +372,35 @@ export async function findAdmitted(
 /** A tenant that may be acted for by the ledger. */
 export interface HeldTenant {
   readonly appId: string
-  /** Whether its account is there with its credential: nothing is missing to act for it. */
-  readonly isWhole: boolean
+  /** Its account, where it is there with its credential: nothing is missing to act for it. */
+  readonly whole: {
+    readonly id: number
+    readonly serves: NonNullable<Account['serves']>
+    /** Whether the platform has told us what the merchant lets us do. */
+    readonly knowsPermissions: boolean
+  } | null
 }
 
 /** The tenants of a component that are granted in the ledger. Served by `consent_pkey`. */
 export async function listHeldTenants(db: Knex, parentId: number): Promise<HeldTenant[]> {
-  const { rows } = await db.raw<{ rows: { app_id: string; is_whole: boolean }[] }>(
-    `select
-       held.subject as app_id,
-       exists (
-         select from account
-         join account_secret as secret
-           on secret.account_id = account.id and secret.name = 'refresh_token'
-         where account.parent_id = held.account_id and account.app_id = held.subject
-       ) as is_whole
+  const { rows } = await db.raw<{ rows: HeldTenantRow[] }>(
+    `select held.subject as app_id, own.id, own.serves, own.knows_permissions
      from consent as held
+     left join lateral (
+       select account.id, account.serves,
+         account.permission_sets is not null as knows_permissions
+       from account
+       join account_secret as secret
+         on secret.account_id = account.id and secret.name = 'refresh_token'
+       where account.parent_id = held.account_id and account.app_id = held.subject
+     ) as own on true
      where held.account_id = ? and held.scope = ? and held.state = 'granted'`,
     [parentId, TENANT],
   )
-  return rows.map((row) => ({ appId: row.app_id, isWhole: row.is_whole }))
+  return rows.map(({ app_id: appId, id, serves, knows_permissions: knows }) => {
+    const whole = id !== null && serves !== null
+    return { appId, whole: whole ? { id, serves, knowsPermissions: knows === true } : null }
+  })
 }
 
 /** The account of a tenant, also one that is switched off. */

@@ -2,6 +2,7 @@ import type { Answer, ApiCall } from './api-call.ts'
 import { refuse } from './api-call.ts'
 import { findCaller, type Caller } from './callers.ts'
 import { COMPONENT_ENDPOINTS } from './component-endpoints.ts'
+import { isPermitted } from './components.ts'
 import { CONTACT_ENDPOINTS } from './contact-endpoints.ts'
 import { CORP_ENDPOINTS } from './corp-endpoints.ts'
 import type { AccountEndpoint, Endpoint, EndpointTable, OpenEndpoint } from './endpoint.ts'
@@ -151,12 +152,13 @@ export function answerCall(
 /** What a token of another kind of owner is answered (sending.md §1.1). */
 const STRANGER = { account: 61015, component: 61014, suite: 40082, corp: 40014 } as const
 
-function serveCaller({ auth }: Endpoint, call: ApiCall, caller: Caller): Answer {
+function serveCaller({ auth, channel }: Endpoint, call: ApiCall, caller: Caller): Answer {
   if (auth.by === 'anybody') return auth.serve(call, caller)
   if (auth.by === 'account' && caller.by === 'account') {
     const { account: owner } = caller
     const fits = auth.kind === undefined || auth.kind === owner.config.kind
-    return fits ? auth.serve(call, owner) : refuse(48001)
+    if (!fits) return refuse(48001)
+    return isPermitted(call.world, owner, channel) ? auth.serve(call, owner) : refuse(61007)
   }
   if (auth.by === 'component' && caller.by === 'component') {
     const { ip_whitelist: list } = caller.component.config

@@ -88,6 +88,24 @@ export function authorizerOf(world: World, component: Component, appId: string):
   return authorizer
 }
 
+/** Permission sets of which a send needs any one, by kind of account and channel (权限集). */
+const SEND_SETS: ReadonlyMap<string, readonly number[]> = new Map([
+  ['official_account template_message', [7, 100, 101]],
+  ['official_account subscription_message', [89]],
+  ['official_account customer_service_message', [1, 6, 19, 100, 101]],
+  ['official_account one_time_subscription', [7]],
+  ['mini_program subscription_message', [18, 89]],
+  ['mini_program customer_service_message', [1, 6, 19, 100, 101]],
+  ['mini_program device_message', [118]],
+])
+
+/** Whether an account may send through a channel: a merchant's only by what it gave its component. */
+export function isPermitted(world: World, account: Account, channel: string | undefined): boolean {
+  const grant = grantOf(world, account)
+  const sets = SEND_SETS.get(`${account.config.kind} ${channel ?? ''}`)
+  return !grant || !sets || sets.some((id) => grant.scopes.includes(id))
+}
+
 /** The grant that an account rests on; undefined for one that stands for itself. */
 function grantOf(world: World, account: Account): Authorizer | undefined {
   const { component_app_id, app_id } = account.config

@@ -3,7 +3,7 @@ import { InvalidInputError } from '../foundation/errors.ts'
 import type { CorpScene } from './corp-notices.ts'
 import type { Corp } from './corps.ts'
 import { addItem, meetSession, type KfSession } from './kf-desk.ts'
-import { kfLine, notifyOfKf, sendFailed } from './kf-notices.ts'
+import { kfLine, notifyOfKf, notifyOfKfAccount, sendFailed } from './kf-notices.ts'
 import { endOptOuts } from './opt-outs.ts'
 import { platformAct, type PlatformAct, type PlatformEffect } from './platform-act.ts'
 
@@ -49,6 +49,21 @@ export const KF_ACTS = {
       return tell(scene, session, { origin: 4, rest: { msgtype: 'event', event } })
     },
   ),
+  /** The administrator lets us act for an account, or no longer. */
+  kf_authorize: platformAct(
+    z.strictObject({ open_kfid: text, allowed: z.boolean() }),
+    ({ owner, now }, { open_kfid: openKfid, allowed }) => {
+      checkAccount(owner, openKfid)
+      if (allowed) owner.kf.withdrawn.delete(openKfid)
+      else owner.kf.withdrawn.add(openKfid)
+      const { openid: _nobody, ...notice } = notifyOfKfAccount(
+        { corp: owner, now },
+        openKfid,
+        allowed,
+      )
+      return { push: notice }
+    },
+  ),
   /** `msg_send_fail` for a message that was sent. */
   kf_fail: platformAct(
     talk.extend({ msgid: text, fail_type: z.int().default(0) }),
@@ -62,7 +77,12 @@ export const KF_ACTS = {
 } satisfies Record<string, PlatformAct<Corp>>
 
 function findTalk({ owner }: CorpScene, { open_kfid, external_userid }: Talk): KfSession {
-  if (owner.kf.accounts.has(open_kfid)) return meetSession(owner.kf, open_kfid, external_userid)
+  checkAccount(owner, open_kfid)
+  return meetSession(owner.kf, open_kfid, external_userid)
+}
+
+function checkAccount(owner: Corp, openKfid: string): void {
+  if (owner.kf.accounts.has(openKfid)) return
   const known = [...owner.kf.accounts].join(', ') || 'none'
   const rule = `expected a customer-service account of the corp (known: ${known})`
   throw new InvalidInputError('invalid_sandbox_input', [{ field: 'open_kfid', rule }])

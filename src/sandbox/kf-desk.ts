@@ -22,6 +22,8 @@ export interface KfItem {
 
 /** The customer service of one corp (sending.md §5.5). */
 export interface KfDesk {
+  /** Accounts that nobody may act for any more, since the administrator took them back. */
+  readonly withdrawn: Set<string>
   readonly accounts: Set<string>
   readonly sessions: Map<string, KfSession>
   readonly items: KfItem[]
@@ -34,6 +36,7 @@ export interface KfDesk {
 /** A desk without accounts. */
 export function createKfDesk(): KfDesk {
   return {
+    withdrawn: new Set(),
     accounts: new Set(),
     sessions: new Map(),
     items: [],

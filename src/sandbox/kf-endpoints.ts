@@ -61,6 +61,7 @@ function syncMessages(call: ApiCall, { corp }: CorpCaller): Answer {
   const { kf, quotas } = corp
   const openKfid = textIn(call.body, 'open_kfid')
   if (openKfid === undefined || !kf.accounts.has(openKfid)) return refuse(95000)
+  if (kf.withdrawn.has(openKfid)) return refuse(48007)
   const token = textIn(call.body, 'token')
   const nowMs = call.now.getTime()
   if (token !== undefined && nowMs >= (kf.tokens.get(token) ?? -Infinity)) return refuse(95007)
@@ -83,11 +84,12 @@ function syncMessages(call: ApiCall, { corp }: CorpCaller): Answer {
   })
 }
 
-/** `POST account/list`: the corp's customer-service accounts, at most a hundred a page. */
+/** `POST account/list`: the customer-service accounts we may act for, at most a hundred a page. */
 function listKfAccounts(call: ApiCall, { corp }: CorpCaller): Answer {
   const offset = Number(call.body.offset ?? 0)
   const limit = Number(call.body.limit ?? 100)
-  const page = [...corp.kf.accounts].slice(offset, offset + limit)
+  const ours = [...corp.kf.accounts].filter((account) => !corp.kf.withdrawn.has(account))
+  const page = ours.slice(offset, offset + limit)
   return ok({ account_list: page.map((open_kfid) => ({ open_kfid, name: '', avatar: '' })) })
 }
 
@@ -111,6 +113,7 @@ function sendKfMessage(call: ApiCall, { corp }: CorpCaller): Answer {
   const { body, world } = call
   const openKfid = textIn(body, 'open_kfid')
   if (openKfid === undefined || !kf.accounts.has(openKfid)) return refuse(95000)
+  if (kf.withdrawn.has(openKfid)) return refuse(48007)
   const session = findSession(kf, openKfid, textIn(body, 'touser') ?? '')
   if (!session) return refuse(40096)
   const bad = checkContent(body, TYPES) ?? checkMsgid(call, kf, openKfid)

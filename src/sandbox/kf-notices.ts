@@ -41,11 +41,18 @@ export function sendFailed(
   return kfLine(world, session, { now: fail.now, origin: 4, rest: { msgtype: 'event', event } })
 }
 
+interface KfNotice {
+  readonly place: () => PushPlace
+  readonly event: string
+  readonly document: string
+  readonly openid: undefined
+}
+
 /** The notice that there are new lines; it says neither which nor whose. */
 export function notifyOfKf(
   scene: { readonly world: World; readonly corp: Corp; readonly now: Date },
   openKfid: string,
-): { place: () => PushPlace; event: string; document: string; openid: undefined } {
+): KfNotice {
   const { world, corp, now } = scene
   const { tokens } = corp.kf
   const token = `ENC${world.random.urlSafe(44)}`
@@ -54,14 +61,34 @@ export function notifyOfKf(
     if (tokens.size <= KEPT_TOKENS) break
     tokens.delete(old)
   }
-  const event = 'kf_msg_or_event'
+  const fields = [
+    { name: 'Token', text: token },
+    { name: 'OpenKfId', text: openKfid },
+  ]
+  return notice({ corp, now }, 'kf_msg_or_event', fields)
+}
+
+/** The notice that we may act for a customer-service account, or no longer. */
+export function notifyOfKfAccount(
+  scene: { readonly corp: Corp; readonly now: Date },
+  openKfid: string,
+  allowed: boolean,
+): KfNotice {
+  const name = allowed ? 'AuthAddOpenKfId' : 'AuthDelOpenKfId'
+  return notice(scene, 'kf_account_auth_change', [{ name, text: openKfid }])
+}
+
+function notice(
+  { corp, now }: { readonly corp: Corp; readonly now: Date },
+  event: string,
+  fields: readonly { readonly name: string; readonly text: string }[],
+): KfNotice {
   const document = writeXml([
     { name: 'ToUserName', text: corp.config.corp_id },
     { name: 'CreateTime', text: String(unixSeconds(now)), bare: true },
     { name: 'MsgType', text: 'event' },
     { name: 'Event', text: event },
-    { name: 'Token', text: token },
-    { name: 'OpenKfId', text: openKfid },
+    ...fields,
   ])
   return { place: () => kfPlace(corp), event, document, openid: undefined }
 }

@@ -218,7 +218,9 @@ export const CHANNELS = {
   wecom_kf_message: {
     ...PLAIN,
     content: kfMessageContent,
-    ways: { wecom_kf: KF_WAY, wecom_authorizer: KF_WAY },
+    // Corps that are newer than 2023-12-01 have no Secret of customer service: a self-built
+    // application does it for them. https://developer.work.weixin.qq.com/document/path/91039
+    ways: { wecom_kf: KF_WAY, ...byApplications(KF_WAY) },
     // A msgid is taken once per kf account; for how long is not stated, so as for templates.
     repeatField: 'msgid',
     repeatMemoryMs: 600_000,

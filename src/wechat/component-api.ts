@@ -34,6 +34,8 @@ export interface Authorization {
 export interface AuthorizerInfo {
   readonly originalId: string
   readonly serves: NonNullable<Account['serves']>
+  /** Ids of the sets of permissions (权限集) that it has given us; null: the answer names none. */
+  readonly permissionSets: readonly number[] | null
 }
 
 /** 61009 invalid, 61010 expired or used: nothing more comes of this code. */
@@ -54,6 +56,13 @@ const infoSchema = z.object({
     user_name: z.string().min(1),
     MiniProgramInfo: z.unknown().optional(),
   }),
+  // What is not as we know it says nothing: better than to stop what may be sent.
+  authorization_info: z
+    .object({
+      func_info: z.array(z.object({ funcscope_category: z.object({ id: z.coerce.number() }) })),
+    })
+    .nullish()
+    .catch(null),
 })
 
 /** What asking for the pushes of tickets came to. */
@@ -135,7 +144,7 @@ export async function readAuthorizer(
   })
   const at = answer.platformTime
   if (NOT_AUTHORIZED.includes(answer.errcode)) return { info: null, at }
-  const { authorizer_info: told } = read(
+  const { authorizer_info: told, authorization_info: given } = read(
     infoSchema,
     bodyOf('api_get_authorizer_info', answer),
     'api_get_authorizer_info',
@@ -143,7 +152,8 @@ export async function readAuthorizer(
   // The field is there for a Mini Program alone.
   const isMini = typeof told.MiniProgramInfo === 'object' && told.MiniProgramInfo !== null
   const serves = isMini ? 'mini_program' : 'official_account'
-  return { info: { originalId: told.user_name, serves }, at }
+  const permissionSets = given?.func_info.map((one) => one.funcscope_category.id) ?? null
+  return { info: { originalId: told.user_name, serves, permissionSets }, at }
 }
 
 /** The refresh token that the platform lists for a merchant; null when it lists none. */

@@ -106,6 +106,23 @@ describe('consentChanges of what the platforms send', () => {
 })
 
 describe('kfMessageChanges', () => {
+  it('is beside a receipt of the message that did not arrive', () => {
+    const failed = KF_ITEMS.filter(({ kind }) => kind === 'kf.msg_send_fail').map((item) =>
+      readReceipt(
+        readKfMessage({ fields: readJsonFields(item.document), receivedAt: RECEIVED_AT }),
+      ),
+    )
+    const msgId = '4Wd7Kq2Zx9Lm5Ra'
+    expect(failed.flat()).toEqual(
+      [
+        ...['unknown (0)', 'account_deleted (1)', 'over_48_hours (4)', 'session_closed (5)'],
+        ...['over_five_messages (6)', 'no_channels_account (7)', 'customer (10)', 'unknown (100)'],
+      ].map((reason) => {
+        return { channel: 'wecom_kf_message', msgId, status: 'not_delivered', reason }
+      }),
+    )
+  })
+
   it.each(KF_ITEMS)('$kind: $document', ({ kind, document, changes }) => {
     const event = readKfMessage({ fields: readJsonFields(document), receivedAt: RECEIVED_AT })
     expect(event).toMatchObject({

@@ -304,7 +304,7 @@ describe('endOfCall', () => {
         status: 'queued',
         reason: 'timeout',
         dueAt: inMs(1_000),
-        credit: 'returned',
+        credit: 'kept',
         cause: 'unclear',
       })
     })

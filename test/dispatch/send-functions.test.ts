@@ -360,6 +360,7 @@ describe('judge_send', () => {
     })
     const given = TABLE.flatMap(([, , , reason]) => (reason === null ? [] : [reason]))
     given.push('tenant_unknown', 'tenant_revoked', 'tenant_suppressed')
+    given.push('permission_missing', 'kf_account_revoked')
     expect([...new Set(listed)].sort()).toEqual([...new Set(given)].sort())
   })
 
@@ -373,6 +374,28 @@ describe('judge_send', () => {
     const question = { accountId, subject, channel: 'customer_service_message', templateId: null }
     const decision = await decideSend(db(), { ...question, at: new Date() })
     expect(decision.scope).toBe('conversation:action')
+  })
+
+  it('asks for the customer-service account too, as far as it was ever taken back', async () => {
+    const { accountId, subject } = await aPerson({ scope: 'kf:wk1' }, { scope: 'kf:wk2' })
+    const [{ app_id: corpId } = { app_id: '' }] = await db()<{ id: number; app_id: string }>(
+      'account',
+    ).where({ id: accountId })
+    const channel = 'wecom_kf_message'
+    const ask = (consentScope: string) =>
+      decideSend(db(), {
+        ...{ accountId, subject, channel, templateId: null, consentScope },
+        at: new Date(),
+      })
+    const corp = { accountId, subject: corpId, scope: 'tenant:wk1' }
+    await giveConsent(db(), { ...corp, change: 'revoked', at: ago(2 * SECOND) })
+    expect(await ask('kf:wk1')).toMatchObject({
+      ...{ allowed: false, reason: 'kf_account_revoked', scope: 'tenant:wk1' },
+      evidence: [expect.stringMatching(/^\d+$/)],
+    })
+    expect(await ask('kf:wk2')).toMatchObject({ allowed: true })
+    await giveConsent(db(), { ...corp, at: ago(SECOND) })
+    expect(await ask('kf:wk1')).toMatchObject({ allowed: true })
   })
 
   it('becomes a part of the statement that asks, and reads by keys alone', async () => {
@@ -400,7 +423,7 @@ describe('judge_send', () => {
     expect(plan.join('\n')).not.toContain('Function Scan')
     expect(
       new Set(scans.flatMap((scan) => /using (\w+) on consent/.exec(scan)?.[1] ?? [])),
-    ).toEqual(new Set(['consent_pkey']))
+    ).toEqual(new Set(['consent_pkey', 'consent_ledger_pkey']))
   })
 
   it('does not know a scope that allows no message, whatever asks for it', async () => {
@@ -767,7 +790,7 @@ describe('finish_sends', () => {
       outcome: 'unknown',
       status: 'queued',
       cause: 'unclear',
-      credit: 'returned',
+      credit: 'kept',
     } as const
 
     async function aSecondAttempt(person: Person, expiresAt?: Date) {
@@ -818,6 +841,117 @@ describe('finish_sends', () => {
         .update({ started_at: ago(9.5 * MINUTE) })
       expect(await begin(id)).toEqual({ kind: 'expired' })
       expect(await readMessage(db(), id)).toMatchObject({ status: 'unknown' })
+    })
+
+    describe('that was one of a counted window', () => {
+      const KF = 'kf:wk1'
+
+      async function anAsker(credits = 1) {
+        return aPerson({ scope: KF, credits, expiresAt: inAnHour() })
+      }
+
+      async function aKfMessage(person: Person) {
+        const id = await aClaimed(person, { channel: 'wecom_kf_message' })
+        await db()('message').where({ id }).update({ consent_scope: KF })
+        return id
+      }
+
+      async function aLostAnswer(person: Person) {
+        const id = await aKfMessage(person)
+        const { attemptId } = await beginSurely(id)
+        const { accountId, subject: recipient } = person
+        const attempt = { attemptId, messageId: id, accountId, recipient }
+        await finishOne(db(), attempt, { ...unanswered, dueAt: new Date() })
+        return { id, attempt }
+      }
+
+      const left = (person: Person) => readCredits(db(), person.accountId, person.subject, KF)
+      const written = async (person: Person) =>
+        (await ledger(person)).map((line) => line.split(' ')[1])
+
+      it('keeps its credit from the others while it waits, and goes out with it', async () => {
+        const person = await anAsker()
+        const { id, attempt } = await aLostAnswer(person)
+        expect(await left(person)).toBe(0)
+        expect(await begin(await aKfMessage(person))).toMatchObject({
+          kind: 'blocked',
+          reason: 'kf_used_up',
+        })
+        await lease(id, 'p1', 60)
+        const { attemptId } = await beginSurely(id)
+        expect(await left(person)).toBe(0)
+        await finishOne(db(), { ...attempt, attemptId }, { outcome: 'sent', status: 'sent' })
+        expect(await left(person)).toBe(0)
+        expect(await written(person)).toEqual([
+          ...['granted', 'reserved', 'returned', 'reserved', 'spent'],
+        ])
+      })
+
+      it('spends it when the platform refuses the repeat: the first may have arrived', async () => {
+        const person = await anAsker(5)
+        const { id, attempt } = await aLostAnswer(person)
+        await lease(id, 'p1', 60)
+        const { attemptId } = await beginSurely(id)
+        const refused = { outcome: 'failed', status: 'failed', reason: 'content' } as const
+        await finishOne(db(), { ...attempt, attemptId }, refused)
+        expect(await readMessage(db(), id)).toMatchObject({ status: 'unknown' })
+        expect(await left(person)).toBe(4)
+        expect((await written(person)).at(-1)).toBe('spent')
+      })
+
+      it('keeps it when the repeat itself is to be repeated', async () => {
+        const person = await anAsker()
+        const { id, attempt } = await aLostAnswer(person)
+        await lease(id, 'p1', 60)
+        const { attemptId } = await beginSurely(id)
+        const again = { outcome: 'retry', status: 'queued', cause: 'token' } as const
+        await finishOne(db(), { ...attempt, attemptId }, { ...again, dueAt: new Date() })
+        expect(await left(person)).toBe(0)
+        await lease(id, 'p1', 60)
+        expect(await begin(id)).toMatchObject({ kind: 'begun', number: 3 })
+      })
+
+      it('does not lend it to another window', async () => {
+        const person = await anAsker()
+        const { id } = await aLostAnswer(person)
+        const opened = { ...person, scope: KF, at: new Date(), expiresAt: inAnHour() }
+        await giveConsent(db(), { ...opened, credits: 0 })
+        await lease(id, 'p1', 60)
+        expect(await begin(id)).toMatchObject({ kind: 'blocked', reason: 'kf_used_up' })
+        expect(await readMessage(db(), id)).toMatchObject({ status: 'unknown' })
+      })
+
+      it.each(['blocked', 'expired', 'given back too late'])('spends it when %s', async (how) => {
+        const person = await anAsker(5)
+        const { id } = await aLostAnswer(person)
+        const change = { ...person, scope: 'everything', change: 'revoked' } as const
+        if (how === 'blocked') await giveConsent(db(), { ...change, at: new Date() })
+        else
+          await db()('message')
+            .where({ id })
+            .update({ expires_at: ago(SECOND) })
+        await lease(id, 'p1', 60)
+        if (how === 'given back too late') {
+          await releaseMessages(db(), { process: 'p1', messageIds: [id], dueAt: null })
+        } else await begin(id)
+        expect(await readMessage(db(), id)).toMatchObject({ status: 'unknown' })
+        expect(await left(person)).toBe(4)
+        expect((await written(person)).at(-1)).toBe('spent')
+      })
+
+      it('is not called for again when the platform has said what became of it', async () => {
+        const person = await anAsker(5)
+        const { id } = await aLostAnswer(person)
+        await receipt(person, {
+          channel: 'wecom_kf_message',
+          msgId: id.replaceAll('-', ''),
+          status: 'not_delivered',
+        })
+        await lease(id, 'p1', 60)
+        expect(await begin(id)).toEqual({ kind: 'lost' })
+        expect(await readMessage(db(), id)).toMatchObject({ status: 'not_delivered', reason: null })
+        expect(await left(person)).toBe(4)
+      })
     })
 
     it('is sent when the next one is', async () => {
@@ -984,6 +1118,25 @@ describe('apply_receipt', () => {
       status: 'not_delivered',
     })
     expect(await credits(person)).toBe(1)
+  })
+
+  it('finds a message of customer service by our own name for it', async () => {
+    for (const status of ['sent', 'unknown'] as const) {
+      const person = await aPerson({ scope: 'kf:wk1', credits: 5, expiresAt: inAnHour() })
+      const id = await aClaimed(person, { channel: 'wecom_kf_message' })
+      await db()('message').where({ id }).update({ consent_scope: 'kf:wk1' })
+      const { attemptId } = await beginSurely(id)
+      const { accountId, subject: recipient } = person
+      await finishOne(
+        db(),
+        { attemptId, messageId: id, accountId, recipient },
+        { outcome: status, status },
+      )
+      const told = { channel: 'wecom_kf_message', status: 'not_delivered' } as const
+      expect(await receipt(person, { ...told, msgId: id.replaceAll('-', '') })).toBe(id)
+      expect(await readMessage(db(), id)).toMatchObject({ status: 'not_delivered' })
+      expect(await readCredits(db(), accountId, recipient, 'kf:wk1')).toBe(4)
+    }
   })
 
   it('settles the only message of a person whose answer was lost', async () => {

@@ -45,7 +45,7 @@ const EFFECT_OF: Readonly<Record<string, Effect>> = {
   'a code to be exchanged': 'tenant_changed',
   // the follow-up reads it again
   'changes the scope of the tenant': 'signal',
-  'changes the scope of a kf account': 'signal',
+  'changes the scope of a kf account': 'kf_accounts_changed',
   'gives customers other ids': 'signal',
   'shows the app to the member': 'member_added',
   'hides the app from the member': 'member_removed',

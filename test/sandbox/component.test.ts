@@ -129,6 +129,23 @@ describe('an authorisation', () => {
     expect((await update([7, 1])).push).toBeNull()
   })
 
+  it('lets a merchant send only what the permission sets carry', async () => {
+    const token = await giveToken()
+    const { authorizer_access_token } = await authorize(token)
+    const merchant = setup.sandbox.account(MERCHANT)
+    const openid = merchant.newOpenid()
+    await merchant.follow(openid)
+    await component().act('update_authorization', { app_id: MERCHANT, scopes: [1] })
+    const ask = (path: string, body: object) =>
+      setup.post(`/cgi-bin/message/${path}?access_token=${authorizer_access_token}`, {
+        ...{ touser: openid, ...body },
+      })
+    const notice = { template_id: 'T', data: { thing1: { value: '茶' } } }
+    expect(await ask('template/send', notice)).toMatchObject({ errcode: 61007 })
+    const reply = { msgtype: 'text', text: { content: '在' } }
+    expect(await ask('custom/send', reply)).toMatchObject({ errcode: 0 })
+  })
+
   it('sends its people’s messages to the message URL, under the component’s appid', async () => {
     await authorize(await giveToken())
     const merchant = setup.sandbox.account(MERCHANT)

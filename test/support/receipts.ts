@@ -6,7 +6,7 @@ export async function insertReceipt(
   receipt: {
     readonly accountId: number
     readonly subject: string
-    readonly channel: 'template_message' | 'subscription_message'
+    readonly channel: 'template_message' | 'subscription_message' | 'wecom_kf_message'
     readonly msgId?: string
     readonly templateId?: string
     readonly status: 'delivered' | 'not_delivered'

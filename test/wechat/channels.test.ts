@@ -276,7 +276,10 @@ describe('channelsOf', () => {
     [
       'wecom_app',
       null,
-      ['wecom_app_message', 'wecom_welcome_message', 'wecom_group_message', 'wecom_robot_message'],
+      [
+        ...['wecom_app_message', 'wecom_welcome_message', 'wecom_group_message'],
+        ...['wecom_kf_message', 'wecom_robot_message'],
+      ],
     ],
     [
       'wecom_authorizer',
