@@ -533,6 +533,7 @@ function anEnd(
       reason: outcome === 'sent' ? null : 'plans',
       dueAt: null,
       errcode: outcome === 'sent' ? 0 : 43004,
+      isUnknownCode: false,
       errmsg: 'plans',
       httpStatus: 200,
       rid: null,

@@ -467,7 +467,8 @@ async function build(
     clock,
     random: Math.random,
     followers,
-    findAccount: (id) => cache.findById(id),
+    // the job of an account that was just added may be here before its notification
+    findAccount: async (id) => (await cache.findById(id)) ?? accounts.findById(id),
     listAccountIds: async () =>
       (await accounts.list())
         .filter(({ disabledAt, kind, serves }) => !disabledAt && hasFollowers({ kind, serves }))

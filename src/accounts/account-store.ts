@@ -71,8 +71,14 @@ export interface RotationResult {
  * (`account_changed`) that makes all processes load again. Secrets are sealed before they leave.
  */
 export interface AccountStore {
-  /** @throws ConflictError `account_name_taken`, `account_app_id_taken` */
-  add(account: NewAccount): Promise<AccountOverview>
+  /**
+   * @param also what else is to be committed with the account, or undone.
+   * @throws ConflictError `account_name_taken`, `account_app_id_taken`
+   */
+  add(
+    account: NewAccount,
+    also?: (trx: Knex.Transaction, accountId: number) => Promise<void>,
+  ): Promise<AccountOverview>
   /** Every account, disabled ones too, by name; nothing is opened. */
   list(): Promise<AccountOverview[]>
   /** @throws NotFoundError `unknown_account` */
@@ -253,10 +259,11 @@ export function createAccountStore(parts: {
   }
 
   return {
-    async add(account) {
+    async add(account, also) {
       const row = await withTransaction(db, async (trx) => {
         const inserted = await insertAccount(trx, account)
         await secrets.put(trx, inserted.id, secretsOf(account))
+        await also?.(trx, inserted.id)
         await announce(trx, account.name)
         return inserted
       })

@@ -1,5 +1,7 @@
+import { hasFollowers } from '../accounts/account-kinds.ts'
 import { readNewAccount } from '../accounts/account-input.ts'
 import { valueOf } from '../accounts/account-rules.ts'
+import { queueFirstSync } from '../consent/follower-jobs.ts'
 import {
   accountAnswer,
   accountWarnings,
@@ -124,6 +126,13 @@ export const accountAdd: Command = {
         zh: '与小程序页面的“数据格式”一致；默认 xml。',
       },
     },
+    'no-sync': {
+      type: 'flag',
+      help: {
+        en: 'Do not read from the platform who follows the account already.',
+        zh: '不从平台读取已有的关注者。',
+      },
+    },
     ...SETTING_OPTIONS,
   },
 
@@ -131,16 +140,25 @@ export const accountAdd: Command = {
     const account = valueOf(readNewAccount(await readInput(context)))
     refuseBadWelcome(account.settings)
     refuseUnknownChannels(account.settings)
-    const { say, output } = context
+    const { args, say, output } = context
+    const isFollowed = hasFollowers({ kind: account.kind, serves: null })
+    const syncs = isFollowed && !args.flag('no-sync')
     await context.withGateway(async ({ parts }, config) => {
-      const added = await parts.accounts.add(account)
+      const added = await parts.accounts.add(account, syncs ? queueFirstSync : undefined)
       const { publicBaseUrl } = config.http
       const lines = addressLines(publicBaseUrl, added, say)
       output.answer(
-        { ...accountAnswer(added, say), ...addressAnswer(publicBaseUrl, added) },
+        {
+          ...accountAnswer(added, say),
+          ...addressAnswer(publicBaseUrl, added),
+          ...(isFollowed && { follower_sync: syncs ? 'queued' : 'not_asked' }),
+        },
         [
           say('account_added', { name: added.name }),
           ...lines.map(({ what, url }) => say('enter_callback', { what, url })),
+          ...(isFollowed
+            ? [say(syncs ? 'first_sync_queued' : 'first_sync_not_asked', { name: added.name })]
+            : []),
         ].join('\n'),
       )
       for (const warning of accountWarnings(added, say)) output.note(warning)

@@ -1,8 +1,10 @@
+import { hasFollowers } from '../accounts/account-kinds.ts'
 import { readAccountState, type TokenState } from '../accounts/account-state-store.ts'
 import type { AccountOverview } from '../accounts/account-store.ts'
 import type { Gateway } from '../compose.ts'
 import { accountWarnings, addressAnswer, addressLines } from './account-options.ts'
 import type { Command } from './command.ts'
+import { describeFollowers, followersAnswer } from './follower-state.ts'
 import { deathsAnswer, deathWarnings, recentDeaths } from './token-deaths.ts'
 import { textTable } from './text-table.ts'
 import { hasTickets, ticketWarnings } from './ticket-warnings.ts'
@@ -34,6 +36,7 @@ export const accountCheck: Command = {
       const opened = account.disabledAt ? undefined : await accounts.findByName(account.name)
       const online = args.flag('online') ? await askForToken(gateway, account, say) : undefined
       const { token, lastPushAt, ticketAt } = await readAccountState(gateway.parts.db, account.id)
+      const followers = hasFollowers(account) && (await gateway.parts.followers.latest(account.id))
       const deaths = await recentDeaths(gateway.parts, account)
       const warnings = [
         ...accountWarnings(account, say),
@@ -53,6 +56,7 @@ export const accountCheck: Command = {
           last_push_at: lastPushAt?.toISOString() ?? null,
           ...(hasTickets(account) && { ticket_at: ticketAt?.toISOString() ?? null }),
           access_token: tokenAnswer(token),
+          ...(followers !== false && { follower_sync: followersAnswer(followers) }),
           early_deaths: deathsAnswer(deaths),
           ...(online ? { online } : {}),
           warnings,
@@ -68,6 +72,7 @@ export const accountCheck: Command = {
           [say('last_push'), lastPushAt?.toISOString() ?? say('never')],
           ...(hasTickets(account) ? [[say('ticket'), describeTicket(ticketAt, say)]] : []),
           [say('access_token'), describeToken(token, say)],
+          ...(followers === false ? [] : [[say('followers'), describeFollowers(followers, say)]]),
           ...(online ? [[say('online'), online.message]] : []),
         ]),
       )

@@ -2,7 +2,7 @@ import type { AccountOverview } from '../accounts/account-store.ts'
 import type { Gateway } from '../compose.ts'
 import type { RecordedOverride } from '../wechat/code-override-store.ts'
 import { OVERRIDE_CLASSES, overrideFault, type OverrideClass } from '../wechat/code-override.ts'
-import { codeSpaceOf } from '../wechat/served-account.ts'
+import { codeSpaceOf, type CodeSpace } from '../wechat/served-account.ts'
 import type { Arguments, Command, CommandContext } from './command.ts'
 import { refuseArgument } from './parse-arguments.ts'
 import { ACTOR_OPTION, actorOf } from './person.ts'
@@ -114,7 +114,8 @@ function readClass(text: string | undefined): OverrideClass {
 
 async function list({ say, output }: CommandContext, parts: Parts, account: AccountOverview) {
   const recorded = await parts.codeOverrides.list(account.id)
-  const rows = recorded.map((one) => rowOf(one, say))
+  const space = codeSpaceOf(account)
+  const rows = recorded.map((one) => rowOf(one, { say, space }))
   const headings = [
     say('code'),
     say('class'),
@@ -124,26 +125,35 @@ async function list({ say, output }: CommandContext, parts: Parts, account: Acco
     say('state'),
   ]
   output.answer(
-    { account: account.name, overrides: recorded.map(answerOf) },
+    { account: account.name, overrides: recorded.map((one) => answerOf(one, space)) },
     rows.length === 0
       ? say('no_overrides', { name: account.name })
       : textTable([headings, ...rows]),
   )
 }
 
-function rowOf(one: RecordedOverride, say: Say): string[] {
-  const state =
-    one.removedAt === null
-      ? say('in_force')
-      : say('taken_back', {
-          actor: one.removedBy ?? '',
-          time: one.removedAt.toISOString(),
-          reason: one.removalReason ?? '',
-        })
+function rowOf(
+  one: RecordedOverride,
+  { say, space }: { readonly say: Say; readonly space: CodeSpace },
+): string[] {
+  const state = stateOf(one, { say, space })
   return [String(one.code), one.class, one.createdAt.toISOString(), one.actor, one.reason, state]
 }
 
-function answerOf(one: RecordedOverride) {
+function stateOf(
+  one: RecordedOverride,
+  { say, space }: { readonly say: Say; readonly space: CodeSpace },
+): string {
+  const { code, removedAt, removedBy: actor, removalReason: reason } = one
+  if (removedAt !== null) {
+    const time = removedAt.toISOString()
+    return say('taken_back', { actor: actor ?? '', time, reason: reason ?? '' })
+  }
+  const fault = overrideFault(space, code, one.class)
+  return fault === null ? say('in_force') : say('override_ignored', { why: say(fault, { code }) })
+}
+
+function answerOf(one: RecordedOverride, space: CodeSpace) {
   return {
     code: one.code,
     class: one.class,
@@ -153,5 +163,6 @@ function answerOf(one: RecordedOverride) {
     removed_at: one.removedAt?.toISOString() ?? null,
     removed_by: one.removedBy,
     removal_reason: one.removalReason,
+    ignored: one.removedAt === null ? overrideFault(space, one.code, one.class) : null,
   }
 }

@@ -200,6 +200,26 @@ export const WORDS = {
     en: '{dropped} were dropped within 30 days: their merchant or corp never got an account here; see docs/operations.md',
     zh: '30 天内丢弃 {dropped} 条：其授权方始终没有建立帐号；见 docs/operations.md',
   },
+  first_sync_queued: {
+    en: 'Who follows {name} already is read from the platform as soon as a gateway runs; wcg account check {name} shows how far it is.',
+    zh: '网关运行后会立即从平台读取 {name} 已有的关注者；用 wcg account check {name} 查看进度。',
+  },
+  first_sync_not_asked: {
+    en: 'Who follows {name} already is unknown, and gets nothing, until wcg followers sync {name} or the next night.',
+    zh: '在运行 wcg followers sync {name} 或夜间核对之前，{name} 已有的关注者视为未知，不会收到消息。',
+  },
+  followers: { en: 'Followers', zh: '关注者核对' },
+  followers_never: { en: 'never compared', zh: '从未核对' },
+  followers_done: { en: 'compared at {time}', zh: '{time} 已核对' },
+  followers_running: {
+    en: 'being compared, {listed} of {total} read',
+    zh: '核对中，已读取 {listed} / {total}',
+  },
+  followers_paused: {
+    en: 'rests until {time}: the day’s calls are used up',
+    zh: '暂停到 {time}：当日额度已用完',
+  },
+  followers_failed: { en: 'the platform refused: {reason}', zh: '平台拒绝：{reason}' },
   no_followers: {
     en: 'must be an Official Account: only those have followers',
     zh: '必须是公众号：只有公众号有关注者',
@@ -372,6 +392,14 @@ export const WORDS = {
   broadcast_accepted: {
     en: 'Broadcast {id} is {status}: {accepted} recipients, {duplicate} duplicates, {bad} bad lines.',
     zh: '群发 {id} 的状态：{status}；接收人 {accepted} 个，重复 {duplicate} 个，错误行 {bad} 个。',
+  },
+  broadcast_to_everyone: {
+    en: 'Broadcast {id} is {status}, to everyone with live consent {scope}; wcg broadcast show {id} --watch shows how far it is.',
+    zh: '群发 {id} 的状态：{status}；发给拥有有效同意 {scope} 的所有人；用 wcg broadcast show {id} --watch 查看进度。',
+  },
+  only_the_broadcast: {
+    en: 'must hold the broadcast alone, one JSON object of at most 64 KiB without recipients or audience: --everyone says to whom',
+    zh: '只能包含群发内容：一个不超过 64 KiB 的 JSON 对象，不含接收人和 audience；发给谁由 --everyone 指定',
   },
   broadcast_bad_line: { en: 'line {line}: {reason}', zh: '第 {line} 行：{reason}' },
   broadcast_status: { en: 'Broadcast {id} is {status}.', zh: '群发 {id} 的状态：{status}。' },
@@ -594,13 +622,38 @@ export const WORDS = {
     en: 'No code of {name} was ever overridden.',
     zh: '帐号 {name} 没有修改过任何错误码。',
   },
+  override_ignored: { en: 'ignored: {why}', zh: '不生效：{why}' },
   always_opt_out: {
     en: 'code {code} always marks the person as opted out: the product’s rule, which no operator changes',
     zh: '错误码 {code} 始终视为用户已拒收：这是产品规则，不能修改',
   },
   code_of_success: {
-    en: 'code {code} is the platform’s success, which has one meaning',
-    zh: '错误码 {code} 表示成功，不能修改',
+    en: 'code {code} is the platform’s success, or that it has the message already; it has one meaning',
+    zh: '错误码 {code} 表示成功，或平台已有这条消息；不能修改',
+  },
+  code_of_token: {
+    en: 'code {code} says that a token or ticket is dead; it has one meaning',
+    zh: '错误码 {code} 表示 token 或 ticket 已失效；不能修改',
+  },
+  class_is_settled: {
+    en: 'only the platform says that a call succeeded or that a token is dead; code {code} does not say it',
+    zh: '只有平台能表示成功或 token 失效；错误码 {code} 没有这个含义',
+  },
+  refusal_is_repeated: {
+    en: 'code {code} is a refusal of the person, which is never called again; choose a class that ends the message',
+    zh: '错误码 {code} 是用户的拒收，不能重试；请选择会结束消息的分类',
+  },
+  code_of_one_person: {
+    en: 'code {code} is about one person; this class would stop or replace messages beyond this one',
+    zh: '错误码 {code} 只涉及一个用户；此分类会停止其他消息，或用另一条消息代替',
+  },
+  code_of_no_refusal: {
+    en: 'code {code} is about the message or the account, not a refusal of the person; it would opt out everybody',
+    zh: '错误码 {code} 说的是消息或帐号，不是用户的拒收；这样会把所有人记为已拒收',
+  },
+  code_of_no_person: {
+    en: 'code {code} is about the account’s calls, not about the person; it would take everybody’s consent',
+    zh: '错误码 {code} 说的是帐号的调用，与用户无关；这样会使所有人的同意失效',
   },
   actor: { en: 'By', zh: '操作人' },
   in_force: { en: 'in force', zh: '生效' },

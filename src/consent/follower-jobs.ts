@@ -17,6 +17,17 @@ const payloadSchema = z.object({ account_id: z.int(), start: z.boolean() })
 const NIGHT_SPREAD_MS = 30 * 60_000
 
 /**
+ * Adds the first comparison of an account that is new, or that comes back after a time in which we
+ * heard nothing of its people: until it is through, who followed before is unknown, and gets nothing.
+ *
+ * @param trx the transaction that adds the account.
+ */
+export async function queueFirstSync(trx: Knex, accountId: number): Promise<void> {
+  const payload = { account_id: accountId, start: true }
+  await addJob(trx, { task: SYNC, payload, key: `${SYNC}:start:${accountId}` })
+}
+
+/**
  * The jobs of the follower sync: one account's run (begun or gone on with), all accounts every
  * night, and every minute a look for runs that rested or whose process has died.
  */

@@ -5,6 +5,7 @@ import type { CodeMeaning, ErrorClass } from '../wechat/error-codes.ts'
 import type { CallOutcome } from '../wechat/platform-client.ts'
 import { recipientOutcomes } from '../wechat/recipient-outcomes.ts'
 import type { CodeSpace } from '../wechat/served-account.ts'
+import { isMinuteLimit } from './overload.ts'
 import { refusalChanges, undeliverable } from './refusal-changes.ts'
 import { nextTry, type RetryCause } from './retry-schedule.ts'
 
@@ -45,6 +46,8 @@ export interface AttemptEnd {
   readonly reason: string | null
   readonly dueAt: Date | null
   readonly errcode: number | null
+  /** The code is in no table, and no operator has decided about it. */
+  readonly isUnknownCode: boolean
   readonly errmsg: string | null
   readonly httpStatus: number | null
   readonly rid: string | null
@@ -92,7 +95,7 @@ type Answer = Extract<CallOutcome, { kind: 'answer' }>
 function answered(finished: FinishedCall, answer: Answer): AttemptEnd {
   const meaning = finished.meaningOf(answer.errcode)
   const errorClass: ErrorClass = meaning.class
-  const facts = factsOf(answer, errorClass)
+  const facts = { ...factsOf(answer, errorClass), isUnknownCode: !meaning.known }
   const changes = refusalChanges({
     ...finished,
     errcode: answer.errcode,
@@ -170,19 +173,12 @@ function usesToken(channel: Channel): boolean {
   return CHANNELS[channel].credential === 'access_token'
 }
 
-/**
- * 45011, in WeCom 45009, is about the account's calls and rests the channel; 43117 and its kin are
- * about one person and delay one message.
- */
+/** What is about the account's calls rests the channel; what is about one person delays one message. */
 function rateLimited(finished: FinishedCall, facts: Facts, errcode: number): AttemptEnd {
-  const limit = finished.space === 'wecom' ? WECOM_MINUTE_LIMIT : ACCOUNT_MINUTE_LIMIT
-  return errcode === limit
+  return isMinuteLimit(finished.space, errcode)
     ? paused(finished, 'rate_minute', facts)
     : retried(finished, 'rate_minute', facts)
 }
-
-const ACCOUNT_MINUTE_LIMIT = 45011
-const WECOM_MINUTE_LIMIT = 45009
 
 /**
  * The call may have arrived. Where the platform drops repeats it is made again while it remembers;
@@ -207,6 +203,7 @@ interface Facts {
   readonly reason: string
   readonly cause: AttemptEnd['cause']
   readonly errcode?: number
+  readonly isUnknownCode?: boolean
   readonly errmsg?: string
   readonly httpStatus?: number
   readonly rid?: string | null
@@ -233,6 +230,7 @@ function blank(facts: Facts) {
   return {
     dueAt: null,
     errcode: facts.errcode ?? null,
+    isUnknownCode: facts.isUnknownCode ?? false,
     errmsg:
       facts.errmsg ??
       (facts.cause === 'not_sent' || facts.cause === 'unclear' ? facts.reason : null),

@@ -6,12 +6,15 @@ import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import type { BeginDecision, ClaimedMessage } from './dispatch-store.ts'
 import type { AttemptEnd } from './outcome.ts'
+import type { UnknownCode } from './unknown-codes.ts'
 
 /** Where the outcome of a send is told: one log line and its counters. */
 export interface ReportParts {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
+  /** Told of each answer with a code that is in no table. */
+  readonly unknownCode: (seen: UnknownCode) => void
 }
 
 /** A claimed message with its account. */
@@ -57,7 +60,7 @@ export function reportReplanned(
 
 /** An attempt that is over; `status` is what the message has become. */
 export function reportAttempt(
-  { clock, log, metrics }: ReportParts,
+  { clock, log, metrics, unknownCode }: ReportParts,
   { message, account }: Send,
   attempt: {
     readonly id: string
@@ -71,7 +74,10 @@ export function reportAttempt(
   const labels = { account: account.name, channel: message.channel }
   metrics.attempts.inc({ ...labels, outcome: end.outcome })
   if (end.errcode !== null) {
-    metrics.errcodes.inc({ account: account.name, errcode: String(end.errcode) })
+    const errcode = end.isUnknownCode ? 'unlisted' : String(end.errcode)
+    metrics.errcodes.inc({ account: account.name, errcode })
+    const { errcode: unknown, rid } = end
+    if (end.isUnknownCode) unknownCode({ ...labels, message_id: message.id, errcode: unknown, rid })
   }
   if (status !== 'queued') {
     metrics.messages.inc({ ...labels, status, reason: end.reason ?? '' })

@@ -226,6 +226,7 @@ function lateDecision({ clock }: SendParts): AttemptEnd {
     reason: 'late_decision',
     dueAt: nextTry({ cause: 'late_decision', tries: 1, now: clock.now(), random: 0 }),
     errcode: null,
+    isUnknownCode: false,
     errmsg: null,
     httpStatus: null,
     rid: null,

@@ -15,13 +15,17 @@ import {
 } from './dispatch-store.ts'
 import type { AttemptEnd } from './outcome.ts'
 import type { SendParts } from './send-claimed.ts'
+import { createUnknownCodes } from './unknown-codes.ts'
 import type { WatchedCall } from './watch-calls.ts'
 
 /** Attempts of one begin or finish statement. */
 const MAX_BATCH = 100
 
 /** What the gathering adds to. */
-type Given = Omit<SendParts, 'isAllowed' | 'begin' | 'finish' | 'release' | 'pause' | 'watch'> & {
+type Given = Omit<
+  SendParts,
+  'isAllowed' | 'begin' | 'finish' | 'release' | 'pause' | 'watch' | 'unknownCode'
+> & {
   readonly db: Knex
 }
 
@@ -92,6 +96,7 @@ export function createSendParts(options: Given, hooks: LoopHooks): SendParts {
       await hooks.onRest((waiting) => isRested(waiting, message, end))
     },
     watch: hooks.watch,
+    unknownCode: createUnknownCodes(options),
   }
 }
 

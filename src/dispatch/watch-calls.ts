@@ -120,11 +120,12 @@ export function createCallWatch(parts: {
     const hasReached = reaches(call)
     if (hasReached === null) return
     names.set(account.id, account.name)
-    const meaning = (code: number) => parts.lookUpCode(account, code).class
-    const tooMuch = isTooMuch(call, meaning)
-    const isOverload = !hasReached || tooMuch || isTransient(call, meaning)
+    const space = codeSpaceOf(account)
+    const classOf = (code: number) => parts.lookUpCode(account, code).class
+    const tooMuch = isTooMuch(call, { space, classOf })
+    const isOverload = !hasReached || tooMuch || isTransient(call, { space, classOf })
     places.called(account.id, { latencyMs, isOverload })
-    const host = hostOf(codeSpaceOf(account))
+    const host = hostOf(space)
     if (call.kind === 'answer') await reached(watched, host)
     else await failed(watched, host, call.reason)
     if (tooMuch) await slow(watched)

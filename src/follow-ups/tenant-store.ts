@@ -1,8 +1,10 @@
 import type { Knex } from 'knex'
+import { hasFollowers } from '../accounts/account-kinds.ts'
 import type { Account, AccountKind } from '../accounts/account.ts'
 import { createSecretStore } from '../accounts/secret-store.ts'
 import { TENANT } from '../consent/consent.ts'
 import { changeConsents } from '../consent/consent-store.ts'
+import { queueFirstSync } from '../consent/follower-jobs.ts'
 import { forgetParked } from '../consent/parked-store.ts'
 import type { Released } from '../consent/release-parked.ts'
 import { addJob } from '../database/job-queue.ts'
@@ -117,16 +119,17 @@ function keepTenant(
     const secrets = createSecretStore(box)
     const known = await findTenant(trx, admission, 'locked')
     const id = known?.id ?? (await insertTenant(trx, admission))
-    if (known) {
-      const stored = await secrets.open(trx, id, admission.secret.name)
-      await updateTenant(trx, admission, { id, comesBack: stored === undefined })
-    }
+    const stored = known && (await secrets.open(trx, id, admission.secret.name))
+    const isBack = stored === undefined
+    if (known) await updateTenant(trx, admission, { id, comesBack: isBack })
     await secrets.put(trx, id, { [admission.secret.name]: admission.secret.value })
     await restartToken(trx, id)
     if (admission.readAfterwards) {
       const payload = { account_id: admission.parentId, tenant: admission.appId }
       await addJob(trx, { task: 'read_tenant', payload })
     }
+    // whoever follows already, or came and went while we were not told
+    if (isBack && hasFollowers(admission)) await queueFirstSync(trx, id)
     await announce(trx, id)
     return releaseParked(trx, { parentId: admission.parentId, tenant: admission.appId })
   })

@@ -34,13 +34,30 @@ const HEAD_FIELDS = {
     .describe('each: the result of every message is posted to callback_url too'),
 }
 
+/** The consents that a message through each channel may rest on; `<…>` stands for a name. */
+const CONSENTS_OF = {
+  template_message: ['follow', 'template:<id>'],
+  subscription_message: ['template:<id>'],
+  customer_service_message: ['conversation', 'conversation:action'],
+} as const satisfies Record<BroadcastChannel, readonly string[]>
+
+/** The scopes that an audience may be named by, as one reads them. */
+export const AUDIENCE_SCOPES: readonly string[] = [...new Set(Object.values(CONSENTS_OF).flat())]
+
+const AUDIENCE_SCOPE = new RegExp(
+  `^(?:${AUDIENCE_SCOPES.map((scope) => scope.replace(/<[a-z]+>/, '[^\\s*]{1,128}')).join('|')})$`,
+  'u',
+)
+const SCOPE_RULE = `must be the scope of a consent that a broadcast may rest on: ${AUDIENCE_SCOPES.join(', ')}`
+
+/** Whether all who have given this consent can be an audience. */
+export function isAudienceScope(scope: string): boolean {
+  return AUDIENCE_SCOPE.test(scope)
+}
+
 const audience = z.strictObject(
-  {
-    scope: z
-      .string('must be the scope of a consent: follow or template:<id>')
-      .regex(/^(follow|template:[^\s*]{1,128})$/, 'must be follow or template:<id>'),
-  },
-  { error: 'must be {"scope": "follow"} or {"scope": "template:<id>"}' },
+  { scope: z.string(SCOPE_RULE).regex(AUDIENCE_SCOPE, SCOPE_RULE) },
+  { error: 'must be {"scope": …}, for example {"scope": "follow"}' },
 )
 
 /** One schema per channel, with these fields on top. */

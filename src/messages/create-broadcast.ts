@@ -59,7 +59,8 @@ interface Asked {
 /** Lines and bytes of one statement: large enough to be quick, small enough to hold. */
 const BATCH_LINES = 2_000
 const BATCH_BYTES = 1024 * 1024
-const MAX_HEAD_BYTES = 64 * 1024
+/** Of what is sent to all, as it comes. */
+export const MAX_HEAD_BYTES = 64 * 1024
 const MAX_REASON_LENGTH = 300
 /** How many bad lines the answer names; the report has them all. */
 const NAMED_BAD_LINES = 20

@@ -17,6 +17,23 @@ const HAN = /\p{Script=Han}/u
 /** Digits, their separators, and the words of a date; at least one digit. */
 const TIMES = /^(?=.*\d)[\d\s年月日号时点分秒:：/.\-~～—至T]{1,64}$/u
 
+/** What in a time or date cannot be what it is called: the number, and the most that it may be. */
+const PARTS = [
+  { part: /(\d+)[:：时点]\d*/gu, least: 0, most: 24 },
+  { part: /(?<=\d[:：时点])(\d+)(?![\d年])/gu, least: 0, most: 59 },
+  { part: /(\d+)月/gu, least: 1, most: 12 },
+  { part: /(\d+)[日号]/gu, least: 1, most: 31 },
+  { part: /\d{4}[-/.](\d{1,2})(?=[-/.]\d)/gu, least: 1, most: 12 },
+  { part: /\d{4}[-/.]\d{1,2}[-/.](\d{1,2})/gu, least: 1, most: 31 },
+] as const
+
+/**
+ * Not taken since 2023-05.
+ *
+ * @see https://developers.weixin.qq.com/doc/service/api/notify/template/api_sendtemplatemessage.html
+ */
+const BREAKS = /[\p{Cc}\p{Zl}\p{Zp}]/u
+
 export const FIELD_TYPES = {
   thing: { rule: 'at most 20 characters', fits: atMost(20) },
   number: {
@@ -31,11 +48,11 @@ export const FIELD_TYPES = {
   },
   time: {
     rule: 'a time of 24 hours such as 15:01 or 2026年3月1日 15:01; a span has ~ in between',
-    fits: (value) => TIMES.test(value),
+    fits: isTime,
   },
   date: {
     rule: 'a date such as 2026年3月1日 or 2026-03-01 15:01; a span has ~ in between',
-    fits: (value) => TIMES.test(value),
+    fits: isTime,
   },
   amount: {
     rule: 'an amount: a currency sign if any, at most 10 digits, decimals, 元 at the end if any',
@@ -86,7 +103,9 @@ export function valueFault(
     return choices.includes(value) ? null : `must be one of ${choices.join(', ')}`
   }
   const type = fieldTypeOf(field)
-  if (type === null || FIELD_TYPES[type].fits(value)) return null
+  if (type === null) return null
+  if (BREAKS.test(value)) return `must not have line breaks or control characters (type ${type})`
+  if (FIELD_TYPES[type].fits(value)) return null
   const has = [...value].length
   return `must be ${FIELD_TYPES[type].rule} (type ${type}); it has ${has} characters`
 }
@@ -98,6 +117,12 @@ function atMost(most: number): (value: string) => boolean {
 
 function digitsOf(value: string): number {
   return value.replace(/\D/g, '').length
+}
+
+function isTime(value: string): boolean {
+  const fits = ({ part, least, most }: (typeof PARTS)[number]) =>
+    [...value.matchAll(part)].every(([, n]) => Number(n) >= least && Number(n) <= most)
+  return TIMES.test(value) && PARTS.every(fits)
 }
 
 function isAmount(value: string): boolean {

@@ -1,7 +1,7 @@
 import type { Clock } from '../foundation/clock.ts'
 import { describeError } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
-import { meaningOf, type CodeOverride } from './code-override.ts'
+import { meaningOf, overrideFault, type CodeOverride, type LiveOverride } from './code-override.ts'
 import type { CodeMeaning } from './error-codes.ts'
 import type { ServedAccount } from './served-account.ts'
 
@@ -28,11 +28,12 @@ const MAX_AGE_MS = 5_000
  * so a copy that cannot be read anew serves on; before the first reading the table alone holds.
  */
 export function createAccountCodes(parts: {
-  readonly read: () => Promise<readonly CodeOverride[]>
+  readonly read: () => Promise<readonly LiveOverride[]>
   readonly clock: Clock
   readonly log: Log
 }): AccountCodes {
   const { clock, log } = parts
+  const told = new Set<string>()
   let copy: ReadonlyMap<string, CodeOverride> = new Map()
   let askedMs = -Infinity
   let reading: Promise<void> | null = null
@@ -51,10 +52,23 @@ export function createAccountCodes(parts: {
     askedMs = clock.monotonicMs()
     try {
       const found = await parts.read()
+      found.forEach(tellIfIgnored)
       copy = new Map(found.map((one) => [keyOf(one.accountId, one.code), one]))
     } catch (error) {
       log.warn({ error: describeError(error) }, 'codes.overrides_unreadable')
     }
+  }
+
+  /** A decision that was possible once; whoever made it is to know that it changes nothing. */
+  function tellIfIgnored({ account, space, code, class: name, actor, createdAt }: LiveOverride) {
+    const fault = overrideFault(space, code, name)
+    const key = `${account}:${code}:${createdAt.getTime()}`
+    if (fault === null || told.has(key)) return
+    told.add(key)
+    log.warn(
+      { account, errcode: code, class: name, actor, reason: fault },
+      'codes.override_ignored',
+    )
   }
 
   return {

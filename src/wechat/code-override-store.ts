@@ -1,7 +1,10 @@
 import type { Knex } from 'knex'
 import { z } from 'zod'
+import { ACCOUNT_KINDS } from '../accounts/account.ts'
 import { withTransaction } from '../database/unit-of-work.ts'
-import { OVERRIDE_CLASSES, type CodeOverride, type OverrideClass } from './code-override.ts'
+import type { CodeOverride, LiveOverride, OverrideClass } from './code-override.ts'
+import { ERROR_CLASSES } from './error-codes.ts'
+import { codeSpaceOf } from './served-account.ts'
 
 /** Who decides about a code, and why. */
 export interface OverrideAct {
@@ -18,15 +21,21 @@ export interface RecordedOverride extends CodeOverride {
   readonly removalReason: string | null
 }
 
-const COLUMNS = `account_id, code, class, actor, reason, created_at,
+const COLUMNS = `account_id, code, class, actor, reason, code_override.created_at,
   removed_at, removed_by, removal_reason`
 
-/** Every override that holds, of all accounts; there are few. */
-export async function loadOverrides(db: Knex): Promise<CodeOverride[]> {
+/** Every override that was not taken back, of all accounts; there are few. */
+export async function loadOverrides(db: Knex): Promise<LiveOverride[]> {
   const result: unknown = await db.raw(
-    `select ${COLUMNS} from code_override where removed_at is null order by account_id, code`,
+    `select ${COLUMNS}, account.name, account.kind, account.serves
+     from code_override
+     join account on account.id = code_override.account_id
+     where removed_at is null
+     order by account_id, code`,
   )
-  return rowsSchema.parse(result).rows.map(toOverride)
+  return liveRowsSchema
+    .parse(result)
+    .rows.map((row) => ({ ...toOverride(row), account: row.name, space: codeSpaceOf(row) }))
 }
 
 /** The overrides of an account, those that were taken back too, newest first. */
@@ -81,23 +90,29 @@ async function announce(trx: Knex): Promise<void> {
   await trx.raw(`select pg_notify('account_changed', '')`)
 }
 
-const rowsSchema = z.object({
+const rowSchema = z.object({
+  account_id: z.int(),
+  code: z.int(),
+  class: z.enum(ERROR_CLASSES),
+  actor: z.string(),
+  reason: z.string(),
+  created_at: z.date(),
+  removed_at: z.date().nullable(),
+  removed_by: z.string().nullable(),
+  removal_reason: z.string().nullable(),
+})
+const rowsSchema = z.object({ rows: z.array(rowSchema) })
+const liveRowsSchema = z.object({
   rows: z.array(
-    z.object({
-      account_id: z.int(),
-      code: z.int(),
-      class: z.enum(OVERRIDE_CLASSES),
-      actor: z.string(),
-      reason: z.string(),
-      created_at: z.date(),
-      removed_at: z.date().nullable(),
-      removed_by: z.string().nullable(),
-      removal_reason: z.string().nullable(),
+    rowSchema.extend({
+      name: z.string(),
+      kind: z.enum(ACCOUNT_KINDS),
+      serves: z.enum(['official_account', 'mini_program']).nullable(),
     }),
   ),
 })
 
-function toOverride(row: z.infer<typeof rowsSchema>['rows'][number]): RecordedOverride {
+function toOverride(row: z.infer<typeof rowSchema>): RecordedOverride {
   return {
     accountId: row.account_id,
     code: row.code,

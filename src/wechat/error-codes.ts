@@ -77,7 +77,7 @@ export function relatedPlatforms(platform: Exclude<CodePlatform, 'any'>): readon
  *
  * @param code the `errcode` of an answer.
  * @returns the row of that platform, else of its relatives, else of all; a code that no row has is
- *   class `other` with `known: false`, and deserves a warning in the log.
+ *   class `other` with `known: false`, and `dispatch/unknown-codes.ts` warns of it.
  */
 export function lookUpErrorCode(platform: Exclude<CodePlatform, 'any'>, code: number): CodeMeaning {
   for (const place of SEARCH_ORDER[platform]) {

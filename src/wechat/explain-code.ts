@@ -1,4 +1,5 @@
-import { ADVICE_ZH, CLASS_RETRIES, CLASS_WORDS, type Bilingual, type Retry } from './code-advice.ts'
+import { ADVICE_ZH } from './code-advice-zh.ts'
+import { CLASS_RETRIES, CLASS_WORDS, type Bilingual, type Retry } from './code-advice.ts'
 import { overrideFault, type CodeOverride } from './code-override.ts'
 import { ERROR_CODES } from './error-code-table.ts'
 import {

@@ -23,8 +23,9 @@ const PERMISSION_SETS: Readonly<Record<Served, SetsByChannel>> = {
     one_time_subscription: [7],
   },
   mini_program: {
-    // Unconfirmed: those of the APIs for its templates.
-    subscription_message: [18, 89],
+    // The API's page names none; 18 and 89 are those of the APIs for its templates. What is not certain
+    // stops nothing, unless the operator says so.
+    subscription_message: [],
     customer_service_message: CUSTOM_SEND,
     device_message: [118],
   },

@@ -118,6 +118,7 @@ describe('POST /v1/broadcasts', () => {
     ['no scope', {}],
     ['a stop as scope', { scope: 'everything' }],
     ['all templates as scope', { scope: 'template:*' }],
+    ['the right of a tenant as scope', { scope: 'tenant' }],
     ['something else', 'everybody'],
   ])('refuses an audience with %s', async (_, audience) => {
     const answer = await client.post('/v1/broadcasts').send({ ...head, audience })

@@ -22,6 +22,12 @@ const wcg = (typed: readonly string[], stdin = '') => runWcg(database().url, typ
 
 const LIST = linesOfJson(headOf('acme'), { to: 'oA' }, { to: 'oB' }, { to: 'oB' }, '?')
 
+const CUSTOMER_SERVICE = JSON.stringify({
+  account: 'acme',
+  channel: 'customer_service_message',
+  content: { msgtype: 'text', text: { content: '茶' } },
+})
+
 async function create(): Promise<string> {
   const { out } = await wcg(['broadcast', 'create', '--file', '-', '--json'], LIST)
   return (JSON.parse(out) as { id: string }).id
@@ -35,6 +41,29 @@ describe('wcg broadcast create', () => {
     expect(code).toBe(0)
     expect(out).toMatch(/is running: 2 recipients, 1 duplicates, 1 bad lines/)
     expect(err).toContain('line 5: must be one JSON value')
+  })
+
+  it('goes to everyone with a consent, for which the file holds the broadcast alone', async () => {
+    const everyone = (scope: string, stdin: string, ...more: string[]) =>
+      wcg(['broadcast', 'create', '--everyone', scope, '--file', '-', ...more], stdin)
+    const head = JSON.stringify(headOf('acme'), null, 2)
+    const { out, code } = await everyone('follow', head)
+    expect(code).toBe(0)
+    expect(out).toMatch(/is expanding, to everyone with live consent follow; wcg broadcast show/)
+    const spoken = await everyone('conversation', CUSTOMER_SERVICE, '--lang', 'zh')
+    expect(spoken.out).toContain('发给拥有有效同意 conversation 的所有人')
+    const json = await everyone('conversation', CUSTOMER_SERVICE, '--json')
+    expect(JSON.parse(json.out)).toMatchObject({ audience: { scope: 'conversation' } })
+
+    const list = await everyone('follow', LIST)
+    expect([list.code, list.err]).toEqual([2, expect.stringContaining('without recipients')])
+    const twice = await everyone('follow', JSON.stringify({ ...headOf('acme'), audience: {} }))
+    expect(twice.code).toBe(2)
+    const wrong = await everyone('member:x', head, '--lang', 'zh')
+    expect([wrong.code, wrong.err]).toEqual([
+      2,
+      expect.stringContaining('--everyone: 必须是以下之一：follow, template:<id>, conversation'),
+    ])
   })
 
   it('says in Chinese too when the file cannot be read, or its head is wrong', async () => {

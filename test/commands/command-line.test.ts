@@ -121,6 +121,7 @@ describe('wcg account add', () => {
       mode: 'safe',
       secrets: { app_secret: 'configured' },
       callback_url: '/callbacks/acme',
+      follower_sync: 'queued',
     })
     expect(out.trim().split('\n')).toHaveLength(1)
     for (const secret of Object.values(SECRETS)) expect(out).not.toContain(secret)
@@ -130,6 +131,35 @@ describe('wcg account add', () => {
     await writeFile(join(folder, 'token'), `${SECRETS.token}\n`)
     const typed = addAccount('files', '--token', '@token', '--aes-key', AES_KEY, '--secret', '@-')
     expect(await wcgProcess(typed, {}, `${SECRETS.secret}\n`)).toMatchObject({ code: 0 })
+  })
+
+  it('has the followers of a new account read by whoever serves, unless told not to', async () => {
+    const jobs = async (name: string) => {
+      const { id } = await database().db('account').where({ name }).first<{ id: number }>('id')
+      return database()
+        .db('graphile_worker.jobs')
+        .where({ task_identifier: 'sync-followers', key: `sync-followers:start:${id}` })
+    }
+    const english = await wcg(addAccount('followed', ...typedSecrets))
+    expect(english.out).toContain('Who follows followed already is read from the platform')
+    expect(await jobs('followed')).toHaveLength(1)
+    const check = await wcg(['account', 'check', 'followed', '--lang', 'zh'])
+    expect(check.out).toContain('从未核对')
+    expect(JSON.parse((await wcg(['account', 'check', 'followed', '--json'])).out)).toMatchObject({
+      follower_sync: null,
+    })
+
+    const chinese = await wcg([
+      ...addAccount('later', ...typedSecrets),
+      '--no-sync',
+      '--lang',
+      'zh',
+    ])
+    expect(chinese.out).toContain('在运行 wcg followers sync later 或夜间核对之前')
+    expect(await jobs('later')).toEqual([])
+    // nothing is kept of an account that could not be added
+    await wcg(addAccount('followed', ...typedSecrets))
+    expect(await jobs('followed')).toHaveLength(1)
   })
 
   it('warns of plain mode', async () => {
@@ -196,7 +226,9 @@ describe('wcg account add, by kind', () => {
   })
 
   it('changes a mini program’s data format, rotates an application, and keeps to the kind', async () => {
-    await add('mini', 'mini_program', '--app-id', 'wxmini', '--original-id', 'gh_mini')
+    const mini = await add('mini', 'mini_program', '--app-id', 'wxmini', '--original-id', 'gh_mini')
+    // nobody follows a Mini Program
+    expect(JSON.parse(mini.out)).not.toHaveProperty('follower_sync')
     const set = await wcg(['account', 'set', 'mini', '--data-format', 'json', '--json'])
     expect(JSON.parse(set.out)).toMatchObject({ body_format: 'json' })
     await add('staff', 'wecom_app', '--corp-id', 'wwcorp', '--agent-id', '1000007')

@@ -20,7 +20,8 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'wcg-import-'))
   const secrets = ['--secret', 's', '--token', 'abc', '--aes-key', 'k'.repeat(43)]
   const ids = ['--kind', 'official_account', '--app-id', 'wxacme', '--original-id', 'gh_acme']
-  expect(await wcg('account', 'add', 'acme', ...ids, ...secrets)).toMatchObject({ code: 0 })
+  const typed = ['account', 'add', 'acme', ...ids, ...secrets, '--no-sync']
+  expect(await wcg(...typed)).toMatchObject({ code: 0 })
 })
 afterAll(async () => {
   await platform.close()

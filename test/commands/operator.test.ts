@@ -82,6 +82,21 @@ describe('what an operator asks of a running gateway', () => {
       expect(await road().database.db('code_override').where({ code })).toEqual([])
     })
 
+    it('lets only the platform say that a message has arrived, and shows what is ignored', async () => {
+      const code = ['--code', '45015']
+      const refused = await wcg(...override(...code, '--class', 'duplicate', ...because))
+      expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('must be one of')])
+      const { id } = road().account
+      const old = { account_id: id, code: 45015, class: 'duplicate', actor: 'ops', reason: 'old' }
+      await road().database.db('code_override').insert(old)
+      expect((await wcg(...override())).out).toContain('ignored: only the platform says')
+      expect((await wcg(...override(), '--lang', 'zh')).out).toContain('不生效：只有平台')
+      expect(await answered(...override())).toMatchObject({
+        overrides: [{ code: 45015, ignored: 'class_is_settled' }, { ignored: null }],
+      })
+      await answered(...override(...code, '--remove', ...because))
+    })
+
     it('asks for what is missing', async () => {
       const code = ['--code', '43101']
       expect((await wcg(...override('--class', 'other', ...because))).err).toContain('--code')

@@ -80,18 +80,33 @@ describe('reaches', () => {
 })
 
 describe('what is too much', () => {
-  const classIn = (space: CodeSpace) => (code: number) => lookUpErrorCode(space, code).class
+  const readIn = (space: CodeSpace) => ({
+    space,
+    classOf: (code: number) => lookUpErrorCode(space, code).class,
+  })
   it.each([
     { call: answer(45011), space: 'oa', tooMuch: true, transient: false },
     { call: answer(45009), space: 'wecom', tooMuch: true, transient: false },
+    { call: answer(45011), space: 'mini', tooMuch: true, transient: false },
     { call: answer(45009), space: 'oa', tooMuch: false, transient: false },
+    // one person, one message
+    { call: answer(43117), space: 'oa', tooMuch: false, transient: false },
+    { call: answer(43117), space: 'mini', tooMuch: false, transient: false },
+    { call: answer(43108), space: 'mini', tooMuch: false, transient: false },
+    { call: answer(45033), space: 'wecom', tooMuch: false, transient: true },
     { call: answer(-1), space: 'oa', tooMuch: false, transient: true },
     { call: answer(0), space: 'oa', tooMuch: false, transient: false },
     { call: answer(43004), space: 'oa', tooMuch: false, transient: false },
     { call: unclear('http_429'), space: 'oa', tooMuch: true, transient: false },
     { call: unclear('http_502'), space: 'oa', tooMuch: false, transient: false },
   ] as const)('$call.errcode $call.reason of $space', ({ call, space, tooMuch, transient }) => {
-    expect(isTooMuch(call, classIn(space))).toBe(tooMuch)
-    expect(isTransient(call, classIn(space))).toBe(transient)
+    expect(isTooMuch(call, readIn(space))).toBe(tooMuch)
+    expect(isTransient(call, readIn(space))).toBe(transient)
+  })
+
+  it('is not what an operator has taken for something else', () => {
+    const classOf = () => 'content' as const
+    expect(isTooMuch(answer(45011), { space: 'oa', classOf })).toBe(false)
+    expect(isTransient(answer(45033), { space: 'wecom', classOf })).toBe(false)
   })
 })

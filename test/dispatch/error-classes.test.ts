@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { CLASS_RETRIES } from '../../src/wechat/code-advice.ts'
 import { ERROR_CLASSES, lookUpErrorCode, type ErrorClass } from '../../src/wechat/error-codes.ts'
+import { linesNamed } from '../support/log-lines.ts'
 import { useRoad, type RoadAccount } from '../support/road.ts'
 import { agree, createSender, PATHS, until } from '../support/send-road.ts'
 
@@ -89,6 +90,10 @@ describe('an answer of each class, all the way', () => {
     else expect(await pausesOf(account)).toContain('template_message')
     expect(callsTo(account, person)).toHaveLength(expected.calls)
     expect(callsTo(account, next)).toHaveLength(expected.channel === 'open' ? 1 : 0)
+    // One answer to one person slows nobody else down.
+    expect(await pacesOf(account)).toEqual([])
+    // A code that no table has is said so, and nothing else is.
+    expect(warningsOf(account)).toEqual(errorClass === 'other' ? [expected.code] : [])
     // What is promised to readers of the table is what happened.
     const isOver = expected.status !== 'queued' && expected.calls === 1
     expect(CLASS_RETRIES[errorClass] === 'never').toBe(isOver)
@@ -100,6 +105,23 @@ describe('an answer of each class, all the way', () => {
     return account
   }
 
+  function warningsOf({ name }: RoadAccount): number[] {
+    return road()
+      .gateways.flatMap((gateway) => linesNamed(gateway, 'codes.unknown'))
+      .filter((line) => line['account'] === name)
+      .map((line) => Number(line['errcode']))
+  }
+
+  it('counts the codes that no table has under one label', async () => {
+    const [gateway] = road().gateways
+    const text = await (await fetch(`${gateway?.url}/metrics`)).text()
+    const codes = [...text.matchAll(/wcg_errcodes_total\{[^}]*errcode="([^"]+)"/g)].map(
+      ([, c]) => c,
+    )
+    expect(codes).toEqual(expect.arrayContaining(['43004', 'unlisted']))
+    expect(codes).not.toContain('987654')
+  })
+
   function senderFor({ name: account }: RoadAccount) {
     const urls = () => road().gateways.map(({ url }) => url)
     return createSender({ urls, key: road().key, account })
@@ -108,6 +130,13 @@ describe('an answer of each class, all the way', () => {
   function callsTo(account: RoadAccount, openid: string) {
     const page = road().sandbox.log({ appId: account.appId, openid, kind: 'call' })
     return page.entries.filter((entry) => entry.kind === 'call')
+  }
+
+  async function pacesOf({ id }: RoadAccount): Promise<unknown[]> {
+    const { db } = road().database
+    const paces: unknown[] = await db('send_pace').where({ account_id: id })
+    const ofChannels: unknown[] = await db('channel_pace').where({ account_id: id })
+    return [...paces, ...ofChannels]
   }
 
   async function pausesOf({ id }: RoadAccount): Promise<string[]> {

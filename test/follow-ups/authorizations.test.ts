@@ -94,7 +94,9 @@ describe('authorisations', { timeout: 30_000 }, () => {
   })
 
   it('are exchanged once, whether the push or the redirect comes first', async () => {
-    const { component, ids, store } = road()
+    const { component, ids, store, sandbox, database } = road()
+    const follower = sandbox.account(MERCHANT).newOpenid()
+    await sandbox.account(MERCHANT).follow(follower, { silent: true })
     const { made } = await component.act('authorize', { app_id: MERCHANT })
     const code = String(made.auth_code)
     codes.push(code)
@@ -102,6 +104,11 @@ describe('authorisations', { timeout: 30_000 }, () => {
     const merchant = await road().untilTenant(ids.component, MERCHANT)
     await wait()
     expect(await store.openSecret(merchant.id, 'refresh_token')).toMatch(/^refreshtoken@@@/)
+    // who followed before is known from then on
+    const row = { account_id: merchant.id, subject: follower, scope: 'follow' }
+    expect(await database.db('consent_ledger').where(row)).toMatchObject([
+      { change: 'granted', evidence: 'sync' },
+    ])
 
     const silent = await component.act('authorize', { app_id: OTHER_MERCHANT }, { silent: true })
     codes.push(String(silent.made.auth_code))
@@ -142,7 +149,16 @@ describe('authorisations', { timeout: 30_000 }, () => {
       return answer.status
     }
     await until(ask, (status) => status === 200, 5_000)
-    expect(await store.openSecret(merchant.id, 'refresh_token')).not.toBe(before)
+    // the token that the follower sync had is over
+    await database.db.raw(
+      `update access_token set version = version + 1, expires_at = now() where account_id = ?`,
+      [merchant.id],
+    )
+    const askAgain = async () => {
+      await ask()
+      return store.openSecret(merchant.id, 'refresh_token')
+    }
+    expect(await until(askAgain, (now) => now !== before, 5_000)).toMatch(/^refreshtoken@@@/)
   })
 
   it('are one thing, the provider’s own token another', async () => {

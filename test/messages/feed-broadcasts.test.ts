@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { beginAttempts } from '../../src/dispatch/dispatch-store.ts'
 import { systemClock } from '../../src/foundation/clock.ts'
 import { newId, sha256 } from '../../src/foundation/ids.ts'
 import { createLog } from '../../src/foundation/log.ts'
@@ -8,7 +9,7 @@ import { createBroadcastStore } from '../../src/messages/broadcast-store.ts'
 import { showBroadcast } from '../../src/messages/find-broadcast.ts'
 import { createBroadcastFeeder } from '../../src/messages/feed-broadcasts.ts'
 import { useTestDatabase } from '../support/database.ts'
-import { giveConsent } from '../support/messages.ts'
+import { finishOne, giveConsent, readMessage } from '../support/messages.ts'
 import { insertAccount } from '../support/rows.ts'
 import { quietNow, setPolicy } from '../support/send-policy.ts'
 import { until } from '../support/send-road.ts'
@@ -240,6 +241,25 @@ describe('expand_broadcast', () => {
     expect((await found(id)).status).toBe('running')
   })
 
+  it('takes of those who once wrote only whose window is open and has answers left', async () => {
+    const hour = 3_600_000
+    const windows = [
+      { subject: 'oOpen', credits: 5, expiresAt: new Date(Date.now() + hour) },
+      { subject: 'oOver', credits: 5, expiresAt: new Date(Date.now() - hour) },
+      { subject: 'oUsedUp', credits: 0, expiresAt: new Date(Date.now() + hour) },
+    ]
+    for (const one of windows) {
+      await giveConsent(db(), { accountId, scope: 'conversation', ...one })
+    }
+    const id = await aBroadcast(0, {
+      ...{ phase: 'expanding', audience_scope: 'conversation', received_at: null },
+      channel: 'customer_service_message',
+    })
+    expect(await store().expand(10)).toMatchObject({ accepted: 1, done: true })
+    const rows = await db()('broadcast_recipient').where({ broadcast_id: id })
+    expect(rows).toMatchObject([{ recipient: 'oOpen' }])
+  })
+
   it('waits for an erasure under way, and lists nobody who was erased', async () => {
     const id = await audienceOf(['oA', 'oB'])
     const erasing = await database().openAnother().transaction()
@@ -322,3 +342,65 @@ async function erase(on: Knex, subject: string): Promise<void> {
     subject,
   ])
 }
+
+describe('a pause', () => {
+  const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1000)
+  const dueOf = async (id: string) => (await readMessage(db(), id)).due_at
+
+  it('keeps when a message is to be tried again, also of one whose call was under way', async () => {
+    const id = await aBroadcast(5)
+    await store().feed()
+    const ids = (await waitingOf(id)).map((row) => row.id)
+    const [waits = '', over = '', quiet = '', called = '', fresh = ''] = ids
+    const later = inSeconds(300)
+    const retry = { status: 'queued', reason: 'rate_minute', attempt_count: 1 }
+    await db()('message')
+      .where({ id: waits })
+      .update({ ...retry, due_at: later })
+    await db()('message')
+      .where({ id: over })
+      .update({ ...retry, due_at: inSeconds(-1) })
+    await db()('message')
+      .where({ id: quiet })
+      .update({ reason: 'quiet_hours', due_at: inSeconds(1_800) })
+    const recipient = (await readMessage(db(), called)).recipient ?? ''
+    const attemptId = await beginOne(called, recipient)
+
+    expect(await store().pause(id)).toBe(true)
+    const attempt = { attemptId, messageId: called, accountId, recipient }
+    const end = { outcome: 'retry', status: 'queued', reason: 'rate_minute', dueAt: later } as const
+    await finishOne(db(), attempt, end)
+    // the feeder's next round holds it too
+    await feedLater(id, 2)
+    const { expires_at: expiresAt } = await db()('broadcast')
+      .where({ id })
+      .first<{ expires_at: Date }>()
+    for (const one of ids) expect(await dueOf(one)).toEqual(expiresAt)
+    // asked twice, it holds what it has held
+    expect(await store().pause(id)).toBe(false)
+
+    expect(await store().resume(id)).toBe(true)
+    const now = Date.now()
+    expect(await dueOf(waits)).toEqual(later)
+    expect(await dueOf(called)).toEqual(later)
+    // its time has come meanwhile; quiet hours are judged anew, since they may have changed
+    for (const one of [over, quiet, fresh]) {
+      expect(Math.abs((await dueOf(one)).getTime() - now)).toBeLessThan(5_000)
+    }
+    await store().pause(id)
+    await store().resume(id)
+    expect(await dueOf(waits)).toEqual(later)
+  })
+
+  async function beginOne(id: string, subject: string): Promise<string> {
+    await giveConsent(db(), { accountId, subject, scope: 'follow' })
+    const lease = { process: 'p1', leaseSeconds: 60 }
+    await db().raw(
+      `update message set lease_owner = 'p1', leased_until = now() + interval '1 minute' where id = ?`,
+      [id],
+    )
+    const [decision] = await beginAttempts(db(), { ...lease, messageIds: [id] })
+    if (decision?.kind !== 'begun') throw new Error(`not begun: ${decision?.kind}`)
+    return decision.attemptId
+  }
+})

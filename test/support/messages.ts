@@ -83,6 +83,7 @@ export function anEnd(
     reason: null,
     dueAt: null,
     errcode: null,
+    isUnknownCode: false,
     errmsg: null,
     httpStatus: null,
     rid: null,

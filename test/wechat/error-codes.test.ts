@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { ADVICE_ZH } from '../../src/wechat/code-advice-zh.ts'
+import { CLASS_WORDS } from '../../src/wechat/code-advice.ts'
 import { ERROR_CODES } from '../../src/wechat/error-code-table.ts'
 import {
   CODE_PLATFORMS,
@@ -154,7 +156,10 @@ describe('lookUpErrorCode', () => {
 
 describe('docs/errors.md', () => {
   it('explains every class, and no other, in the order of the code', () => {
-    expect(tableUnder('What each class does').map(([name]) => name)).toEqual([...ERROR_CLASSES])
+    const table = tableUnder('What each class does')
+    expect(table.map(([name]) => name)).toEqual([...ERROR_CLASSES])
+    const inChinese = ERROR_CLASSES.map((name) => CLASS_WORDS[name].zh)
+    expect(table.map(([, , words]) => words)).toEqual(inChinese)
   })
 
   it('has every code of an Official Account and no other, in numeric order', () => {
@@ -182,7 +187,9 @@ describe('docs/errors.md', () => {
 })
 
 function cellsOf(row: ErrorCode): string[] {
-  const plain = [String(row.code), row.platform, row.nameZh, row.nameEn, row.class, row.action]
+  const { code, platform, nameZh, nameEn, action } = row
+  const inChinese = ADVICE_ZH[`${platform}:${code}`] ?? ''
+  const plain = [String(code), platform, nameZh, nameEn, row.class, action, inChinese]
   // As Markdown wants it: a backslash is written twice.
   return plain.map((cell) => cell.replaceAll('\\', '\\\\'))
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ADVICE_ZH, CLASS_WORDS } from '../../src/wechat/code-advice.ts'
+import { ADVICE_ZH } from '../../src/wechat/code-advice-zh.ts'
+import { CLASS_WORDS } from '../../src/wechat/code-advice.ts'
 import { ERROR_CODES } from '../../src/wechat/error-code-table.ts'
 import { ERROR_CLASSES } from '../../src/wechat/error-codes.ts'
 import { explainCode } from '../../src/wechat/explain-code.ts'
@@ -72,8 +73,17 @@ describe('CLASS_WORDS', () => {
 })
 
 describe('ADVICE_ZH', () => {
-  it('is about rows that there are', () => {
-    const keys = new Set(ERROR_CODES.map((row) => `${row.platform}:${row.code}`))
-    expect(Object.keys(ADVICE_ZH).filter((key) => !keys.has(key))).toEqual([])
+  it('says in Chinese what to do about every code of the table, in its order', () => {
+    expect(Object.keys(ADVICE_ZH)).toEqual(ERROR_CODES.map((row) => `${row.platform}:${row.code}`))
+    for (const [key, words] of Object.entries(ADVICE_ZH)) {
+      // some Chinese in each, and none of the marks of Latin text behind it
+      expect(words, key).toMatch(/\p{Script=Han}/u)
+      expect(words, key).not.toMatch(/\p{Script=Han}[,;:?]|[,;:?]\p{Script=Han}/u)
+    }
+  })
+
+  it('is what is said about a code, not the words of its class', () => {
+    expect(explainCode('oa', 40137).advice.zh).toBe('换用支持的图片格式')
+    expect(explainCode('mini', 61058).advice.zh).toBe('ticket 无效：使用最新的一个')
   })
 })
