@@ -211,6 +211,7 @@ create table broadcast (
   template_alias text,
   callback_url text,
   tells_each boolean not null default false,
+  consent_scope text,
   constraint broadcast_pkey PRIMARY KEY (id),
   constraint broadcast_application_id_idempotency_key_key UNIQUE (application_id, idempotency_key),
   constraint broadcast_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
@@ -511,6 +512,7 @@ create table message (
   plan jsonb,
   counted_at timestamp with time zone,
   quiet_until timestamp with time zone,
+  held_due_at timestamp with time zone,
   constraint message_pkey PRIMARY KEY (id),
   constraint message_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
   constraint message_application_id_fkey FOREIGN KEY (application_id) REFERENCES application(id),
@@ -732,6 +734,14 @@ create table token_death (
   constraint token_death_cause_check CHECK ((cause = ANY (ARRAY['classic_elsewhere'::text, 'forced_elsewhere'::text, 'replaced_elsewhere'::text, 'secret_reset'::text])))
 );
 
+create table welcome_code (
+  event_id bigint not null,
+  account_id integer not null,
+  sealed text not null,
+  effective_at timestamp with time zone not null,
+  constraint welcome_code_pkey PRIMARY KEY (event_id)
+);
+
 CREATE UNIQUE INDEX account_identity_key ON public.account USING btree (kind, app_id, COALESCE(parent_id, 0), (
 CASE
     WHEN (kind = 'wecom_app'::text) THEN agent_id
@@ -745,6 +755,8 @@ CREATE INDEX broadcast_account_id_idx ON public.broadcast USING btree (account_i
 CREATE INDEX broadcast_unfinished_idx ON public.broadcast USING btree (fed_at) WHERE (finished_at IS NULL);
 
 CREATE UNIQUE INDEX code_override_live_key ON public.code_override USING btree (account_id, code) WHERE (removed_at IS NULL);
+
+CREATE INDEX consent_member_idx ON public.consent USING btree (account_id, lower(subject)) WHERE (scope = ANY (ARRAY['member'::text, 'everything'::text]));
 
 CREATE INDEX consent_ledger_attempt_idx ON public.consent_ledger USING btree (attempt_id) WHERE (attempt_id IS NOT NULL);
 
@@ -823,6 +835,8 @@ CREATE INDEX request_nonce_expires_at_idx ON public.request_nonce USING btree (e
 CREATE INDEX robot_message_robot_idx ON public.robot_message USING btree (robot, called_at) WHERE (called_at IS NOT NULL);
 
 CREATE INDEX token_death_died_idx ON public.token_death USING btree (account_id, died_at);
+
+CREATE INDEX welcome_code_effective_at_idx ON public.welcome_code USING btree (effective_at);
 
 CREATE OR REPLACE FUNCTION public.add_broadcast_lines(p_broadcast_id uuid, p_before bigint, p_digest_before bytea, p_after bigint, p_digest_after bytea, p_recipients json, p_bad json, p_is_last boolean)
  RETURNS text
@@ -2198,7 +2212,7 @@ AS $function$
         ), queued as (
           insert into message (
             id, account_id, application_id, recipient, channel, template_id, content, purpose, status,
-            send_at, expires_at, due_at, created_at, updated_at, broadcast_id, broadcast_line, lane, callback_url
+            send_at, expires_at, due_at, created_at, updated_at, broadcast_id, broadcast_line, lane, callback_url, consent_scope
           )
           select
             new_message_id(), v_broadcast.account_id, v_broadcast.application_id, picked.recipient,
@@ -2208,7 +2222,7 @@ AS $function$
                 v_broadcast.content, '{data}', (v_broadcast.content -> 'data') || picked.data
               ) end,
             v_broadcast.purpose, 'queued', v_now, v_broadcast.expires_at, v_now, v_now, v_now,
-            v_broadcast.id, picked.line, 1, case when v_broadcast.tells_each then v_broadcast.callback_url end
+            v_broadcast.id, picked.line, 1, case when v_broadcast.tells_each then v_broadcast.callback_url end, v_broadcast.consent_scope
           from picked
           where picked.recipient is not null -- a person erased before their turn
           order by picked.line
@@ -2501,7 +2515,8 @@ AS $function$
       order by message.id
       for no key update skip locked
     )
-    update message set due_at = message.expires_at, lease_owner = null, leased_until = null
+    update message set held_due_at = message.due_at,
+      due_at = message.expires_at, lease_owner = null, leased_until = null
     from waiting where message.id = waiting.id
   $function$;
 
@@ -3723,7 +3738,11 @@ AS $function$
       order by message.id
       for no key update skip locked
     )
-    update message set due_at = clock_timestamp()
+    update message set 
+      due_at = case when message.reason in ('quiet_hours', 'recipient_pace')
+        then greatest(message.send_at, clock_timestamp())
+        else greatest(message.held_due_at, clock_timestamp()) end,
+      held_due_at = null
     from held where message.id = held.id and message.expires_at > clock_timestamp()
   $function$;
 
@@ -4064,6 +4083,8 @@ comment on column message.counted_at is 'When its last call began, where a cap o
 
 comment on column message.quiet_until is 'Of one that was accepted for quiet hours: their end, as it was known then.';
 
+comment on column message.held_due_at is 'While its broadcast is paused: when it was to be tried.';
+
 comment on column parked_push.tenant is 'What the platform calls the merchant or corp: its appid or corpid.';
 
 comment on column parked_push.source is 'The list of events it is looked up in; null where that follows from what the merchant is.';
@@ -4091,3 +4112,5 @@ comment on column send_policy.quiet_begins is 'Time of day in China.';
 comment on column send_policy.recipient_per_minute is 'By channel: messages a minute to one recipient, in place of what the channel has.';
 
 comment on column send_policy.changed_at is 'The quiet hours changed, and what waits by the ones before is not due anew yet.';
+
+comment on table welcome_code is 'Written by the statement that records the event; forgotten about an hour after it.';

@@ -82,6 +82,8 @@ import type { Seal } from './messages/message-secret.ts'
 import { countMessageSeals, resealMessages } from './messages/message-seal-store.ts'
 import { createMessageStore, type MessageStore } from './messages/message-store.ts'
 import type { FindLimits } from './messages/send-limit.ts'
+import type { FindWelcomeCode } from './messages/use-welcome-code.ts'
+import { findWelcomeCode, forgetOldWelcomeCodes } from './messages/welcome-code-store.ts'
 import { welcomeCustomer } from './messages/welcome-customer.ts'
 import { createFallbackTasks } from './messages/send-fallback.ts'
 import { withLongTermTemplates } from './templates/long-term.ts'
@@ -161,6 +163,7 @@ export interface Parts {
   /** Whether a message may be sent, as the gate decides it. */
   readonly decide: DecideSend
   readonly findLimits: FindLimits
+  readonly findWelcomeCode: FindWelcomeCode
   /** Seals the credential of a message for its place. */
   readonly seal: Seal
   readonly broadcasts: BroadcastStore
@@ -438,6 +441,7 @@ async function build(
       () => keepEventLog({ db, clock, log, retentionDays: config.events.retentionDays }),
       () => forgetOldPushesAside(db),
       () => dropParkedPushes({ db, log }),
+      () => forgetOldWelcomeCodes(db),
       () => forgetOldLinks(db),
       () => forgetOldNonces(db),
       () => forgetOldCalls(db),
@@ -659,6 +663,7 @@ async function build(
     callbacks: endpoints,
     decide: (question) => decideSend(db, question),
     findLimits: (question) => findLimits(db, question),
+    findWelcomeCode: (event) => findWelcomeCode(db, box, event),
     findLiveTemplate: (person) => findLiveTemplate(db, person),
     findSender: (id) => cache.findById(id),
     findTemplates,
@@ -711,6 +716,7 @@ async function build(
       messages,
       decide: (question) => decideSend(db, question),
       findLimits: (question) => findLimits(db, question),
+      findWelcomeCode: (event) => findWelcomeCode(db, box, event),
       seal: (text, place) => box.seal(text, place),
       broadcasts,
       endpoints,

@@ -14,6 +14,7 @@ import type { MessageStore } from '../messages/message-store.ts'
 import { waitsUntil, type Attempt, type Message } from '../messages/message.ts'
 import type { FindLimits, LimitedVerdict } from '../messages/send-limit.ts'
 import { sendMessage, type Acceptance } from '../messages/send-message.ts'
+import type { FindWelcomeCode } from '../messages/use-welcome-code.ts'
 import type { FindTemplates } from '../templates/resolve-template.ts'
 import { decodeCursor, pageOf } from './cursor.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
@@ -27,6 +28,7 @@ export interface MessageRouteDeps {
   readonly findSender: FindSender
   readonly findTemplates: FindTemplates
   readonly findLimits: FindLimits
+  readonly findWelcomeCode: FindWelcomeCode
   readonly seal: Seal
   readonly metrics: Metrics
   readonly clock: Clock
@@ -56,7 +58,7 @@ export function messageRoutes(deps: MessageRouteDeps): readonly Route[] {
       summary: 'May this be sent? Nothing is sent or stored',
       body: 'SendRequest',
       answer: { status: 200, schema: 'SendDecision' },
-      problems: [400, 404, 413, 415, 503],
+      problems: [400, 404, 409, 413, 415, 503],
       handle: (call) => postCheck(deps, call),
     },
     {

@@ -70,6 +70,14 @@ export const send: Command = {
         zh: '用于 wecom_welcome_message：该客户所添加的员工的 userid。',
       },
     },
+    event: {
+      type: 'text',
+      value: 'id',
+      help: {
+        en: 'For wecom_welcome_message: the event whose welcome code is used, within 20 seconds of it.',
+        zh: '用于 wecom_welcome_message：带来 welcome_code 的事件的 id，须在事件发生后 20 秒内使用。',
+      },
+    },
     'robot-key': {
       type: 'text',
       value: '@file|@-',
@@ -100,6 +108,7 @@ export const send: Command = {
           findTemplates: (id) => parts.findTemplates(id),
           decide: parts.decide,
           findLimits: parts.findLimits,
+          findWelcomeCode: parts.findWelcomeCode,
           seal: parts.seal,
           callbacks: parts.endpoints,
           clock: systemClock,
@@ -145,6 +154,7 @@ async function readBody(context: CommandContext): Promise<Record<string, unknown
     content: await readContent(context),
     order: args.text('order')?.split(','),
     sender: args.text('sender'),
+    event_id: args.text('event'),
     robot_key: await readUntyped(context, 'robot-key'),
   }
   return Object.fromEntries(Object.entries(typed).filter(([, value]) => value !== undefined))

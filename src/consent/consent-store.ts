@@ -5,6 +5,8 @@ import type { ConsentChange, ConsentState } from './consent.ts'
 /** Who says so, when a change does not come from a push. */
 export type Evidence =
   | { readonly kind: 'attempt'; readonly attemptId: string }
+  /** An event that another account of the same corp was told. */
+  | { readonly kind: 'event'; readonly eventId: string }
   | { readonly kind: 'api' | 'operator' | 'import' | 'report'; readonly actor: string }
   | { readonly kind: 'sync' }
 
@@ -74,6 +76,7 @@ export function changeRow(input: {
     account_id: accountId,
     subject,
     evidence: evidence.kind,
+    event_id: evidence.kind === 'event' ? evidence.eventId : null,
     attempt_id: evidence.kind === 'attempt' ? evidence.attemptId : null,
     actor: 'actor' in evidence ? evidence.actor : null,
   }

@@ -25,6 +25,7 @@ import {
 import { exportPerson, type PersonExport } from './export-person.ts'
 import type { ImportedConsent } from './import-line.ts'
 import { importConsents } from './import-store.ts'
+import { findSpellings } from './spelling-store.ts'
 
 /** Who may be sent what, as people and applications ask about it and change it. */
 export interface Consents {
@@ -128,8 +129,16 @@ interface ConsentsDeps {
 export function createConsents(deps: ConsentsDeps): Consents {
   const { db, clock } = deps
 
-  async function act(input: OperatorAct, change: 'granted' | 'revoked'): Promise<void> {
-    const { accountId, subject, by: evidence } = input
+  /** WeCom takes userids for the same in any case; every act is about the one on record. */
+  async function asOnRecord(accountId: number, subject: string): Promise<string> {
+    return (await findSpellings(db, accountId, [subject])).subjectOf(subject)
+  }
+
+  async function act(asked: OperatorAct, change: 'granted' | 'revoked'): Promise<void> {
+    const { accountId, by: evidence } = asked
+    const spellings = await findSpellings(db, accountId, [asked.subject])
+    const subject = spellings.subjectOf(asked.subject)
+    const input = { ...asked, subject, scope: spellings.scopeOf(subject, asked.scope) }
     const made = operatorChange(input, change, clock.now())
     const changes =
       made.scope === CONVERSATION ? [made, { ...made, scope: CONVERSATION_ACTION }] : [made]
@@ -137,12 +146,13 @@ export function createConsents(deps: ConsentsDeps): Consents {
       db,
       changes.map((change) => changeRow({ accountId, subject, change, evidence })),
     )
-    if (change === 'revoked') await deps.settle(input.accountId, input.subject)
+    if (change === 'revoked') await deps.settle(accountId, subject)
   }
 
   return {
-    async show(accountId, subject) {
+    async show(accountId, asked) {
       const now = clock.now()
+      const subject = await asOnRecord(accountId, asked)
       const [held, history] = await Promise.all([
         findConsents(db, accountId, subject),
         findHistory(db, { accountId, subject }, HISTORY_LIMIT),
@@ -155,12 +165,22 @@ export function createConsents(deps: ConsentsDeps): Consents {
     decide: (question) => decideSend(db, { ...question, at: clock.now() }),
     optOut: (input) => act(input, 'revoked'),
     optIn: (input) => act(input, 'granted'),
-    import: ({ accountId, ...batch }) => importConsents(db, accountId, batch),
+    async import({ accountId, ...batch }) {
+      const subjects = batch.consents.map(({ subject }) => subject)
+      const spellings = await findSpellings(db, accountId, subjects)
+      const consents = batch.consents.map((one) => {
+        const subject = spellings.subjectOf(one.subject)
+        return { ...one, subject, scope: spellings.scopeOf(subject, one.scope) }
+      })
+      return importConsents(db, accountId, { ...batch, consents })
+    },
     report: (input) => recordReport(deps, input),
-    export: (accountId, subject) => exportPerson(db, accountId, subject),
+    export: async (accountId, subject) =>
+      exportPerson(db, accountId, await asOnRecord(accountId, subject)),
     async erase(input) {
-      const id = await eraseSubject(db, { ...input, effectiveAt: clock.now() })
-      await deps.settle(input.accountId, input.subject)
+      const subject = await asOnRecord(input.accountId, input.subject)
+      const id = await eraseSubject(db, { ...input, subject, effectiveAt: clock.now() })
+      await deps.settle(input.accountId, subject)
       return { erasure_id: id }
     },
   }

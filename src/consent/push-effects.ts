@@ -8,6 +8,7 @@ import type { EventRecord } from '../events/read-event.ts'
 import { readIdentifier } from '../events/read-values.ts'
 import { secretsOf, type Secret } from '../events/secrets.ts'
 import type { PushJob, SealedText } from './push-store.ts'
+import { sealWelcomeCode } from './welcome-code.ts'
 
 /** Seals a text for one place; it opens nowhere else. */
 export type Seal = (text: string, place: string) => SealedText
@@ -27,9 +28,19 @@ export type QueuedFollowUp = Exclude<FollowUp, 'keep_ticket'>
 const NAMED: Readonly<Partial<Record<FollowUp, readonly string[]>>> = {
   welcome: ['UserID', 'ExternalUserID'],
   rekey_member: ['UserID', 'NewUserID'],
+  end_member: ['UserID'],
   note_chat: ['ChatId'],
   forget_chat: ['ChatId'],
 }
+
+export interface PushEffects {
+  readonly ticket: SealedText | null
+  /** Sealed together with the people it is for; absent for most. */
+  readonly welcomeCode?: string | null
+  readonly job: PushJob | null
+}
+
+const NOTHING: PushEffects = { ticket: null, job: null }
 
 /** Whether an event says that a tenant came, left or changed: that is the parent's own affair. */
 export function isAboutTenant({ kind }: EventRecord): boolean {
@@ -37,22 +48,22 @@ export function isAboutTenant({ kind }: EventRecord): boolean {
 }
 
 /**
- * What an event causes beside its consent changes, to be committed with them: a ticket to keep, or a
- * job. The credentials it carries go with it, sealed; nowhere else are they kept.
+ * What an event causes beside its consent changes, to be committed with them: a ticket to keep, a
+ * welcome code that an application may use, or a job. The credentials it carries go with it, sealed;
+ * nowhere else are they kept.
  */
-export function pushEffects(
-  event: EventRecord,
-  account: Account,
-  seal: Seal,
-): { readonly ticket: SealedText | null; readonly job: PushJob | null } {
+export function pushEffects(event: EventRecord, account: Account, seal: Seal): PushEffects {
   const task = followUp(event)
-  if (task === null || !isWanted(task, event, account)) return { ticket: null, job: null }
+  if (task === null) return NOTHING
+  if (task === 'welcome' && account.settings.welcome_message === null) {
+    return { ...NOTHING, welcomeCode: sealWelcomeCode(event, account, seal) }
+  }
+  if (!isWanted(task, event, account)) return NOTHING
   if (task === 'keep_ticket') {
     const [ticket] = secretsOf(event)
-    return {
-      ticket: ticket ? seal(ticket.value.trim(), placeOfSecret(account.id, 'ticket')) : null,
-      job: null,
-    }
+    if (!ticket) return NOTHING
+    const place = placeOfSecret(account.id, 'ticket')
+    return { ...NOTHING, ticket: seal(ticket.value.trim(), place) }
   }
   const secrets = [...secretsOf(event), ...namesFor(task, event)].map(({ name, value }) => {
     return [name, seal(value.trim(), placeOfJobSecret(account.id, name)).sealed] as const
@@ -64,18 +75,16 @@ export function pushEffects(
     open_kfid: readIdentifier(textOf(event.fields, 'OpenKfId')),
     secrets: Object.fromEntries(secrets),
   }
-  return { ticket: null, job: { task, payload } }
+  return { ...NOTHING, job: { task, payload } }
 }
 
 /**
- * Most accounts leave the welcome to their applications, and have no archive to ask about customer
- * groups; then there is nothing to do. The code of
+ * Most accounts have no archive to ask about customer groups; then there is nothing to do. The code of
  * an opened customer-service session is for an API that no channel of ours calls.
  */
 function isWanted(task: FollowUp, { fields }: EventRecord, { settings }: Account): boolean {
   if (task === 'note_chat' || task === 'forget_chat') return settings.archive_account !== null
-  if (task !== 'welcome') return true
-  return settings.welcome_message !== null && textOf(fields, 'UserID') !== undefined
+  return task !== 'welcome' || textOf(fields, 'UserID') !== undefined
 }
 
 function namesFor(task: FollowUp, { fields }: EventRecord): Secret[] {

@@ -23,6 +23,8 @@ export interface PushRow {
   readonly erase: boolean
   /** A ticket the push brought, sealed. */
   readonly ticket: SealedText | null
+  /** A welcome code for an application, sealed; few pushes bring one. */
+  readonly welcomeCode?: string | null
   /** What is to be done because of it, beyond consent. */
   readonly job: PushJob | null
 }
@@ -91,13 +93,37 @@ const RECORD = {
   limitMs: QUICK_QUERY_MS,
 }
 
+/** The same where an event brings a welcome code, which an application may use as soon as it hears of it. */
+const RECORD_WITH_CODES = {
+  name: 'record_pushes_with_codes',
+  text: `with recorded as materialized (${RECORD.text}),
+  kept as (
+    insert into welcome_code (event_id, account_id, sealed, effective_at)
+    select recorded.event_ids[code.push], code.account_id, code.sealed,
+      to_timestamp(code.effective_at)
+    from recorded
+    cross join json_to_recordset($19) as code (
+      push integer, account_id integer, sealed text, effective_at bigint
+    )
+    where recorded.is_new[code.push]
+  )
+  select event_ids, is_new, call_under_way from recorded`,
+  limitMs: QUICK_QUERY_MS,
+}
+
 async function recordTogether(db: Knex, pushes: readonly PushRow[]): Promise<RecordedPush[]> {
   const { distinct, placeOf } = withoutRepeats(pushes)
-  const [row] = await runPrepared<RecordedRow>(db, RECORD, [
-    ...pushColumns(distinct),
-    ...changeColumns(distinct),
-    JSON.stringify(distinct.flatMap(toExtras)),
-  ])
+  const codes = distinct.flatMap(toCodes)
+  const [row] = await runPrepared<RecordedRow>(
+    db,
+    codes.length === 0 ? RECORD : RECORD_WITH_CODES,
+    [
+      ...pushColumns(distinct),
+      ...changeColumns(distinct),
+      JSON.stringify(distinct.flatMap(toExtras)),
+      ...(codes.length === 0 ? [] : [JSON.stringify(codes)]),
+    ],
+  )
   if (!row) throw new InvariantError('record_pushes answers one row')
   return placeOf.map(({ place, first }) => ({
     eventId: row.event_ids[place] ?? '',
@@ -179,6 +205,12 @@ function toExtras(push: PushRow, place: number) {
   const receipts = push.receipts.map((receipt) => toReceiptJson(receipt, push.occurredAt))
   const sealed = ticket && { sealed: ticket.sealed, key_id: ticket.keyId }
   return [{ push: place + 1, kind, receipts, erase, ticket: sealed, job }]
+}
+
+function toCodes({ welcomeCode, accountId, effectiveAt }: PushRow, place: number) {
+  if (!welcomeCode) return []
+  const effective_at = seconds(effectiveAt)
+  return [{ push: place + 1, account_id: accountId, sealed: welcomeCode, effective_at }]
 }
 
 function toReceiptJson(receipt: ReceiptRow, occurredAt: Date) {

@@ -24,6 +24,8 @@ import {
 import { isAboutTenant, pushEffects, type Seal } from './push-effects.ts'
 import { recordPushes, type PushRow, type ReceiptRow, type RecordedPush } from './push-store.ts'
 import { scopeFamily } from './consent.ts'
+import { findSpellings } from './spelling-store.ts'
+import { hasMembers, respell } from './spelling.ts'
 
 /** A push whose sender has been proven, as the receiver hands it over. */
 export interface ProvenPush {
@@ -141,9 +143,10 @@ export function createRecorder(deps: {
     },
   })
 
-  async function recordOne(read: ReadEvent, hasLeft = false): Promise<RecordOutcome> {
-    const { account, event } = read
-    const whole = toPushRow(read, deps.seal)
+  async function recordOne(told: ReadEvent, hasLeft = false): Promise<RecordOutcome> {
+    const { account } = told
+    const event = await asOnRecord(db, account, told.event)
+    const whole = toPushRow({ ...told, event }, deps.seal)
     const row = hasLeft ? withoutWords(whole) : whole
     const recorded = await orUnavailable(within(RECORD_LIMIT, gatherer.add(row))).catch(
       (error: unknown) => putAside(db, row, error),
@@ -175,11 +178,13 @@ export function createRecorder(deps: {
     place: (early) => orUnavailable(placeEarly(deps, early)),
     recordRead: (read) => recordOne(read),
     async recordWithin(trx, reads) {
-      const rows = reads.map((read) => {
-        const row = toPushRow(read, deps.seal)
+      const rows: PushRow[] = []
+      for (const read of reads) {
+        const event = await asOnRecord(trx, read.account, read.event)
+        const row = toPushRow({ ...read, event }, deps.seal)
         countChanges(metrics, read.account.name, row)
-        return row
-      })
+        rows.push(row)
+      }
       let aside = 0
       for (let from = 0; from < rows.length; from += MAX_BATCH) {
         aside += await recordOrPutAside(trx, rows.slice(from, from + MAX_BATCH))
@@ -234,6 +239,13 @@ async function recordOrPutAside(trx: Knex.Transaction, rows: readonly PushRow[])
   }
 }
 
+/** WeCom may spell a member otherwise than before; no other account has such people. */
+async function asOnRecord(db: Knex, account: Account, event: EventRecord): Promise<EventRecord> {
+  if (event.subject === null || !hasMembers(account)) return event
+  const spellings = within(RECORD_LIMIT, findSpellings(db, account.id, [event.subject]))
+  return respell(event, await orUnavailable(spellings))
+}
+
 function toPushRow({ account, event, document }: ReadEvent, seal: Seal): PushRow {
   return {
     accountId: account.id,
@@ -261,7 +273,7 @@ function hasTenants({ kind }: Account): boolean {
 /** A push of which nothing may be kept but that it came. */
 function withoutWords(row: PushRow): PushRow {
   const nothing = { changes: [], receipts: [], erase: false, ticket: null, job: null }
-  return { ...row, ...nothing, subject: null, document: '' }
+  return { ...row, ...nothing, welcomeCode: null, subject: null, document: '' }
 }
 
 function toReceiptRow(receipt: Receipt): ReceiptRow {

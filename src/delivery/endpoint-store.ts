@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import type { Account } from '../accounts/account.ts'
 import type { PausedReason } from './endpoint-health.ts'
 import type { DisabledReason, Endpoint, EndpointPurpose } from './endpoint.ts'
 
@@ -155,6 +156,16 @@ export async function replaceSecret(
       sealed_secret: sealedSecret,
       updated_at: db.raw('clock_timestamp()'),
     })
+}
+
+/** What kind of account it is, as far as that decides about replies. */
+export async function findReplyingAccount(
+  db: Knex,
+  accountId: number,
+): Promise<Pick<Account, 'kind' | 'serves'> | undefined> {
+  return db<Pick<Account, 'id' | 'kind' | 'serves'>>('account')
+    .where({ id: accountId })
+    .first('kind', 'serves')
 }
 
 /** Endpoints that are asked for replies; a handful. */

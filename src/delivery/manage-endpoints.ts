@@ -13,6 +13,7 @@ import { listDeliveries, retryDelivery, type DeliveryFilter } from './delivery-s
 import {
   changeEndpoint,
   findEndpoint,
+  findReplyingAccount,
   hasCallbackEndpoint,
   insertEndpoint,
   listEndpoints,
@@ -30,6 +31,7 @@ import {
   type Endpoint,
 } from './endpoint.ts'
 import { pauseEndpoint, resumeEndpoint } from './pause-store.ts'
+import { replyFormOf } from './reply.ts'
 import { writeSecret } from './sign-delivery.ts'
 
 /** An endpoint with its signing secret, which is shown this once. */
@@ -179,6 +181,7 @@ async function addEndpoint(parts: EndpointParts, caller: Caller, body: unknown) 
   }
   const accountId = asked.account === undefined ? null : accountOf(caller, asked.account).id
   if (asked.url !== undefined) refuseUrl(parts, false, asked.url)
+  if (asked.purpose === 'reply' && accountId !== null) await refuseSilent(parts.db, accountId)
   const id = newId(parts.clock.now())
   const { secret, sealedSecret } = makeSecret(parts, id)
   const isStored = await insertEndpoint(parts.db, {
@@ -192,6 +195,14 @@ async function addEndpoint(parts: EndpointParts, caller: Caller, body: unknown) 
       ? 'this account has an endpoint for replies already, and a push has one answer; change or remove that one'
       : 'this application has its endpoint for callbacks already; POST /v1/endpoints/{id}/rotate-secret gives a new secret',
   )
+}
+
+/** Refuses an endpoint for replies that would never be asked. */
+async function refuseSilent(db: Knex, accountId: number): Promise<void> {
+  const account = await findReplyingAccount(db, accountId)
+  if (!account || replyFormOf(account) !== null) return
+  const rule = `is not for an account of kind ${account.kind}: the platform takes no message in the answer to its pushes. Take its events with purpose events, and answer by POST /v1/messages`
+  throw new InvalidInputError('invalid_request', [{ field: 'purpose', rule }])
 }
 
 function refuseUrl({ privateAddresses }: EndpointParts, hasNone: boolean, url: string): void {

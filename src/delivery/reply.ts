@@ -7,6 +7,7 @@ import type { EventKind } from '../events/catalogue.ts'
  * call. Names are those of the platform's customer-service messages.
  * https://developers.weixin.qq.com/doc/offiaccount/Message_Management/Passive_user_reply_message.html
  * https://developer.work.weixin.qq.com/document/path/90241
+ * https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/trans.html
  */
 
 /** Pushes that the platform takes a message for; the answer to every other one must be `success`. */
@@ -16,6 +17,8 @@ const ANSWERABLE = {
     ...['message.location', 'message.link'],
     ...['event.subscribe', 'event.scan', 'event.click', 'event.scancode_waitmsg'],
   ],
+  /** Hands the person's own message to customer service; an event must not be handed over. */
+  mini_program: ['message.text', 'message.image', 'message.miniprogrampage'],
   wecom: [
     ...['wecom.message.text', 'wecom.message.image', 'wecom.message.voice'],
     ...['wecom.message.video', 'wecom.message.location', 'wecom.message.link'],
@@ -27,9 +30,10 @@ type ReplyForm = keyof typeof ANSWERABLE
 
 /** Which replies an account can give; null for a kind of account that gives none. */
 export function replyFormOf({ kind, serves }: Pick<Account, 'kind' | 'serves'>): ReplyForm | null {
-  if (kind === 'wecom_app') return 'wecom'
-  const isOfficial = kind === 'official_account' || serves === 'official_account'
-  return isOfficial ? 'wechat' : null
+  if (kind === 'wecom_app' || kind === 'wecom_authorizer') return 'wecom'
+  const served = kind === 'authorizer' ? serves : kind
+  if (served === 'official_account') return 'wechat'
+  return served === 'mini_program' ? 'mini_program' : null
 }
 
 /** Whether a push of this kind to this account may be answered with a message. */
@@ -105,6 +109,12 @@ const WECHAT_ONLY = [
 
 const SCHEMAS = {
   wechat: z.discriminatedUnion('msgtype', [...SHARED, ...WECHAT_ONLY]),
+  mini_program: z.strictObject({
+    msgtype: z.literal('transfer_customer_service', {
+      error:
+        'must be transfer_customer_service: the answer to a Mini Program can say nothing else; send a customer_service_message instead',
+    }),
+  }),
   wecom: z.discriminatedUnion('msgtype', SHARED),
 } as const satisfies Record<ReplyForm, z.ZodType>
 

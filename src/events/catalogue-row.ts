@@ -79,6 +79,7 @@ export const FOLLOW_UPS = [
   'read_kf_accounts',
   'welcome',
   'rekey_member',
+  'end_member',
   'rekey_external_contacts',
   'note_chat',
   'forget_chat',

@@ -399,6 +399,8 @@ export const WECOM_CHANGES = [
     changeType: 'delete_user',
     subject: 'UserID',
     effect: 'member_deleted',
+    followUp: 'end_member',
+    needs: 'UserID',
     note: 'The member left the corp, and the data is erased unless a setting keeps it',
   },
   {

@@ -4,6 +4,7 @@ import { answerReleaseCheck, type ReleaseCheckParts } from './answer-release-che
 import { checkArchive, checkArchives, type ArchiveParts } from './check-archive.ts'
 import { noteArchiveRoom } from './check-archive-rooms.ts'
 import { checkTenant } from './check-tenant.ts'
+import { endMember, type EndMemberParts } from './end-member.ts'
 import { leaveTenant } from './erase-tenant.ts'
 import { exchangeAuthCode, exchangeAuthorizationCode, type TenantParts } from './exchange-code.ts'
 import { readPayload, type FollowUpPayload } from './follow-up-payload.ts'
@@ -21,7 +22,8 @@ type FollowUpParts = TenantParts &
   GroupResultParts &
   ArchiveParts &
   WelcomeParts &
-  RekeyParts
+  RekeyParts &
+  EndMemberParts
 
 /** After midnight in China, when nobody waits for the platform. */
 export const FOLLOW_UP_SCHEDULE: readonly ScheduledJob[] = [{ task: 'check_archives', at: '2:50' }]
@@ -50,6 +52,7 @@ export function createFollowUpTasks(
     answer_release_check: (payload) => answerReleaseCheck(parts, payload),
     welcome: task((payload) => welcomeContact(parts, payload)),
     rekey_member: task((payload, signal) => rekeyMember(parts, payload, signal)),
+    end_member: task((payload) => endMember(parts, payload)),
     rekey_external_contacts: task((payload, signal) => {
       return rekeyExternalContacts(parts, payload, signal)
     }),

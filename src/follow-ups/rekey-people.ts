@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import type { Account } from '../accounts/account.ts'
 import { archiveScope, externalContactScope, isScopeName } from '../consent/consent.ts'
+import { findSpellings } from '../consent/spelling-store.ts'
 import { addJob } from '../database/job-queue.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { UnavailableError } from '../foundation/errors.ts'
@@ -62,11 +63,13 @@ export async function rekeyMember(
   let carried = 0
   for (const id of await listSiblings(db, account_id)) {
     const cause = { accountId: id, eventId, kind: 'update_user', endedAt }
-    const own = await listConsentsOf(db, id, [names.old])
+    const spellings = await findSpellings(db, id, [names.old, names.new])
+    const own = await listConsentsOf(db, id, [spellings.subjectOf(names.old)])
+    const subject = spellings.subjectOf(names.new)
     carried += await carryConsents(
       db,
       cause,
-      own.map((from) => ({ from, to: { subject: names.new, scope: from.scope } })),
+      own.map((from) => ({ from, to: { subject, scope: from.scope } })),
     )
     for await (const carriages of relationsOf(parts, { id, names, signal })) {
       carried += await carryConsents(db, cause, carriages)

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { DEFAULT_SETTINGS } from '../accounts/account.ts'
 
 /** A consent by its person and scope. */
 export interface ConsentPlace {
@@ -63,6 +64,16 @@ export async function listSiblings(db: Knex, accountId: number): Promise<readonl
     [accountId],
   )
   return rows.map(({ id }) => id)
+}
+
+/** Whether an account erases the people who leave; also of one that is out of service. */
+export async function erasesPeople(db: Knex, accountId: number): Promise<boolean> {
+  const row = await db('account')
+    .where({ id: accountId })
+    .first<{ erases: boolean | null } | undefined>(
+      db.raw(`(settings ->> 'erase_on_cancellation')::boolean as erases`),
+    )
+  return row?.erases ?? DEFAULT_SETTINGS.erase_on_cancellation
 }
 
 /** Everything on record for some people; served by the primary key. */

@@ -4,6 +4,7 @@ import { sha256 } from '../foundation/ids.ts'
 import {
   BROADCAST_CHANNELS,
   CHANNELS,
+  recipientFault,
   templateIdOf,
   type BroadcastChannel,
   type Channel,
@@ -39,6 +40,7 @@ const CONSENTS_OF = {
   template_message: ['follow', 'template:<id>'],
   subscription_message: ['template:<id>'],
   customer_service_message: ['conversation', 'conversation:action'],
+  wecom_app_message: ['member'],
 } as const satisfies Record<BroadcastChannel, readonly string[]>
 
 /** The scopes that an audience may be named by, as one reads them. */
@@ -169,7 +171,10 @@ export function recipientReader(channel: Channel): (value: unknown) => ListedRec
   const data = dataOf(channel)
   const schema = z.strictObject(
     {
-      to: recipient,
+      to: recipient.superRefine((to, context) => {
+        const message = recipientFault(channel, to)
+        if (message !== null) context.addIssue({ code: 'custom', message })
+      }),
       data: data
         ? data.optional()
         : z.undefined(`the content of ${channel} has no data that a line could fill`).optional(),

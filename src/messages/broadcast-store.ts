@@ -144,9 +144,9 @@ async function insertBroadcast(db: Knex, broadcast: NewBroadcast): Promise<boole
     `with stored as (
        insert into broadcast (
          id, account_id, application_id, name, purpose, channel, template_id, template_alias,
-         content, audience_scope, callback_url, tells_each, idempotency_key, head_digest, lines_digest,
-         phase, send_at, expires_at, created_at, updated_at
-       ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         content, audience_scope, consent_scope, callback_url, tells_each, idempotency_key, head_digest,
+         lines_digest, phase, send_at, expires_at, created_at, updated_at
+       ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        on conflict (application_id, idempotency_key) do nothing
        returning id
      )
@@ -162,6 +162,7 @@ async function insertBroadcast(db: Knex, broadcast: NewBroadcast): Promise<boole
       broadcast.templateAlias,
       JSON.stringify(broadcast.content),
       broadcast.audienceScope,
+      broadcast.consentScope ?? null,
       broadcast.callbackUrl ?? null,
       broadcast.tellsEach ?? false,
       broadcast.idempotencyKey,

@@ -31,6 +31,8 @@ export interface NewBroadcast {
   readonly content: Content
   /** The consent that everybody of the audience has; null when the recipients are listed. */
   readonly audienceScope: string | null
+  /** The consent that its messages rely on, where the channel alone does not say it. */
+  readonly consentScope?: string | null
   /** Where its end is posted, where somebody asked for that. */
   readonly callbackUrl?: string | null
   /** Whether the result of each of its messages is posted there too. */

@@ -15,6 +15,7 @@ import { consentScopeOf } from './consent-scope.ts'
 import { resolveWays } from './resolve-ways.ts'
 import { limitVerdict, type FindLimits, type LimitedVerdict } from './send-limit.ts'
 import { AUTO, planSchedule, readSendRequest, type SendRequest } from './send-request.ts'
+import { useWelcomeCode, type FindWelcomeCode } from './use-welcome-code.ts'
 
 /** Whether a send is allowed, why not, and what says so. */
 export interface SendDecision {
@@ -50,6 +51,7 @@ export interface CheckDeps {
   readonly findSender: FindSender
   readonly findTemplates: FindTemplates
   readonly findLimits: FindLimits
+  readonly findWelcomeCode: FindWelcomeCode
   readonly clock: Clock
   readonly lifetimeHours: number
 }
@@ -72,14 +74,16 @@ export async function checkSend(
   deps: CheckDeps,
   question: { readonly caller: Caller; readonly body: unknown },
 ): Promise<CheckedSend> {
-  const request = readSendRequest(question.body)
-  const { id: accountId } = accountOf(question.caller, request.account)
+  const body = readSendRequest(question.body)
+  const { id: accountId } = accountOf(question.caller, body.account)
   const sender = await deps.findSender(accountId)
-  refuseMisfits(request, sender)
+  refuseMisfits(body, sender)
+  const now = deps.clock.now()
+  const { request } = await useWelcomeCode({ ...deps, now }, accountId, body)
   const [first, ...rest] = resolveWays(await deps.findTemplates(accountId), request)
   const scope = consentScopeOf(first)
   const schedule = planSchedule(first, {
-    now: deps.clock.now(),
+    now,
     lifetimeHours: deps.lifetimeHours,
   })
   if (schedule.kind === 'impossible') {

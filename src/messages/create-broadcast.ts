@@ -24,6 +24,7 @@ import type { BadLine } from './broadcast.ts'
 import { refuseMisfit, type FindSender } from './account-fit.ts'
 import { prepareCallback, type Callbacks } from './callback-url.ts'
 import { accountIdsOf, accountOf, type Caller } from './caller.ts'
+import { consentScopeOf } from './consent-scope.ts'
 import { planSchedule } from './send-request.ts'
 
 /** Reads one JSON value; throws InvalidInputError for anything else. */
@@ -148,6 +149,7 @@ async function begin(
   const id = newId(now)
   const isNew = await deps.store.insert({
     ...{ id, account, name, purpose, channel, templateId, content, audienceScope, headDigest },
+    consentScope: consentScopeOf(head),
     // what fallbacks are made of is kept for single messages alone once values have been mapped
     templateAlias: alias?.step === 0 ? alias.name : null,
     callbackUrl: head.callbackUrl ?? null,

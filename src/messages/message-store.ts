@@ -41,7 +41,8 @@ export interface MessageStore {
   /**
    * Stores a message and wakes the workers, both or neither.
    *
-   * @returns false when the application has used the Idempotency-Key before; nothing is stored then.
+   * @returns false when the application has used the Idempotency-Key before, or the event of a welcome
+   *   has its message; nothing is stored then.
    */
   insert(message: NewMessage): Promise<boolean>
   findByKey(applicationId: string, idempotencyKey: string): Promise<EarlierRequest | undefined>
@@ -89,8 +90,7 @@ async function insertMessage(db: Knex, message: NewMessage): Promise<boolean> {
        values (${Object.keys(row)
          .map(() => '?')
          .join(', ')})
-       on conflict (application_id, idempotency_key) where idempotency_key is not null
-         do nothing
+       on conflict ${message.channel === 'wecom_welcome_message' ? '' : ONE_PER_KEY} do nothing
        returning id
      )${alias === null ? '' : INSERT_ALIAS}${robot === null ? '' : INSERT_ROBOT}
      select pg_notify('message_queued', '') from stored`,
@@ -98,6 +98,9 @@ async function insertMessage(db: Knex, message: NewMessage): Promise<boolean> {
   )
   return result.rows.length === 1
 }
+
+/** A welcome has one id, too: that of its event. */
+const ONE_PER_KEY = `(application_id, idempotency_key) where idempotency_key is not null`
 
 function rowOf(message: NewMessage) {
   return {

@@ -1,5 +1,10 @@
 import type { Clock } from '../foundation/clock.ts'
-import { ConflictError, InvalidInputError, UnavailableError } from '../foundation/errors.ts'
+import {
+  AppError,
+  ConflictError,
+  InvalidInputError,
+  UnavailableError,
+} from '../foundation/errors.ts'
 import { newId, personMark } from '../foundation/ids.ts'
 import type { Log } from '../foundation/log.ts'
 import type { AccountTemplates, FindTemplates } from '../templates/resolve-template.ts'
@@ -23,6 +28,7 @@ import {
   type AutoRequest,
   type SendRequest,
 } from './send-request.ts'
+import { alreadyUsed, useWelcomeCode, type FindWelcomeCode } from './use-welcome-code.ts'
 
 export interface SendDeps {
   readonly store: Pick<MessageStore, 'insert' | 'findByKey'>
@@ -34,6 +40,8 @@ export interface SendDeps {
   readonly decide: DecideSend
   /** Asked only about marketing. */
   readonly findLimits: FindLimits
+  /** Asked only about a welcome that names its event. */
+  readonly findWelcomeCode: FindWelcomeCode
   readonly seal: Seal
   readonly callbacks: Callbacks
   /** How long a message without `expires_at` may wait after it became due. */
@@ -65,7 +73,7 @@ export interface Acceptance {
  * @param send.idempotencyKey names this request among the application's own; the same key with the
  *   same request gives the first answer again, however often and wherever it arrives.
  * @throws InvalidInputError `invalid_request`, `channel_not_available`; NotFoundError `account_not_found`; ConflictError
- *   `idempotency_key_reused`
+ *   `idempotency_key_reused`, `welcome_code_expired`, `welcome_code_used`
  */
 export async function sendMessage(
   deps: SendDeps,
@@ -84,14 +92,14 @@ export async function sendMessage(
 
   const now = deps.clock.now()
   const known = await deps.findTemplates(account.id)
-  const plan = tryPlan(request, { now, known, lifetimeHours: deps.lifetimeHours })
-  if (plan instanceof InvalidInputError) {
+  const plan = await tryPlan(deps, request, { now, known, accountId: account.id })
+  if (plan instanceof AppError) {
     // A retry may come when the times of the first try have passed, or its template has changed; it
     // still has its answer.
     return (await earlier()) ?? fail(plan)
   }
 
-  const id = newId(now)
+  const id = plan.messageId ?? newId(now)
   const { schedule } = plan
   const chosen =
     request.channel === AUTO
@@ -114,7 +122,7 @@ export async function sendMessage(
     logAccepted(deps.log, send.caller, message)
     return acceptanceOf({ ...message, account: account.name }, false)
   }
-  return (await earlier()) ?? fail(interrupted())
+  return (await earlier()) ?? fail(plan.messageId === null ? interrupted() : alreadyUsed(id))
 }
 
 function fail(error: Error): never {
@@ -129,21 +137,24 @@ function interrupted(): UnavailableError {
 }
 
 /** What follows from the request and from what is known now; or why it cannot be. */
-function tryPlan(
-  request: SendRequest | AutoRequest,
+async function tryPlan(
+  { findWelcomeCode, lifetimeHours }: SendDeps,
+  asked: SendRequest | AutoRequest,
   given: {
     readonly now: Date
     readonly known: AccountTemplates
-    readonly lifetimeHours: number
+    readonly accountId: number
   },
 ) {
+  const { now, known, accountId } = given
   try {
-    const ways = resolveWays(given.known, request)
-    const schedule = planSchedule(ways[0], given)
-    if (schedule.kind === 'planned') return { schedule, ways }
+    const { request, messageId } = await useWelcomeCode({ findWelcomeCode, now }, accountId, asked)
+    const ways = resolveWays(known, request)
+    const schedule = planSchedule(ways[0], { now, lifetimeHours })
+    if (schedule.kind === 'planned') return { schedule, ways, messageId }
     return new InvalidInputError('invalid_request', schedule.faults)
   } catch (error) {
-    if (error instanceof InvalidInputError) return error
+    if (error instanceof InvalidInputError || error instanceof ConflictError) return error
     throw error
   }
 }

@@ -20,7 +20,7 @@ const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
 
 const UNKNOWN_FIELD =
-  'is not a field of a send; the fields are account, to, channel, content, purpose, priority, send_at, expires_at, callback_url, for a wecom_welcome_message sender, for a wecom_robot_message robot_key, for auto order'
+  'is not a field of a send; the fields are account, to, channel, content, purpose, priority, send_at, expires_at, callback_url, for a wecom_welcome_message event_id and sender, for a wecom_robot_message robot_key, for auto order'
 
 /** An instant with its offset, as a Date. Without an offset nobody could say which instant it is. */
 const instant = z.iso
@@ -69,7 +69,12 @@ const OWN_FIELDS = {
   wecom_welcome_message: {
     sender: z
       .string('must be the userid of the employee: `UserID` of the event with the welcome code')
-      .regex(/^\S{1,128}$/, 'must be a userid'),
+      .regex(/^\S{1,128}$/, 'must be a userid')
+      .optional(),
+    event_id: z
+      .string('must be the `id` of the event that brought the welcome code')
+      .regex(/^[1-9][0-9]{0,17}$/, 'must be the `id` of an event, as it was delivered and listed')
+      .optional(),
   },
   wecom_robot_message: {
     robot_key: z
@@ -83,6 +88,7 @@ type Shape = typeof SEND_FIELDS &
     readonly channel: z.ZodLiteral<Channel>
     readonly content: z.ZodType<Content>
     readonly sender: z.ZodOptional<z.ZodString>
+    readonly event_id: z.ZodOptional<z.ZodString>
     readonly robot_key: z.ZodOptional<z.ZodString>
   }
 
@@ -92,9 +98,25 @@ function sendThrough(channel: Channel) {
   const content: z.ZodType<Content> = CHANNELS[channel].content
   const shape = { ...SEND_FIELDS, ...SINGLE_FIELDS, channel: z.literal(channel), content, ...own }
   // a field that a channel does not have is optional to whoever reads any of them
-  return z.strictObject(shape as unknown as Shape, {
+  const body = z.strictObject(shape as unknown as Shape, {
     error: (issue) => (issue.code === 'unrecognized_keys' ? UNKNOWN_FIELD : undefined),
   })
+  return channel === 'wecom_welcome_message' ? body.superRefine(needsOneCode) : body
+}
+
+/** A welcome names the event whose code it uses, or brings the code itself, and then the employee. */
+function needsOneCode(
+  send: Pick<z.output<z.ZodObject<Shape>>, 'content' | 'event_id' | 'sender'>,
+  context: z.core.$RefinementCtx,
+): void {
+  const fault = (field: string, message: string) => {
+    context.addIssue({ code: 'custom', path: [field], message })
+  }
+  const hasCode = 'welcome_code' in send.content
+  if (hasCode === (send.event_id !== undefined)) {
+    fault('event_id', 'must name the event that brought the welcome code; or content has the code')
+  }
+  if (hasCode && send.sender === undefined) fault('sender', 'must be the userid of the employee')
 }
 
 /** The name that stands for “the first of these channels that is allowed”. */
@@ -166,6 +188,8 @@ export interface SendRequest {
   readonly templateId: string | null
   /** Of a welcome message: the employee whose contact the customer is. */
   readonly sender?: string
+  /** Of a welcome message: the event whose code it uses; absent when `content` has the code. */
+  readonly eventId?: string
   /** Of a group robot: its key, which is a credential. */
   readonly robotKey?: string
   readonly purpose: string | null
@@ -197,6 +221,7 @@ export function readSendRequest(body: unknown): SendRequest | AutoRequest {
     return {
       ...through(read, read.channel, read.content),
       ...(read.sender !== undefined && { sender: read.sender }),
+      ...(read.event_id !== undefined && { eventId: read.event_id }),
       ...(read.robot_key !== undefined && { robotKey: read.robot_key }),
     }
   }

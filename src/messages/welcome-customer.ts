@@ -1,12 +1,13 @@
 import { externalContactScope, isScopeName } from '../consent/consent.ts'
 import type { Clock } from '../foundation/clock.ts'
-import { idFor, personMark } from '../foundation/ids.ts'
+import { personMark } from '../foundation/ids.ts'
 import type { Log } from '../foundation/log.ts'
-import { CHANNELS, type Content } from '../wechat/channels.ts'
+import type { Content } from '../wechat/channels.ts'
 import { placeOfMessageSecret, type Seal } from './message-secret.ts'
 import type { MessageStore } from './message-store.ts'
 import { firstStatus, type AccountRef } from './message.ts'
 import { digestOf } from './send-request.ts'
+import { welcomeEndsAt, welcomeMessageId } from './use-welcome-code.ts'
 
 const CHANNEL = 'wecom_welcome_message'
 
@@ -41,13 +42,13 @@ export async function welcomeCustomer(
   const { account, to, sender, content, at } = welcome
   if (!isScopeName(sender)) return
   const now = deps.clock.now()
-  const id = idFor(`welcome/${account.id}/${welcome.eventId}`, at)
+  const id = welcomeMessageId(account.id, welcome.eventId, at)
   const told = { message_id: id, account: account.name, openid_hash: personMark(to) }
-  const expiresAt = new Date(at.getTime() + CHANNELS[CHANNEL].validForMs)
+  const expiresAt = welcomeEndsAt(at, now)
   if (expiresAt <= now) return deps.log.warn(told, 'welcome.too_late')
   if (await deps.store.find(id, [account.id])) return
   const times = { sendAt: now, createdAt: now, expiresAt }
-  await deps.store.insert({
+  const isNew = await deps.store.insert({
     ...times,
     id,
     account,
@@ -67,5 +68,6 @@ export async function welcomeCustomer(
       ...{ templateId: null, purpose: 'welcome', sendAt: null, expiresAt },
     }),
   })
-  deps.log.info({ ...told, channel: CHANNEL, status: firstStatus(times) }, 'welcome.accepted')
+  if (isNew)
+    deps.log.info({ ...told, channel: CHANNEL, status: firstStatus(times) }, 'welcome.accepted')
 }

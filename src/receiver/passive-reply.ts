@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { Account } from '../accounts/account.ts'
 import { textOf } from '../events/document.ts'
+import { InvariantError } from '../foundation/errors.ts'
 import type { CallbackKeys } from './callback-keys.ts'
 import { sealEnvelope } from './message-crypto.ts'
 import type { VerifiedPush } from './receive-push.ts'
@@ -8,9 +9,11 @@ import { signMessage } from './signature.ts'
 import { cdata } from './xml.ts'
 
 /*
- * A message in the answer to a push (被动回复): the one place where such an answer is written and sealed.
+ * A message in the answer to a push (被动回复): the one place where such an answer is written and sealed,
+ * in the format that the address has its pushes in.
  * https://developers.weixin.qq.com/doc/offiaccount/Message_Management/Passive_user_reply_message.html
  * https://developer.work.weixin.qq.com/document/path/90241
+ * https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/trans.html
  */
 
 type Maybe = string | undefined
@@ -74,7 +77,8 @@ export function writePassiveReply(
     readonly nonce?: string
   },
 ): string {
-  const message = writeMessage(push, reply)
+  const isJson = way.receiver.bodyFormat === 'json'
+  const message = isJson ? writeJsonMessage(push, reply) : writeMessage(push, reply)
   if (way.receiver.mode === 'plain') return message
   const { keys, receiveId } = way
   const isPrevious = push.keyUsed === 'previous'
@@ -84,11 +88,33 @@ export function writePassiveReply(
   const timestamp = seconds(reply.now)
   const { nonce = String(randomInt(1_000_000_000, 10_000_000_000)) } = reply
   const encrypt = sealEnvelope({ message, receiveId, key })
-  return [
-    `<xml><Encrypt>${cdata(encrypt)}</Encrypt>`,
-    `<MsgSignature>${cdata(signMessage({ token, timestamp, nonce, encrypt }))}</MsgSignature>`,
-    `<TimeStamp>${timestamp}</TimeStamp><Nonce>${cdata(nonce)}</Nonce></xml>`,
-  ].join('')
+  const signature = signMessage({ token, timestamp, nonce, encrypt })
+  return isJson
+    ? JSON.stringify({
+        ...{ Encrypt: encrypt, MsgSignature: signature },
+        ...{ TimeStamp: Number(timestamp), Nonce: nonce },
+      })
+    : [
+        `<xml><Encrypt>${cdata(encrypt)}</Encrypt>`,
+        `<MsgSignature>${cdata(signature)}</MsgSignature>`,
+        `<TimeStamp>${timestamp}</TimeStamp><Nonce>${cdata(nonce)}</Nonce></xml>`,
+      ].join('')
+}
+
+/** Only Mini Programs have JSON, and they hand a person over to customer service or say nothing. */
+function writeJsonMessage(
+  { fields }: VerifiedPush,
+  { content, at }: { readonly content: PassiveReply; readonly at: Date },
+): string {
+  if (content.msgtype !== 'transfer_customer_service') {
+    throw new InvariantError(`no JSON is documented for a reply of ${content.msgtype}`)
+  }
+  return JSON.stringify({
+    ToUserName: textOf(fields, 'FromUserName') ?? '',
+    FromUserName: textOf(fields, 'ToUserName') ?? '',
+    CreateTime: Number(seconds(at)),
+    MsgType: content.msgtype,
+  })
 }
 
 /** Whoever sent the push gets the reply, and whoever it was sent to says it. */

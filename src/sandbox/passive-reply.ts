@@ -1,17 +1,25 @@
 import type { PushPlace } from './push-place.ts'
-import { openReply, readElement } from './raw-envelope.ts'
+import { openReply, readField } from './raw-envelope.ts'
 
 /*
  * Passive replies (被动回复, callbacks.md §4.5): a message in the answer to a push.
  */
 
+const TO_PEOPLE = ['text', 'subscribe', 'SCAN', 'CLICK', 'enter_agent']
+
 /** Whose pushes may be answered with a message, and which of them. */
-const PLACES: readonly PushPlace['kind'][] = ['official_account', 'authorizer', 'wecom_app']
-const EVENTS = ['text', 'subscribe', 'SCAN', 'CLICK', 'enter_agent']
+const ANSWERED: Readonly<Partial<Record<PushPlace['kind'], readonly string[]>>> = {
+  official_account: TO_PEOPLE,
+  authorizer: TO_PEOPLE,
+  wecom_app: TO_PEOPLE,
+  wecom_authorizer: TO_PEOPLE,
+  // a message of the person is handed to customer service, an event is not
+  mini_program: ['text', 'image', 'miniprogrampage'],
+}
 
 /** Whether the platform looks for a message in the answer to such a push. */
 export function mayBeAnswered({ kind }: PushPlace, event: string): boolean {
-  return PLACES.includes(kind) && EVENTS.includes(event)
+  return ANSWERED[kind]?.includes(event) ?? false
 }
 
 /**
@@ -19,22 +27,26 @@ export function mayBeAnswered({ kind }: PushPlace, event: string): boolean {
  *
  * @param person whom it has to be for, if the push was one of a person.
  * @returns undefined for one that the platform cannot read: signature, envelope or receive id are
- *   wrong, it is plain where all is encrypted, for somebody else, or without a type.
+ *   wrong, it is plain where all is encrypted, for somebody else, without a type, or of one that
+ *   nobody gets by such a place.
  */
 export function readPassiveReply(
   place: PushPlace,
   text: string,
   person: string | undefined,
 ): string | null | undefined {
-  if (!text.startsWith('<xml>')) return null
+  const isJson = place.format === 'json'
+  if (!text.startsWith(isJson ? '{' : '<xml>')) return null
   const document = openedBy(place, text)
-  if (document === undefined || readElement(document, 'MsgType') === undefined) return undefined
-  const isForThem = person === undefined || readElement(document, 'ToUserName') === person
+  const type = document === undefined ? undefined : readField(document, 'MsgType')
+  if (document === undefined || type === undefined) return undefined
+  if (place.kind === 'mini_program' && type !== 'transfer_customer_service') return undefined
+  const isForThem = person === undefined || readField(document, 'ToUserName') === person
   return isForThem ? document : undefined
 }
 
 function openedBy({ mode, token, key, receiveId }: PushPlace, text: string): string | undefined {
-  const isSealed = readElement(text, 'Encrypt') !== undefined
+  const isSealed = readField(text, 'Encrypt') !== undefined
   if (!isSealed) return mode === 'safe' ? undefined : text
   return key === null ? undefined : openReply(text, { token, key, receiveId })
 }

@@ -41,10 +41,10 @@ export function openReply(
   body: string,
   owner: { readonly token: string; readonly key: EnvelopeKey; readonly receiveId: string },
 ): string | undefined {
-  const encrypt = readElement(body, 'Encrypt')
-  const nonce = readElement(body, 'Nonce')
-  const timestamp = readElement(body, 'TimeStamp')
-  const signature = readElement(body, 'MsgSignature')
+  const encrypt = readField(body, 'Encrypt')
+  const nonce = readField(body, 'Nonce')
+  const timestamp = readField(body, 'TimeStamp')
+  const signature = readField(body, 'MsgSignature')
   if (!encrypt || nonce === undefined || timestamp === undefined) return undefined
   if (signature !== signMessage({ token: owner.token, timestamp, nonce, encrypt })) return undefined
   const bytes = Buffer.from(encrypt, 'base64')
@@ -57,6 +57,15 @@ export function openReply(
   if (messageEnd > end) return undefined
   if (plain.subarray(messageEnd, end).toString() !== owner.receiveId) return undefined
   return plain.subarray(HEADER_BYTES, messageEnd).toString()
+}
+
+/** The text of one element or, in JSON, of one member at the top; numbers as they are written. */
+export function readField(document: string, name: string): string | undefined {
+  return document.startsWith('{') ? readMember(document, name) : readElement(document, name)
+}
+
+function readMember(document: string, name: string): string | undefined {
+  return new RegExp(`"${name}":\\s*(?:"([^"]*)"|(\\d+))`).exec(document)?.slice(1).find(Boolean)
 }
 
 /** The text of one element, with or without CDATA. */

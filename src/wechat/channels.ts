@@ -244,6 +244,7 @@ export const BROADCAST_CHANNELS = [
   'template_message',
   'subscription_message',
   'customer_service_message',
+  'wecom_app_message',
 ] as const satisfies readonly ChannelName[]
 
 /**

@@ -157,12 +157,13 @@ function hasSomething(content: {
 }
 
 /**
- * POST /cgi-bin/externalcontact/send_welcome_msg. The recipient is whoever the code was made for.
+ * POST /cgi-bin/externalcontact/send_welcome_msg. The recipient is whoever the code was made for. The
+ * code is left out where the event is named that brought it.
  *
  * @see https://developer.work.weixin.qq.com/document/path/92137
  */
 export const welcomeMessageContent = contentOf({
-  welcome_code: required,
+  welcome_code: required.optional(),
   text: contactText.optional(),
   attachments: attachments.optional(),
 }).refine(hasSomething, TEXT_OR_ATTACHMENTS)

@@ -108,6 +108,7 @@ export function serveApi(db: Knex): ServedApi {
       seal: (text, place) => `sealed ${place} ${text.length}`,
       decide: (question) => decideSend(db, question),
       findLimits: (question) => findLimits(db, question),
+      findWelcomeCode: () => Promise.resolve(undefined),
       findLiveTemplate: (person) => findLiveTemplate(db, person),
       consents: createConsents({ db, clock, settle: () => Promise.resolve() }),
       listEvents: (filter) => listEvents(db, filter),

@@ -42,6 +42,8 @@ const SEALED_COLUMNS = [
   'provider_token.sealed',
   // lives for minutes, and is forgotten before a key is
   'reply.sealed',
+  // the same: of no use after twenty seconds
+  'welcome_code.sealed',
 ]
 
 /** More than one batch. */

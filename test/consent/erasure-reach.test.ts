@@ -62,7 +62,7 @@ const ABOUT_NOBODY: Readonly<Record<string, string>> = {
   attempt: 'outcome cause rid msgid process',
   broadcast:
     'name purpose channel template_id content audience_scope idempotency_key head_digest phase ' +
-    'reason lines_digest template_alias callback_url',
+    'reason lines_digest template_alias callback_url consent_scope',
   broadcast_bad_line: 'reason',
   call_breaker: 'host reason',
   channel_pace: 'channel',
@@ -96,6 +96,7 @@ const ABOUT_NOBODY: Readonly<Record<string, string>> = {
   template_alias: 'name channel steps actor',
   template_sync: 'doubted',
   token_death: 'kind cause',
+  welcome_code: 'sealed',
 }
 
 let accountId: number

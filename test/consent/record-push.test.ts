@@ -80,6 +80,26 @@ describe('record', () => {
     ])
   })
 
+  it('keeps the welcome code of a repeated push once, sealed, for the event', async () => {
+    const account = { ...(await anAccount()), kind: 'wecom_app' as const }
+    const more = { ChangeType: 'add_external_contact', UserID: 'LiXiaoMing', WelcomeCode: 'code1' }
+    const event = { MsgType: 'event', Event: 'change_external_contact', ExternalUserID: 'wmOne' }
+    const contact = pushOf(account, { from: 'sys', fields: { ...event, ...more } })
+    const push = { ...contact, source: 'wecom' as const }
+    const other = {
+      ...eventOf(account, { from: 'WangFang', name: 'subscribe' }),
+      source: push.source,
+    }
+    const recorders = [startRecorder(), startRecorder(database().openAnother())]
+    const outcomes = await Promise.all(
+      [other, push, push].flatMap((one) => recorders.map((recorder) => recorder.record(one))),
+    )
+    const told = outcomes.find(({ kind }) => kind.endsWith('add_external_contact'))
+    const rows = await db()('welcome_code').where({ account_id: account.id })
+    expect(rows).toMatchObject([{ event_id: told?.eventId }])
+    expect(JSON.stringify(rows)).not.toMatch(/code1|wmOne|LiXiaoMing/)
+  })
+
   it('records the same pushes once when two processes take them at the same time', async () => {
     const [one, other] = [startRecorder(), startRecorder(database().openAnother())]
     const account = await anAccount()

@@ -16,8 +16,13 @@ describe('mayAnswer', () => {
     [OFFICIAL, 'event.location', false],
     [OFFICIAL, 'event.unsubscribe', false],
     [testAccount({ kind: 'authorizer', serves: 'official_account' }), 'message.text', true],
-    [testAccount({ kind: 'authorizer', serves: 'mini_program' }), 'message.text', false],
-    [testAccount({ kind: 'mini_program' }), 'message.text', false],
+    [testAccount({ kind: 'authorizer', serves: 'mini_program' }), 'message.text', true],
+    [testAccount({ kind: 'mini_program' }), 'message.text', true],
+    // an event that is handed over shows the staff nothing
+    [testAccount({ kind: 'mini_program' }), 'event.user_enter_tempsession', false],
+    [testAccount({ kind: 'wecom_authorizer' }), 'wecom.message.text', true],
+    [testAccount({ kind: 'component' }), 'message.text', false],
+    [testAccount({ kind: 'wecom_suite' }), 'wecom.message.text', false],
     [APP, 'wecom.message.text', true],
     [APP, 'wecom.location', false],
     [testAccount({ kind: 'wecom_kf' }), 'wecom.message.text', false],
@@ -61,6 +66,14 @@ describe('readReply', () => {
     const result = readReply(OFFICIAL, body)
     expect(result).toMatchObject({ kind: 'unusable' })
     expect(JSON.stringify(result)).toContain(expected)
+  })
+
+  it('hands the person of a Mini Program over, and can say nothing else', () => {
+    const mini = testAccount({ kind: 'mini_program' })
+    const handover = { msgtype: 'transfer_customer_service' }
+    expect(read(handover, mini)).toEqual({ kind: 'given', reply: handover })
+    expect(read(text, mini)).toMatchObject({ kind: 'unusable' })
+    expect(read({ ...handover, kf_account: 'anna@shop' }, mini)).toMatchObject({ kind: 'unusable' })
   })
 
   it('gives a WeCom application what WeCom takes', () => {

@@ -19,6 +19,7 @@ const chat = (ChangeType: string, more: Fields = {}) =>
   wecom('change_external_chat', { ChangeType, ...more })
 const renamed = (more: Fields) =>
   wecom('change_contact', { ChangeType: 'update_user', UserID: 'a', ...more })
+const left = wecom('change_contact', { ChangeType: 'delete_user', UserID: 'a' })
 const kf = (event: Fields) =>
   readKfMessage({ fields: { msgtype: 'event', origin: '4', event }, receivedAt: RECEIVED_AT })
 
@@ -70,6 +71,7 @@ describe('followUp', () => {
     ['a lost contact', contact('del_follow_user', { WelcomeCode: 'w' }), null],
     ['a renamed member', renamed({ NewUserID: 'b' }), 'rekey_member'],
     ['a changed member', renamed({ Name: 'b' }), null],
+    ['a member who left', left, 'end_member'],
     ['a customer group', chat('create', { ChatId: 'wr1' }), 'note_chat'],
     ['a dismissed group', chat('dismiss', { ChatId: 'wr1' }), 'forget_chat'],
     ['a group without its id', chat('update'), null],

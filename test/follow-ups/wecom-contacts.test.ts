@@ -14,6 +14,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { TEST_MASTER_KEY } from '../support/gateway-process.ts'
 import { newAesKey } from '../support/road.ts'
 import { createSender, until, type Sender } from '../support/send-road.ts'
+import { useWebhookReceiver } from '../support/webhook-receiver.ts'
 
 const CORP = 'ww5b8e2d7a1c4f9036'
 const LI = 'LiXiaoMing'
@@ -26,6 +27,7 @@ let gateway: Gateway
 let sender: Sender
 let close: () => Promise<unknown>
 const ids = new Map<string, number>()
+const application = useWebhookReceiver()
 
 beforeAll(async () => {
   database = await createTestDatabase()
@@ -36,6 +38,7 @@ beforeAll(async () => {
     WECHAT_API_BASE_URL: url,
     WECOM_API_BASE_URL: url,
     WCG_MASTER_KEY: TEST_MASTER_KEY,
+    WCG_PRIVATE_ENDPOINTS: 'loopback',
     LOG_LEVEL: 'silent',
   }
   gateway = await compose(readConfig(env))
@@ -50,7 +53,7 @@ beforeAll(async () => {
       { ...pair, agent_id: '1000007', secret: 'crm secret', callback_url },
       { ...pair, agent_id: '2000004', secret: 'archive secret' },
     ],
-    members: [LI, 'WangFang'],
+    members: [LI, 'WangFang', 'ZhouBa', 'WuJiu'],
   })
   const side = { mode: 'safe', kind: 'wecom_app', appId: CORP, settings: {} } as const
   const keys = { token: pair.token, aesKey: pair.aes_key }
@@ -240,6 +243,79 @@ describe('a welcome', () => {
   const welcomed = (person: unknown) =>
     corp.messages(String(person)).filter(({ channel }) => channel === 'welcome_message')
 
+  /** What an application asks for when it has been told of a new customer. */
+  const answering = (eventId: string, to: unknown, more: object = {}) => ({
+    ...{ account: 'crm', channel: 'wecom_welcome_message', to, event_id: eventId },
+    ...{ content: WELCOME, ...more },
+  })
+  const post = async (body: object, path = '/v1/messages') => {
+    const { status, text } = await sender.request(path, { body })
+    return { status, body: JSON.parse(text) as { id: string; code: string; detail: string } }
+  }
+
+  it('is for an application by the event that it was told of, once, and no code is shown', async () => {
+    const endpoint = { account: 'crm', url: `${application().url}/new` }
+    await sender.request('/v1/endpoints', { body: endpoint })
+    const { made } = await corp.act('add_external_contact', { userid: LI })
+    const to = made.external_userid
+    const [told] = await until(
+      () => Promise.resolve(application().at('/new')),
+      (all) => all.length > 0,
+    )
+    const event = JSON.parse(told?.body ?? '{}') as { id: string; document: string }
+    expect(event).toMatchObject({ subject: to, account: 'crm' })
+    expect(told?.body).not.toContain(made.welcome_code)
+
+    const checked = await sender.request('/v1/messages:check', { body: answering(event.id, to) })
+    expect(JSON.parse(checked.text)).toMatchObject({ allowed: true, scope: contact() })
+    const both = await Promise.all([post(answering(event.id, to)), post(answering(event.id, to))])
+    expect(both.map(({ status }) => status).sort()).toEqual([202, 409])
+    const [id = ''] = both.flatMap(({ status, body }) => (status === 202 ? [body.id] : []))
+    expect(await sender.ended(id)).toMatchObject({ status: 'sent', attempt_count: 1 })
+    expect(welcomed(to)).toHaveLength(1)
+
+    const again = await post(answering(event.id, to))
+    expect(again.body).toMatchObject({ code: 'welcome_code_used' })
+    expect(again.body.detail).toContain(id)
+    const { rows } = await database.db.raw<{ rows: { row: string }[] }>(
+      `select message::text as row from message where recipient = ?
+       union all select welcome_code::text from welcome_code where event_id = ?`,
+      [String(to), event.id],
+    )
+    expect(rows).toHaveLength(2)
+    expect(JSON.stringify(rows)).not.toContain(made.welcome_code)
+  })
+
+  it('is refused by the event with what to do: other people, no code, too late', async () => {
+    const { made } = await corp.act('add_external_contact', { userid: LI })
+    const to = made.external_userid
+    const { events } = JSON.parse(
+      (await sender.request(`/v1/events?subject=${String(to)}`)).text,
+    ) as { events: { id: string }[] }
+    const id = events[0]?.id ?? ''
+    const faultsOf = async (body: object) => {
+      const { status, text } = await sender.request('/v1/messages', { body })
+      const { faults = [] } = JSON.parse(text) as { faults?: { field: string }[] }
+      return [status, ...faults.map(({ field }) => field)]
+    }
+    expect(await faultsOf(answering(id, 'wmSomebodyElse', { sender: 'WangFang' }))).toEqual([
+      ...[400, 'to', 'sender'],
+    ])
+    expect(await faultsOf(answering('987654321', to))).toEqual([400, 'event_id'])
+    const own = { content: { ...WELCOME, welcome_code: 'CODE' } }
+    expect(await faultsOf(answering(id, to, own))).toEqual([400, 'event_id', 'sender'])
+
+    await database
+      .db('welcome_code')
+      .where({ event_id: id })
+      .update({
+        effective_at: database.db.raw(`effective_at - interval '1 minute'`),
+      })
+    const late = await post(answering(id, to))
+    expect(late).toMatchObject({ status: 409, body: { code: 'welcome_code_expired' } })
+    expect(welcomed(to)).toEqual([])
+  })
+
   it('is sent by itself where the account has one, once, through the gate', async () => {
     const quiet = await corp.act('add_external_contact', { userid: LI })
     await gateway.parts.accounts.updateSettings('crm', { welcome_message: WELCOME })
@@ -335,5 +411,113 @@ describe('a member with another userid', () => {
       ...{ subject: left, scope: contact(next) },
     })
     expect(carried).toMatchObject([{ evidence: 'event', reason: 'update_user:carried' }])
+  })
+})
+
+describe('a member who leaves the corp', () => {
+  it('leaves every account of it, as that account keeps or erases people', async () => {
+    const { accounts, consents } = gateway.parts
+    const side = { kind: 'wecom_app', mode: 'safe', appId: CORP, settings: {} } as const
+    const keys = { token: 'token', aesKey: newAesKey(), secret: 'other secret' }
+    const keeping = await accounts.add({ ...side, ...keys, name: 'hr', agentId: '1000009' })
+    await accounts.updateSettings('hr', { erase_on_cancellation: false })
+    const others = [ids.get('archive') ?? 0, keeping.id]
+    const subject = 'SunQi'
+    const by = { kind: 'operator', actor: 'ada' } as const
+    await corp.act('member_subscribe', { userid: subject })
+    for (const accountId of others) {
+      await consents.optIn({ accountId, subject, scope: 'member', reason: 'seen there', by })
+    }
+    sandbox.advance(2)
+    await corp.act('delete_user', { userid: subject })
+    const statesAt = (accountId: number) =>
+      database.db('consent').where({ account_id: accountId, subject }).pluck('state')
+    await until(
+      () => Promise.all([ids.get('crm') ?? 0, ...others].map(statesAt)),
+      (states) => JSON.stringify(states) === '[[],[],["revoked"]]',
+    )
+    const told = await database.db<LedgerRow>('consent_ledger').where({ subject })
+    const row = told.find(({ evidence }) => evidence === 'event')
+    expect(row).toMatchObject({ subject, scope: 'member', reason: 'delete_user' })
+  })
+})
+
+describe('a userid in another case', () => {
+  it('ends what is on record for the member, and for the relations of customers with them', async () => {
+    const friend = await befriend('WangFang')
+    await corp.act('member_subscribe', { userid: 'WangFang' })
+    sandbox.advance(2)
+    await corp.act('member_unsubscribe', { userid: 'WANGFANG' })
+    await corp.act('member_say', { userid: 'wangfang', text: 'hello' })
+    expect(await stateOf('WangFang', 'member')).toBe('revoked')
+    await sender.optOut(friend, contact('wangfang'))
+    expect(await stateOf(friend, contact('WangFang'))).toBe('revoked')
+    await sender.optOut('wangFang', 'everything')
+    expect(await stateOf('WangFang', 'everything')).toBe('revoked')
+    const others = await database.db('consent').whereIn('subject', ['WANGFANG', 'wangFang'])
+    expect(others).toEqual([])
+    const { text } = await sender.request('/v1/events?subject=WangFang')
+    const { events } = JSON.parse(text) as { events: { name: string }[] }
+    expect(events.map(({ name }) => name)).toEqual(['text', 'unsubscribe', 'subscribe'])
+  })
+})
+
+describe('a broadcast to members', () => {
+  const content = { msgtype: 'text', text: { content: '放假通知' } }
+  const head = { account: 'crm', channel: 'wecom_app_message', content }
+  const createdBy = async (
+    request: Promise<{ readonly status: number; readonly text: string }>,
+  ) => {
+    const { status, text } = await request
+    if (status !== 202) throw new Error(text)
+    return JSON.parse(text) as { id: string; bad_lines: unknown[] }
+  }
+  const resultsOf = async (id: string) => {
+    await until(
+      () => database.db('broadcast').where({ id }).first<{ phase: string }>('phase'),
+      ({ phase }) => phase === 'completed',
+    )
+    const rows = await database
+      .db('message')
+      .where({ broadcast_id: id })
+      .orderBy('recipient')
+      .select<{ recipient: string; status: string; reason: string | null }[]>(
+        ...['recipient', 'status', 'reason'],
+      )
+    return rows.map(({ recipient, status, reason }) => `${recipient} ${status} ${reason ?? ''}`)
+  }
+
+  it('is one request for a list, with an outcome for each member', async () => {
+    for (const userid of ['ZhouBa', 'WuJiu']) await corp.act('member_subscribe', { userid })
+    // WeCom no longer lets the app write to one of them, and we have not heard of it
+    await corp.act('member_unsubscribe', { userid: 'ZhouBa' }, { silent: true })
+    const lines = [
+      head,
+      ...['WuJiu', 'ZhouBa', 'ZhengShi', '@all', 'WuJiu|ZhouBa'].map((to) => ({ to })),
+    ]
+    const body = lines.map((line) => JSON.stringify(line)).join('\n')
+    const headers = { 'content-type': 'application/x-ndjson' }
+    const { id, bad_lines } = await createdBy(sender.request('/v1/broadcasts', { body, headers }))
+    expect(bad_lines).toMatchObject([{ line: 5 }, { line: 6 }])
+    expect(await resultsOf(id)).toEqual([
+      'WuJiu sent ',
+      'ZhengShi blocked member_unknown',
+      'ZhouBa failed invalid_recipient',
+    ])
+  })
+
+  it('reaches everyone with live member consent, and nobody else', async () => {
+    await sender.optOut('WuJiu', 'everything')
+    await corp.act('member_subscribe', { userid: LI })
+    const body = { ...head, audience: { scope: 'member' } }
+    const { id } = await createdBy(sender.request('/v1/broadcasts', { body }))
+    const results = await resultsOf(id)
+    expect(results).toContain(`${LI} sent `)
+    expect(results.find((line) => line.startsWith('WuJiu'))).toBe('WuJiu blocked stopped')
+    const live = await database
+      .db('consent')
+      .where({ account_id: ids.get('crm'), scope: 'member', state: 'granted' })
+      .pluck('subject')
+    expect(results.map((line) => line.split(' ')[0])).toEqual(live.sort())
   })
 })

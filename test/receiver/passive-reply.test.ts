@@ -107,6 +107,26 @@ describe('writePassiveReply', () => {
     expect(open(first)).toContain('<Content><![CDATA[收到]]></Content>')
   })
 
+  it('writes JSON where the pushes of the address are JSON', () => {
+    const content = { msgtype: 'transfer_customer_service' } as const
+    const json = { kind: 'mini_program', bodyFormat: 'json' } as const
+    const message = { ...HEAD, CreateTime: Number(HEAD.CreateTime), MsgType: content.msgtype }
+    const said = write(content, { account: testAccount({ ...json, mode: 'plain' }) })
+    expect(JSON.parse(said)).toEqual(message)
+
+    const account = testAccount(json)
+    const sealed = JSON.parse(write(content, { account })) as Record<string, unknown>
+    expect(Object.keys(sealed)).toEqual(['Encrypt', 'MsgSignature', 'TimeStamp', 'Nonce'])
+    const { Encrypt: encrypt, MsgSignature: signature, TimeStamp: timestamp, Nonce: nonce } = sealed
+    expect(timestamp).toBe(NOW.getTime() / 1000)
+    const parts = { timestamp: String(timestamp), nonce: String(nonce), encrypt: String(encrypt) }
+    expect(signature).toBe(signMessage({ token: OFFICIAL_ACCOUNT.token, ...parts }))
+    expect(open(`<xml><Encrypt>${parts.encrypt}</Encrypt></xml>`, account)).toBe(
+      `current ${JSON.stringify(message)}`,
+    )
+    expect(() => write({ msgtype: 'text', text: { content: 'a' } }, { account })).toThrow('text')
+  })
+
   it('uses the pair that the push came under', () => {
     const account = testAccount({ previousCallbackKey: PREVIOUS })
     const content = { msgtype: 'text', text: { content: 'hello' } } as const

@@ -212,7 +212,9 @@ async function build(
             rows: { task_identifier: string; last_error: string }[]
           }>(
             `select task_identifier, last_error from graphile_worker.jobs
-             where run_at <= now() + interval '30 seconds'`,
+             where run_at <= now() + interval '30 seconds'
+               -- who follows a merchant is asked again when a token is to be had
+               and coalesce(last_error, '') not like 'no_token: % forced_refresh_budget'`,
           )
           return rows
         },

@@ -449,7 +449,7 @@ describe('the contents', () => {
       'template_card.card_type',
       'card_type is one of',
     ],
-    ['wecom_welcome_message', APP, { ...WELCOME, welcome_code: undefined }, 'welcome_code', ''],
+    ['wecom_welcome_message', APP, { ...WELCOME, welcome_code: '' }, 'welcome_code', ''],
     ['wecom_welcome_message', APP, { welcome_code: 'C' }, '', '`text` or `attachments`'],
     [
       'wecom_welcome_message',
