@@ -100,11 +100,13 @@ create table api_call_count (
   calls bigint not null,
   cleared bigint not null default 0,
   elsewhere bigint not null default 0,
+  refused_used bigint,
   constraint api_call_count_pkey PRIMARY KEY (account_id, day, path),
   constraint api_call_count_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
   constraint api_call_count_calls_check CHECK ((calls >= 0)),
   constraint api_call_count_check CHECK (((cleared >= 0) AND (cleared <= calls))),
-  constraint api_call_count_elsewhere_check CHECK ((elsewhere >= 0))
+  constraint api_call_count_elsewhere_check CHECK ((elsewhere >= 0)),
+  constraint api_call_count_refused_used_check CHECK ((refused_used >= 0))
 );
 
 create table api_quota (
@@ -756,7 +758,7 @@ CREATE INDEX broadcast_unfinished_idx ON public.broadcast USING btree (fed_at) W
 
 CREATE UNIQUE INDEX code_override_live_key ON public.code_override USING btree (account_id, code) WHERE (removed_at IS NULL);
 
-CREATE INDEX consent_member_idx ON public.consent USING btree (account_id, lower(subject)) WHERE (scope = ANY (ARRAY['member'::text, 'everything'::text]));
+CREATE INDEX consent_member_idx ON public.consent USING btree (account_id, lower(subject)) WHERE ((scope = ANY (ARRAY['member'::text, 'everything'::text])) AND (lower(subject) IS NOT NULL));
 
 CREATE INDEX consent_ledger_attempt_idx ON public.consent_ledger USING btree (attempt_id) WHERE (attempt_id IS NOT NULL);
 
@@ -4044,6 +4046,8 @@ CREATE TRIGGER message_takes_next_channel BEFORE UPDATE OF status ON public.mess
 CREATE TRIGGER message_template_refused AFTER UPDATE OF status ON public.message FOR EACH ROW WHEN (((new.status = 'failed'::text) AND (new.reason = 'template'::text) AND (old.status <> 'failed'::text) AND (new.recipient IS NOT NULL))) EXECUTE FUNCTION seek_fallback();
 
 CREATE TRIGGER provider_token_changed AFTER UPDATE OF version, rejected_version ON public.provider_token FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.rejected_version IS DISTINCT FROM new.rejected_version))) EXECUTE FUNCTION notify_token_change();
+
+comment on column api_call_count.refused_used is 'What counted towards the limit when the platform first said 45009 on that day; null: it has not.';
 
 comment on column application.signatures is 'optional: a signature that is sent must be right; required: every request must have one.';
 

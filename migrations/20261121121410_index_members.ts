@@ -5,14 +5,15 @@ export const config = { transaction: false }
 
 /**
  * WeCom takes userids for the same in any case. Serves the look for how one is spelled on record; of
- * followers and other people it holds the stops alone.
+ * followers and other people it holds the stops alone. Only who asks for the folded userid can be
+ * planned with it: the gate, which looks for a stop by account and subject, would else read all stops.
  */
 export async function up(db: Knex): Promise<void> {
   // what an interrupted attempt left is there but not used
   await db.raw(`drop index if exists consent_member_idx`)
   await db.raw(`
     create index concurrently consent_member_idx on consent (account_id, lower(subject))
-      where scope in ('member', 'everything')
+      where scope in ('member', 'everything') and lower(subject) is not null
   `)
 }
 

@@ -53,7 +53,12 @@ import {
   type SendPace,
 } from './dispatch/pace-store.ts'
 import { readQuietEnd } from './dispatch/quiet-store.ts'
-import { endQuotaRests, restForQuota } from './dispatch/pause-store.ts'
+import {
+  endQuotaRests,
+  listPauses,
+  restForQuota,
+  type RestingChannel,
+} from './dispatch/pause-store.ts'
 import { createUpkeep } from './dispatch/upkeep.ts'
 import { forgetOldPushesAside } from './events/aside-store.ts'
 import { keepEventLog } from './events/keep-event-log.ts'
@@ -94,7 +99,7 @@ import { createTemplateDesk, type TemplateDesk } from './templates/template-desk
 import { createTemplateJobs, queueSyncAfterRefusal } from './templates/template-jobs.ts'
 import { listLongTermTemplates, loadTemplates } from './templates/template-store.ts'
 import { createRefusalWatch } from './templates/watch-refusals.ts'
-import { createFollowerSource } from './wechat/followers.ts'
+import { createFollowerSource, FOLLOWER_PATHS } from './wechat/followers.ts'
 import { readJson } from './receiver/json.ts'
 import { acceptParked } from './receiver/receive-push.ts'
 import { createAccountApi } from './wechat/account-api.ts'
@@ -193,6 +198,7 @@ export interface Parts {
   readonly sending: {
     breakers(): Promise<OpenBreaker[]>
     paces(): Promise<SendPace[]>
+    pauses(): Promise<RestingChannel[]>
     /** Until when an account's marketing rests; null outside its quiet hours. */
     quietEnd(accountId: number): Promise<Date | null>
   }
@@ -271,11 +277,12 @@ async function build(
   const ledger = createQuotaLedger({
     addCalls: (counts) => addCalls(db, counts),
     findAccount: (id) => cache.findById(id),
-    restablePaths: SEND_PATHS,
+    restablePaths: new Set([...SEND_PATHS, ...FOLLOWER_PATHS]),
     rest: (rest) => restForQuota(db, rest),
     askPlatform: async ({ id }, path) => {
       const account = await cache.findById(id)
-      if (account && codeSpaceOf(account) !== 'wecom') await quotas.ask(account, path)
+      if (!account || codeSpaceOf(account) === 'wecom') return
+      await quotas.ask(account, path, { lifts: false })
     },
     clock,
     log,
@@ -390,6 +397,7 @@ async function build(
     openSealed: (sealed, place) => box.open(sealed, place),
     lookUpCode: (account, code) => codes.lookUp(account, code),
     templateRefused: (refused) => refusals.refused(refused),
+    quotaReady: (accountId, path) => ledger.ready(accountId, path),
     clock,
     random: Math.random,
     log,
@@ -464,7 +472,13 @@ async function build(
     db,
     clock,
     log,
-    source: createFollowerSource({ call, tokens, clock, random: Math.random }),
+    source: createFollowerSource({
+      call,
+      tokens,
+      quotaReady: (accountId, path) => ledger.ready(accountId, path),
+      clock,
+      random: Math.random,
+    }),
   })
   const followerJobs = createFollowerJobs({
     db,
@@ -683,8 +697,10 @@ async function build(
     },
     readQuotas: async ({ id }) => {
       const account = await cache.findById(id)
-      return quotas.show({ id, settings: account?.settings ?? DEFAULT_SETTINGS })
+      return quotas.show(account ?? { id, settings: DEFAULT_SETTINGS })
     },
+    quotas,
+    findQuotaAccount: ({ id }) => cache.findById(id),
     readCodeFacts: async ({ id }) => {
       const account = await cache.findById(id)
       const recorded = await listOverrides(db, id)
@@ -732,6 +748,7 @@ async function build(
       sending: {
         breakers: () => listBreakers(db),
         paces: () => listPaces(db),
+        pauses: () => listPauses(db),
         quietEnd: (accountId) => readQuietEnd(db, accountId),
       },
       codeOverrides: {

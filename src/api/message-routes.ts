@@ -11,7 +11,7 @@ import { readInput } from '../messages/input-faults.ts'
 import type { AliasRecord } from '../messages/fallback-store.ts'
 import type { Seal } from '../messages/message-secret.ts'
 import type { MessageStore } from '../messages/message-store.ts'
-import { waitsUntil, type Attempt, type Message } from '../messages/message.ts'
+import { waitOf, type Attempt, type Message } from '../messages/message.ts'
 import type { FindLimits, LimitedVerdict } from '../messages/send-limit.ts'
 import { sendMessage, type Acceptance } from '../messages/send-message.ts'
 import type { FindWelcomeCode } from '../messages/use-welcome-code.ts'
@@ -191,6 +191,7 @@ function acceptanceBody(acceptance: Acceptance) {
 }
 
 function messageBody(message: Message) {
+  const { reason, until } = waitOf(message)
   return {
     id: message.id,
     account: message.account,
@@ -200,8 +201,8 @@ function messageBody(message: Message) {
     template_id: message.templateId,
     purpose: message.purpose,
     status: message.status,
-    reason: message.reason,
-    until: waitsUntil(message),
+    reason,
+    until,
     missing_scope: message.missingScope,
     msgid: message.msgid,
     receipt: message.receipt,

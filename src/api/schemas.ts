@@ -161,7 +161,7 @@ const verdict = z.strictObject({
   allowed: z.boolean(),
   reason: nullable(z.string()),
   until: nullable(instant).describe(
-    'of quiet_hours, person_cap and recipient_pace: how long they last',
+    'of quiet_hours, person_cap, recipient_pace and a channel that rests: how long it lasts',
   ),
   scope: nullable(z.string()),
   evidence: z.array(z.string()),
@@ -185,7 +185,7 @@ const broadcast = z.strictObject({
   ),
   status: z.enum(BROADCAST_STATUSES),
   reason: nullable(z.string()).describe(
-    'why it ended before its time, expired or interrupted; why it rests, quiet_hours',
+    'why it ended before its time, expired or interrupted; why it rests, quiet_hours or why its channel does',
   ),
   until: nullable(instant).describe('of one that rests: until when'),
   lines: z.strictObject({
@@ -278,11 +278,21 @@ const quotaOfPath = z.strictObject({
   calls_elsewhere: z.int().describe('by other systems, when the platform was last asked'),
   daily_limit: nullable(z.int()),
   limit_source: nullable(z.enum(LIMIT_SOURCES)).describe(
-    'platform: read from it; published: of its documents, unconfirmed for this account',
+    'platform: read from it; refusal: it said 45009 there; published: unconfirmed for this account',
   ),
   limit_read_at: nullable(instant),
   used_ratio: nullable(z.number()),
   state: z.enum(QUOTA_STATES),
+})
+
+const quota = z.strictObject({
+  account: z.string(),
+  day: z.iso.date().describe('the natural day in China'),
+  resets_at: instant,
+  clears: nullable(
+    z.strictObject({ used: z.int().describe('by this gateway'), per_month: z.int() }),
+  ).describe("the month's clearings of all counters; null in WeCom"),
+  paths: z.array(quotaOfPath).describe('the fullest first'),
 })
 
 const endpoint = z.strictObject({
@@ -384,11 +394,41 @@ export const SCHEMAS = {
   EventList: z.strictObject({ events: z.array(event), next_cursor: nextCursor }),
   AccessToken: z.strictObject({ access_token: z.string(), expires_at: instant }),
   ErrorCodeList: z.strictObject({ error_codes: z.array(errorCode), next_cursor: nextCursor }),
-  Quota: z.strictObject({
+  Quota: quota,
+  RefreshedQuota: quota.extend({
+    not_read: z
+      .array(z.strictObject({ path: z.string(), code: z.string(), detail: z.string() }))
+      .describe('the APIs of which the platform said nothing, and why'),
+  }),
+  QuotaClear: z.strictObject(
+    {
+      confirm: z
+        .boolean('must be true or false')
+        .default(false)
+        .describe('must be true: one of the ten clearings of the month is used'),
+      v2: z
+        .boolean('must be true or false')
+        .default(false)
+        .describe('by AppSecret instead of by token: where no token can be had any more'),
+    },
+    { error: unknownField },
+  ),
+  QuotaCleared: z.strictObject({
     account: z.string(),
-    day: z.iso.date().describe('the natural day in China'),
-    resets_at: instant,
-    paths: z.array(quotaOfPath).describe('the fullest first'),
+    cleared: z.literal(true),
+    interface: z.enum(['clear_quota', 'clear_quota/v2']),
+    left: z.int().describe('clearings of the month, as far as this gateway knows'),
+  }),
+  RememberedCall: z.strictObject({
+    account: z.string(),
+    rid: z.string(),
+    invoke_time: z.int().describe('Unix seconds'),
+    invoked_at: instant,
+    cost_in_ms: z.int(),
+    request_url: z.string().describe('the platform masks secrets'),
+    request_body: z.string(),
+    response_body: z.string(),
+    client_ip: z.string(),
   }),
   NewEndpoint: newEndpointSchema,
   EndpointChange: endpointChangeSchema,

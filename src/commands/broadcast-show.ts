@@ -70,12 +70,12 @@ function progressText(progress: BroadcastProgress, say: Say): string {
 export function progressLine(
   progress: Pick<
     BroadcastProgress,
-    'messages' | 'lines' | 'ratePerSecond' | 'estimatedEndAt' | 'status' | 'until'
+    'messages' | 'lines' | 'ratePerSecond' | 'estimatedEndAt' | 'status' | 'reason' | 'until'
   >,
   say: Say,
   now: Date,
 ): string {
-  const { messages, lines, ratePerSecond, estimatedEndAt, until } = progress
+  const { messages, lines, ratePerSecond, estimatedEndAt, reason, until } = progress
   const left = messages.waiting + messages.scheduled + messages.queued + messages.sending
   const done = lines.accepted - left
   const share = lines.accepted === 0 ? 1 : done / lines.accepted
@@ -85,12 +85,17 @@ export function progressLine(
     `${bar} ${Math.floor(share * 100)} %`,
     `${done}/${lines.accepted}`,
     progress.status,
-    ...(until === null ? [] : [say('broadcast_rests', { time: until.toISOString() })]),
+    ...(until === null ? [] : [restText(until, reason, say)]),
     ...(ratePerSecond === null ? [] : [say('broadcast_rate', { rate: rounded(ratePerSecond) })]),
     ...(estimatedEndAt === null
       ? []
       : [say('broadcast_left', { time: clockTime(estimatedEndAt.getTime() - now.getTime()) })]),
   ].join('  ')
+}
+
+function restText(until: Date, reason: string | null, say: Say): string {
+  const why = reason === 'quiet_hours' ? say('quiet_hours') : (reason ?? '')
+  return say('broadcast_rests', { time: until.toISOString(), reason: why })
 }
 
 function rounded(rate: number): number {

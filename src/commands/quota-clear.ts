@@ -1,3 +1,4 @@
+import { clearedBody } from '../api/quota-routes.ts'
 import type { Command } from './command.ts'
 import { refuseArgument } from './parse-arguments.ts'
 import { ACTOR_OPTION, actorOf } from './person.ts'
@@ -36,12 +37,9 @@ export const quotaClear: Command = {
         )
       }
       const v2 = args.flag('v2')
-      await parts.quotas.clear(account, { v2, actor: actorOf(args.text('actor')) })
-      const left = Math.max(0, perMonth - used - 1)
-      output.answer(
-        { account: name, cleared: true, interface: v2 ? 'clear_quota/v2' : 'clear_quota', left },
-        say('quota_cleared', { name, left }),
-      )
+      const cleared = await parts.quotas.clear(account, { v2, actor: actorOf(args.text('actor')) })
+      const { left } = cleared
+      output.answer(clearedBody(name, cleared), say('quota_cleared', { name, left }))
     })
   },
 }

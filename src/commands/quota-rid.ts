@@ -1,3 +1,4 @@
+import { ridBody } from '../api/quota-routes.ts'
 import type { Command } from './command.ts'
 import { accountInService } from './quota-account.ts'
 import { textTable } from './text-table.ts'
@@ -14,11 +15,11 @@ export const quotaRid: Command = {
     const call = await withGateway(async ({ parts }) =>
       parts.quotas.rid(await accountInService(parts, args.word(0)), args.word(1)),
     )
-    const at = new Date(call.invoke_time * 1000).toISOString()
+    const body = ridBody({ account: args.word(0), rid: args.word(1) }, call)
     output.answer(
-      { account: args.word(0), rid: args.word(1), ...call, invoked_at: at },
+      body,
       textTable([
-        [say('since'), at],
+        [say('since'), body.invoked_at],
         [say('duration'), `${call.cost_in_ms} ms`],
         [say('client_ip'), call.client_ip],
         [say('request'), call.request_url],

@@ -28,13 +28,8 @@ export const quotaShow: Command = {
     await withGateway(async ({ parts }) => {
       const account = await accountInService(parts, name)
       if (args.flag('online')) {
-        const { paths } = await parts.quotas.show(account)
-        for (const { path } of paths) {
-          try {
-            await parts.quotas.ask(account, path)
-          } catch (error) {
-            output.note(`${path}: ${explainError(error, language).message}`)
-          }
+        for (const { path, error } of await parts.quotas.refresh(account)) {
+          output.note(`${path}: ${explainError(error, language).message}`)
         }
       }
       const view = await parts.quotas.show(account)
@@ -44,6 +39,9 @@ export const quotaShow: Command = {
         quotaBody(name, view),
         [
           say('quota_day', { day: view.day, time: view.resetsAt.toISOString() }),
+          ...(view.clears === null
+            ? []
+            : [say('quota_clears', { used: view.clears.used, per_month: view.clears.perMonth })]),
           rows.length === 0
             ? say('no_calls_today')
             : textTable([headings.map((heading) => say(heading)), ...rows]),
@@ -54,14 +52,19 @@ export const quotaShow: Command = {
 }
 
 function rowOf(one: QuotaOfPath, say: Say): string[] {
-  const { dailyLimit, limitSource, usedRatio } = one
-  const limit = dailyLimit === null ? '–' : String(dailyLimit)
+  const { usedRatio } = one
   return [
     one.path,
     String(one.calls),
     String(one.callsElsewhere),
-    limitSource === 'published' ? `${limit} ${say('limit_unconfirmed')}` : limit,
+    limitText(one, say),
     usedRatio === null ? '–' : `${(usedRatio * 100).toFixed(1)} %`,
     say(`quota_${one.state}`),
   ]
+}
+
+function limitText({ dailyLimit, limitSource }: QuotaOfPath, say: Say): string {
+  if (dailyLimit === null) return '–'
+  if (limitSource === 'published') return `${dailyLimit} ${say('limit_unconfirmed')}`
+  return limitSource === 'refusal' ? `${dailyLimit} ${say('limit_met')}` : String(dailyLimit)
 }

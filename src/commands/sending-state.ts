@@ -3,21 +3,31 @@ import type { AccountOverview } from '../accounts/account-store.ts'
 import type { Parts } from '../compose.ts'
 import type { OpenBreaker } from '../dispatch/breaker-store.ts'
 import type { SendPace } from '../dispatch/pace-store.ts'
+import type { RestingChannel } from '../dispatch/pause-store.ts'
+import { channelsOf } from '../wechat/channels.ts'
 import type { Say } from './words.ts'
 
 /** What holds the sends of accounts back at this moment. */
 export interface SendingState {
   readonly breakers: readonly OpenBreaker[]
   readonly paces: readonly SendPace[]
+  readonly pauses: readonly RestingChannel[]
 }
 
 export async function readSendingState({ sending }: Pick<Parts, 'sending'>): Promise<SendingState> {
-  return { breakers: await sending.breakers(), paces: await sending.paces() }
+  return {
+    breakers: await sending.breakers(),
+    paces: await sending.paces(),
+    pauses: await sending.pauses(),
+  }
 }
 
-type Sender = Pick<AccountOverview, 'id' | 'name' | 'kind'>
+type Sender = Pick<AccountOverview, 'id' | 'name' | 'kind' | 'serves'>
 
-/** For `--json`: the breaker that rests the account's sends, its pace, and those of its channels. */
+/**
+ * For `--json`: the breaker that rests the account's sends, its pace, those of its channels, and
+ * which of its channels rest.
+ */
 export function sendingAnswer(account: Sender, state: SendingState) {
   const breaker = breakerOf(account, state)
   const paces = pacesOf(account, state)
@@ -34,6 +44,12 @@ export function sendingAnswer(account: Sender, state: SendingState) {
     channels: paces.flatMap(({ channel, perSecond, isSlowed }) =>
       channel === null ? [] : [{ channel, per_second: perSecond, slowed: isSlowed }],
     ),
+    rests: pausesOf(account, state).map(({ channel, reason, errcode, until }) => ({
+      channel,
+      reason,
+      errcode,
+      until: until.toISOString(),
+    })),
   }
 }
 
@@ -51,6 +67,7 @@ export function sendingWarnings(account: Sender, state: SendingState, say: Say):
           }),
         ]
       : []),
+    ...restWarnings(account, state, say),
     ...pacesOf(account, state)
       .filter(({ isSlowed }) => isSlowed)
       .map(({ channel, perSecond }) =>
@@ -60,6 +77,33 @@ export function sendingWarnings(account: Sender, state: SendingState, say: Say):
         }),
       ),
   ]
+}
+
+/** One line for all channels that rest for the same reason, until the same moment. */
+function restWarnings(account: Sender, state: SendingState, say: Say): string[] {
+  const rests = Map.groupBy(
+    pausesOf(account, state),
+    ({ reason, errcode, until }) => `${reason} ${errcode} ${until.toISOString()}`,
+  )
+  return [...rests.values()].flatMap((resting) => {
+    const [first] = resting
+    if (!first) return []
+    const { reason, errcode, until } = first
+    return say('channel_rests', {
+      name: account.name,
+      channels: resting.map(({ channel }) => channel).join(', '),
+      time: until.toISOString(),
+      reason: errcode === null ? reason : `${reason}, ${errcode}`,
+    })
+  })
+}
+
+/** Of the account's own channels: a blocked account rests them all, whoever has them. */
+function pausesOf(account: Sender, { pauses }: SendingState): readonly RestingChannel[] {
+  const channels = channelsOf(account.kind, account.serves)
+  return pauses.filter(
+    ({ accountId, channel }) => accountId === account.id && channels.includes(channel),
+  )
 }
 
 function breakerOf({ id, kind }: Sender, { breakers }: SendingState): OpenBreaker | null {

@@ -181,6 +181,10 @@ export const WORDS = {
     en: 'the marketing of {name} rests until {time}: quiet hours',
     zh: '{name} 处于免打扰时段，营销消息 {time} 后再发',
   },
+  channel_rests: {
+    en: '{channels} of {name} rests until {time}: {reason}; messages wait; see docs/operations.md',
+    zh: '{name} 的 {channels} 暂停发送至 {time}：{reason}；消息等待中；见 docs/operations.md',
+  },
   sends_slowed: {
     en: 'the platform said that {name} sends too fast; {rate} a second now, back to normal within five minutes',
     zh: '平台提示 {name} 发送过快；目前每秒 {rate} 条，五分钟内自动恢复',
@@ -408,7 +412,8 @@ export const WORDS = {
     zh: '还没有群发；用 wcg broadcast create 创建。',
   },
   broadcast_rate: { en: '{rate} a second', zh: '每秒 {rate} 条' },
-  broadcast_rests: { en: 'rests until {time} (quiet hours)', zh: '免打扰时段，{time} 后继续' },
+  broadcast_rests: { en: 'rests until {time} ({reason})', zh: '暂停至 {time}（{reason}）' },
+  quiet_hours: { en: 'quiet hours', zh: '免打扰时段' },
   broadcast_left: { en: '{time} left', zh: '剩余 {time}' },
   recipients: { en: 'Recipients', zh: '接收人' },
   channel: { en: 'Channel', zh: '通道' },
@@ -676,6 +681,11 @@ export const WORDS = {
   daily_limit: { en: 'Daily limit', zh: '当日额度' },
   used: { en: 'Used', zh: '已用' },
   limit_unconfirmed: { en: '(published, unconfirmed)', zh: '（公开数值，未确认）' },
+  limit_met: { en: '(45009 there)', zh: '（在此返回 45009）' },
+  quota_clears: {
+    en: 'Of the {per_month} clearings of this month this gateway has used {used}.',
+    zh: '本月可清零 {per_month} 次，本网关已用 {used} 次。',
+  },
   quota_unlimited: { en: 'no limit known', zh: '无已知额度' },
   quota_ok: { en: 'ok', zh: '正常' },
   quota_warning: { en: 'over 80 %', zh: '超过 80 %' },

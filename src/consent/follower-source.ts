@@ -23,14 +23,19 @@ export interface FollowState {
  *
  * - `answer`: `askedAt` is the platform's clock when the question was asked, a second early rather
  *   than late: nothing that the answer shows happened before it.
- * - `quota`: no more questions of this kind before a time.
+ * - `quota`: no more questions of this kind before a time; the platform has refused, or the day's
+ *   quota is used up but for the account's margin.
  * - `slow`: too many in this minute; go on at that time, and slower.
  * - `wait`: it did not answer, or there is no token; another try may pass.
  * - `refused`: no use in asking again.
  */
 export type Asked<T> =
   | { readonly kind: 'answer'; readonly value: T; readonly askedAt: Date }
-  | { readonly kind: 'quota'; readonly until: Date }
+  | {
+      readonly kind: 'quota'
+      readonly until: Date
+      readonly reason: 'quota_daily' | 'quota_margin'
+    }
   | { readonly kind: 'slow'; readonly until: Date }
   | { readonly kind: 'wait'; readonly error: AppError }
   | { readonly kind: 'refused'; readonly errcode: number; readonly errmsg: string }

@@ -86,7 +86,7 @@ const LISTED_SLACK = 10
 class Interruption extends Error {
   readonly why:
     | { readonly kind: 'stopped' }
-    | { readonly kind: 'quota'; readonly until: Date }
+    | { readonly kind: 'quota'; readonly until: Date; readonly reason: string }
     | { readonly kind: 'refused'; readonly errcode: number; readonly errmsg: string }
 
   constructor(why: Interruption['why']) {
@@ -135,9 +135,9 @@ export function createFollowerSync(parts: SyncParts): FollowerSync {
       return 'stopped'
     }
     if (why.kind === 'quota') {
-      const { until } = why
-      await pauseRun(db, held, { until, reason: 'quota_daily' })
-      log.warn({ account: account.name, until }, 'follower_sync.paused')
+      const { until, reason } = why
+      await pauseRun(db, held, { until, reason })
+      log.warn({ account: account.name, until, reason }, 'follower_sync.paused')
       return 'ended'
     }
     const { errcode, errmsg } = why

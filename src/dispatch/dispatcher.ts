@@ -8,7 +8,14 @@ import type { PlatformClient } from '../wechat/platform-client.ts'
 import { claimMessages, releaseMessages, type ClaimedMessage } from './dispatch-store.ts'
 import { createLine, type Turn } from './line.ts'
 import { createPlaces } from './places.ts'
-import type { FindAccountById, LookUpCode, OpenSealed, TemplateRefused, Tokens } from './ports.ts'
+import type {
+  FindAccountById,
+  LookUpCode,
+  OpenSealed,
+  QuotaReady,
+  TemplateRefused,
+  Tokens,
+} from './ports.ts'
 import { sendClaimed } from './send-claimed.ts'
 import { createSendParts } from './send-parts.ts'
 import { createCallWatch } from './watch-calls.ts'
@@ -22,6 +29,7 @@ export interface DispatcherOptions {
   /** The codes as an operator has them for an account. */
   readonly lookUpCode: LookUpCode
   readonly templateRefused?: TemplateRefused
+  readonly quotaReady?: QuotaReady
   readonly clock: Clock
   readonly random: () => number
   readonly log: Log

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { channelsAt } from '../wechat/channels.ts'
+import { channelsAt, type Channel } from '../wechat/channels.ts'
 import { pauseChannel } from './dispatch-store.ts'
 
 /** The reasons of rests that are about the day's quota. */
@@ -14,6 +14,39 @@ export async function restForQuota(
   for (const channel of channelsAt(path)) {
     await pauseChannel(db, { accountId, channel, until, errcode: null, reason: 'quota_margin' })
   }
+}
+
+/** A channel of an account that rests, in every process. */
+export interface RestingChannel {
+  readonly accountId: number
+  readonly channel: Channel
+  readonly until: Date
+  readonly reason: string
+  /** The platform's code for it; null: the gateway rests it before the platform refuses. */
+  readonly errcode: number | null
+}
+
+/** The channels that rest at this moment. */
+export async function listPauses(db: Knex): Promise<RestingChannel[]> {
+  const { rows } = await db.raw<{
+    rows: {
+      account_id: number
+      channel: Channel
+      until: Date
+      reason: string
+      errcode: string | null
+    }[]
+  }>(
+    `select account_id, channel, until, reason, errcode
+     from sending_pause where until > clock_timestamp() order by account_id, channel`,
+  )
+  return rows.map((row) => ({
+    accountId: row.account_id,
+    channel: row.channel,
+    until: row.until,
+    reason: row.reason,
+    errcode: row.errcode === null ? null : Number(row.errcode),
+  }))
 }
 
 /** The platform has cleared the day's counters: the account's channels and messages go on at once. */

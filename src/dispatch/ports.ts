@@ -28,3 +28,9 @@ export type TemplateRefused = (refused: {
 
 /** What a code of the platform means for an account, with what its operator decided about it. */
 export type LookUpCode = (account: Account, code: number) => CodeMeaning
+
+/**
+ * Sees to it that the day's limit of a path is known before its first call; null: there is nothing
+ * to wait for. The promise never fails.
+ */
+export type QuotaReady = (accountId: number, path: string) => Promise<void> | null

@@ -2,7 +2,7 @@ import { DECISION_VALID_MS } from '../consent/settle-calls.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { describeError } from '../foundation/errors.ts'
 import { placeOfMessageSecret } from '../messages/message-secret.ts'
-import { buildRequest, CHANNELS, contentSchemaOf, type Content } from '../wechat/channels.ts'
+import { buildRequest, CHANNELS, pathOf, type Content } from '../wechat/channels.ts'
 import { BEGUN_TOO_LATE, type CallOutcome, type PlatformClient } from '../wechat/platform-client.ts'
 import { codeSpaceOf } from '../wechat/served-account.ts'
 import type { BeginDecision, ClaimedMessage, EndedAttempt } from './dispatch-store.ts'
@@ -11,6 +11,7 @@ import type {
   FindAccountById,
   LookUpCode,
   OpenSealed,
+  QuotaReady,
   TemplateRefused,
   TokenAnswer,
   Tokens,
@@ -45,6 +46,7 @@ export interface SendParts extends ReportParts {
   readonly watch: (watched: WatchedCall) => Promise<void>
   readonly random: () => number
   readonly templateRefused?: TemplateRefused
+  readonly quotaReady?: QuotaReady
 }
 
 /** The longest we look away from a message whose token is not to be had; the breaker may end sooner. */
@@ -66,11 +68,12 @@ export async function sendClaimed(
 ): Promise<void> {
   const account = await parts.findAccount(message.accountId)
   // accepted while the account was disabled, so that nobody could look what it may send
-  const isPossible = account && contentSchemaOf(message.channel, account) !== null
-  if (!isPossible) return parts.release(message.id, later(parts.clock, LONGEST_TOKEN_WAIT_MS))
+  const path = account ? pathOf(message.channel, account) : null
+  if (!account || path === null)
+    return parts.release(message.id, later(parts.clock, LONGEST_TOKEN_WAIT_MS))
 
   const send: Send = { message, account }
-  const token = await credentialFor(parts, send)
+  const token = await prepare(parts, send, path)
   if (token.kind === 'unavailable') return goWithoutToken(parts, send, token)
   const content = contentOf(parts, message)
 
@@ -116,6 +119,13 @@ function tellOfTemplate(
 ): void {
   if (cause !== 'template' || templateId === null) return
   templateRefused?.({ accountId, channel, templateId, errcode })
+}
+
+/** Everything that may take its time: it comes before the decision, which does not keep. */
+async function prepare(parts: SendParts, send: Send, path: string): Promise<TokenAnswer> {
+  const token = await credentialFor(parts, send)
+  if (token.kind === 'token') await parts.quotaReady?.(send.account.id, path)
+  return token
 }
 
 /** What the call is made with: the account's token, or the key that a group robot's message brought. */

@@ -9,6 +9,7 @@ import {
   type BroadcastPhase,
   type NewBroadcast,
 } from './broadcast.ts'
+import { joinRest, REST_COLUMNS, restOfRow, type RestRow } from './limit-store.ts'
 import { MESSAGE_STATUSES, type MessageStatus } from './message.ts'
 
 /** A broadcast with what only we need to know of it. */
@@ -405,6 +406,7 @@ function broadcasts(db: Knex) {
   return db('broadcast')
     .join('account', 'account.id', 'broadcast.account_id')
     .leftJoin('send_policy as policy', 'policy.account_id', 'broadcast.account_id')
+    .joinRaw(joinRest('broadcast'))
     .select<BroadcastRow[]>(
       'broadcast.id',
       'account.name as account',
@@ -429,6 +431,7 @@ function broadcasts(db: Knex) {
       'broadcast.started_at',
       'broadcast.finished_at',
       'broadcast.created_at',
+      ...REST_COLUMNS,
       db.raw('clock_timestamp() as now'),
       db.raw(
         'quiet_until(policy.quiet_begins, policy.quiet_ends, clock_timestamp()) as quiet_until',
@@ -436,7 +439,7 @@ function broadcasts(db: Knex) {
     )
 }
 
-interface BroadcastRow {
+interface BroadcastRow extends RestRow {
   readonly id: string
   readonly account: string
   readonly name: string | null
@@ -478,7 +481,11 @@ function storedOf(row: BroadcastRow): StoredBroadcast {
     audienceScope: row.audience_scope,
     phase: row.phase,
     status,
-    ...restOf({ status, reason: row.reason, expiresAt }, row.quiet_until, now),
+    ...restOf(
+      { status, reason: row.reason, expiresAt },
+      { quietUntil: row.quiet_until, channel: restOfRow(row) },
+      now,
+    ),
     sendAt: row.send_at,
     expiresAt,
     createdAt: row.created_at,

@@ -1,5 +1,6 @@
 import type { Channel, Content } from '../wechat/channels.ts'
 import type { AccountRef, MessageStatus } from './message.ts'
+import type { ChannelRest } from './send-limit.ts'
 
 /** What can be said of a broadcast; docs/api.md says what each one means to an application. */
 export const BROADCAST_STATUSES = [
@@ -58,9 +59,9 @@ export interface Broadcast {
   readonly templateId: string | null
   readonly audienceScope: string | null
   readonly status: BroadcastStatus
-  /** Why it ended before its time: `expired`, `interrupted`; why it rests: `quiet_hours`; else null. */
+  /** Why it ended before its time: `expired`, `interrupted`; why it rests, if it does; else null. */
   readonly reason: string | null
-  /** Of one that rests in the account's quiet hours: their end. */
+  /** Of one that rests, in the account's quiet hours or with its channel: until when. */
   readonly until: Date | null
   readonly sendAt: Date
   readonly expiresAt: Date
@@ -109,16 +110,21 @@ export function broadcastStatus(
   return stored.startedAt === null && stored.sendAt > now ? 'scheduled' : 'running'
 }
 
-/** Of a broadcast that runs, whether it rests in its account's quiet hours, and until when. */
+/**
+ * Of a broadcast that runs, whether it rests, why and until when: in its account's quiet hours, or
+ * because its channel rests. Of both, what lasts longer.
+ */
 export function restOf(
   broadcast: Pick<Broadcast, 'status' | 'reason' | 'expiresAt'>,
-  quietUntil: Date | null,
+  rests: { readonly quietUntil: Date | null; readonly channel: ChannelRest | null },
   now: Date,
 ): Pick<Broadcast, 'reason' | 'until'> {
   const isResting = broadcast.status === 'running' && now < broadcast.expiresAt
-  return quietUntil !== null && isResting
-    ? { reason: 'quiet_hours', until: quietUntil }
-    : { reason: broadcast.reason, until: null }
+  if (!isResting) return { reason: broadcast.reason, until: null }
+  const { quietUntil, channel } = rests
+  if (channel && (quietUntil === null || quietUntil < channel.until)) return channel
+  const reason = quietUntil === null ? broadcast.reason : 'quiet_hours'
+  return { reason, until: quietUntil }
 }
 
 /**

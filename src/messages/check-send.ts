@@ -117,7 +117,8 @@ async function limitAll(
   const { accountId, subject, at, isMarketing, expiresAt } = occasion
   const channels = verdicts.map(({ channel }) => channel)
   const limits = await findLimits({ accountId, subject, channels, isMarketing, at })
-  const limit = (verdict: Verdict) => limitVerdict(verdict, limits.get(verdict.channel), expiresAt)
+  const limit = (verdict: Verdict) =>
+    limitVerdict(verdict, limits.get(verdict.channel) ?? [], expiresAt)
   const [first, ...rest] = verdicts
   return [limit(first), ...rest.map(limit)]
 }

@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import type { Channel } from '../wechat/channels.ts'
 import { findAliasRecord, type AliasRecord } from './fallback-store.ts'
 import type { ChannelPlan } from './channel-plan.ts'
+import { joinRest, REST_COLUMNS, restOfRow, type RestRow } from './limit-store.ts'
 import {
   firstStatus,
   type Attempt,
@@ -263,6 +264,7 @@ async function findAttempts(db: Knex, messageId: string): Promise<readonly Attem
 function messages(db: Knex) {
   return db('message')
     .join('account', 'account.id', 'message.account_id')
+    .joinRaw(joinRest('message'))
     .select<MessageRow[]>(
       'message.id',
       'account.name as account',
@@ -286,12 +288,13 @@ function messages(db: Knex) {
       'message.receipt_status',
       'message.receipt_reason',
       'message.receipt_at',
+      ...REST_COLUMNS,
       db.raw(`message.plan ->> 'planned' as planned_channel`),
       db.raw(`jsonb_path_query_array(message.plan, '$.ways[*].channel') as channels`),
     )
 }
 
-interface MessageRow {
+interface MessageRow extends RestRow {
   readonly id: string
   readonly account: string
   readonly recipient: string | null
@@ -335,6 +338,7 @@ function messageOf(row: MessageRow): Message {
     expiresAt: row.expires_at,
     dueAt: row.due_at,
     quietUntil: row.quiet_until,
+    rest: restOfRow(row),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     finishedAt: row.finished_at,

@@ -1,6 +1,7 @@
 import type { UsedAlias } from '../templates/resolve-template.ts'
 import type { Channel, Content } from '../wechat/channels.ts'
 import type { ChannelPlan } from './channel-plan.ts'
+import type { ChannelRest } from './send-limit.ts'
 
 /** What can have become of a message; docs/api.md says what each one means to an application. */
 export const MESSAGE_STATUSES = [
@@ -98,6 +99,8 @@ export interface Message {
   readonly expiresAt: Date
   /** When a worker may next take it. */
   readonly dueAt: Date
+  /** How long its account's channel rests; null: it does not. */
+  readonly rest: ChannelRest | null
   /** The end of the quiet hours that it was accepted for; null: none. */
   readonly quietUntil: Date | null
   readonly createdAt: Date
@@ -128,14 +131,23 @@ export interface Attempt {
   readonly evidence: readonly string[]
 }
 
-/** Until when a message waits that waits for a reason; null for any other. */
-export function waitsUntil({
+/**
+ * The reason of a message, and of one that waits for a reason until when. While its channel rests it
+ * is not taken though it is due, so the rest is the reason wherever it lasts longer.
+ */
+export function waitOf({
   status,
   reason,
   dueAt,
-}: Pick<Message, 'status' | 'reason' | 'dueAt'>): Date | null {
+  rest,
+}: Pick<Message, 'status' | 'reason' | 'dueAt' | 'rest'>): {
+  readonly reason: string | null
+  readonly until: Date | null
+} {
   const isWaiting = status === 'scheduled' || status === 'queued'
-  return isWaiting && reason !== null ? dueAt : null
+  if (!isWaiting) return { reason, until: null }
+  if (rest && dueAt < rest.until) return { reason: rest.reason, until: rest.until }
+  return { reason, until: reason === null ? null : dueAt }
 }
 
 /** The status a message begins with. */

@@ -1,12 +1,21 @@
 import type { Channel } from '../wechat/channels.ts'
 import type { Verdict } from './channel-plan.ts'
 
+/** Why a channel of an account rests, for everybody: by its day's quota, or by the platform's word. */
+type RestReason = 'quota_margin' | 'quota_daily' | 'rate_minute' | 'blocked_account'
+
 /** Why something is not sent at a moment although consent allows it. */
-export const LIMIT_REASONS = ['quiet_hours', 'person_cap', 'recipient_pace'] as const
+type LimitReason = 'quiet_hours' | 'person_cap' | 'recipient_pace' | RestReason
+
+/** A channel of an account that rests, and until when. */
+export interface ChannelRest {
+  readonly reason: RestReason
+  readonly until: Date
+}
 
 /** What stands against a send beside consent, and until when. */
 export interface SendLimit {
-  readonly reason: (typeof LIMIT_REASONS)[number]
+  readonly reason: LimitReason
   readonly until: Date
 }
 
@@ -17,7 +26,7 @@ export type FindLimits = (question: {
   readonly channels: readonly Channel[]
   readonly isMarketing: boolean
   readonly at: Date
-}) => Promise<ReadonlyMap<Channel, SendLimit>>
+}) => Promise<ReadonlyMap<Channel, readonly SendLimit[]>>
 
 /** What would become of a message: as the gate would say, and until when it would wait. */
 export interface LimitedVerdict extends Verdict {
@@ -30,12 +39,19 @@ export interface LimitedVerdict extends Verdict {
  */
 export function limitVerdict(
   verdict: Verdict,
-  limit: SendLimit | undefined,
+  limits: readonly SendLimit[],
   expiresAt: Date,
 ): LimitedVerdict {
+  const limit = decisiveOf(limits)
   if (!verdict.allowed || !limit) return { ...verdict, until: null }
   const { reason, until } = limit
   return { ...verdict, allowed: reason !== 'person_cap' && until < expiresAt, reason, until }
+}
+
+/** Of several, the one that ends the message; else the one that lasts longest. */
+function decisiveOf(limits: readonly SendLimit[]): SendLimit | undefined {
+  const cap = limits.find(({ reason }) => reason === 'person_cap')
+  return cap ?? limits.toSorted((one, other) => other.until.getTime() - one.until.getTime())[0]
 }
 
 /** The end of the quiet hours that a marketing message was asked for in; null for any other. */
@@ -53,6 +69,6 @@ export async function findQuietEnd(
   if (!message.isMarketing) return null
   const { accountId, to: subject, channel, isMarketing, sendAt: at } = message
   const limits = await findLimits({ accountId, subject, channels: [channel], isMarketing, at })
-  const limit = limits.get(channel)
-  return limit?.reason === 'quiet_hours' ? limit.until : null
+  const quiet = limits.get(channel)?.find(({ reason }) => reason === 'quiet_hours')
+  return quiet?.until ?? null
 }

@@ -44,6 +44,7 @@ export function createAccountApi({
     }
     const outcome = await call({
       ...wish,
+      accountId: account.id,
       host: hostOf(codeSpaceOf(account)),
       accessToken: token.token,
       tokenName: TOKEN_SOURCES[tokenSourceOf(account)].queryName,

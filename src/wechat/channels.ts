@@ -315,6 +315,11 @@ function wayOf(channel: ChannelName, account: ServedAccount): Way | null {
   return (product && ways[product]) ?? null
 }
 
+/** Where an account's sends through a channel go; null where it may not use the channel. */
+export function pathOf(channel: ChannelName, account: ServedAccount): string | null {
+  return wayOf(channel, account)?.path ?? null
+}
+
 /** The open channels whose sends go to a path. */
 export function channelsAt(path: string): readonly Channel[] {
   return CHANNEL_NAMES.filter((channel) => pathsOf(channel).includes(path))

@@ -3,6 +3,7 @@ import type { Clock } from '../foundation/clock.ts'
 import { UnavailableError, type AppError } from '../foundation/errors.ts'
 import { lookUpErrorCode } from './error-codes.ts'
 import type { CallOutcome, PlatformCall } from './platform-client.ts'
+import { QUOTA_MARGIN } from './quota-ledger.ts'
 import type { TokenAccount } from './refresh-token.ts'
 import type { TokenKeeper } from './token-keeper.ts'
 import { nextChinaDay } from './token-rules.ts'
@@ -13,9 +14,20 @@ type Asker = TokenAccount
 /** How a question ended; docs of the kinds are with who asks, consent/follower-source.ts. */
 type Asked<T> =
   | { readonly kind: 'answer'; readonly value: T; readonly askedAt: Date }
-  | { readonly kind: 'quota' | 'slow'; readonly until: Date }
+  | { readonly kind: 'quota'; readonly until: Date; readonly reason: QuotaReason }
+  | { readonly kind: 'slow'; readonly until: Date }
   | { readonly kind: 'wait'; readonly error: AppError }
   | { readonly kind: 'refused'; readonly errcode: number; readonly errmsg: string }
+
+/** The platform has refused with 45009, or would before long: but for the margin the day is used up. */
+type QuotaReason = 'quota_daily' | 'quota_margin'
+
+const LIST = '/cgi-bin/user/get'
+const BLACKLIST = '/cgi-bin/tags/members/getblacklist'
+const ABOUT = '/cgi-bin/user/info/batchget'
+
+/** Their calls rest before 45009: a sync goes on where it was on the next day. */
+export const FOLLOWER_PATHS: readonly string[] = [LIST, BLACKLIST, ABOUT]
 
 /** A list ends with an empty `next_openid`, or with a page of none; `data` may be missing then. */
 const pageSchema = z
@@ -68,10 +80,17 @@ const LARGEST_SKEW_MS = 5 * MINUTE_MS
 export function createFollowerSource(parts: {
   readonly call: (call: PlatformCall) => Promise<CallOutcome>
   readonly tokens: Pick<TokenKeeper, 'getToken' | 'reportRejected'>
+  /** Before the first call of a day its limit is asked for; null: nothing to wait for. */
+  readonly quotaReady: (accountId: number, path: string) => Promise<void> | null
   readonly clock: Clock
   readonly random: () => number
 }) {
   const { clock, tokens } = parts
+
+  function restUntilTomorrow(reason: QuotaReason) {
+    const until = later(nextChinaDay(clock.now()), parts.random() * DAY_SPREAD_MS)
+    return { kind: 'quota', until, reason } as const
+  }
 
   async function ask<T>(
     account: Asker,
@@ -80,9 +99,13 @@ export function createFollowerSource(parts: {
   ): Promise<Asked<T>> {
     const token = await tokens.getToken(account)
     if (token.kind === 'unavailable') return wait('no_token', `no access token: ${token.reason}`)
+    await parts.quotaReady(account.id, call.path)
     const startedAt = clock.now()
     const startedMs = clock.monotonicMs()
-    const outcome = await parts.call({ ...call, accessToken: token.token })
+    const outcome = await parts.call({ ...call, accountId: account.id, accessToken: token.token })
+    if (outcome.kind === 'not_sent' && outcome.reason === QUOTA_MARGIN) {
+      return restUntilTomorrow(QUOTA_MARGIN)
+    }
     if (outcome.kind !== 'answer') {
       return wait('platform_unreachable', `the platform did not answer: ${outcome.reason}`)
     }
@@ -108,7 +131,7 @@ export function createFollowerSource(parts: {
         await tokens.reportRejected(account, tokenVersion)
         return wait('token_rejected', `the platform refused the access token with ${errcode}`)
       case 'quota_daily':
-        return { kind: 'quota', until: later(nextChinaDay(now), parts.random() * DAY_SPREAD_MS) }
+        return restUntilTomorrow('quota_daily')
       case 'rate_minute':
         // minute quotas are clock minutes
         return { kind: 'slow', until: later(now, MINUTE_MS - (now.getTime() % MINUTE_MS)) }
@@ -125,7 +148,7 @@ export function createFollowerSource(parts: {
         account,
         {
           method: 'GET',
-          path: '/cgi-bin/user/get',
+          path: LIST,
           ...(cursor !== '' && { query: { next_openid: cursor } }),
         },
         pageSchema,
@@ -135,7 +158,7 @@ export function createFollowerSource(parts: {
         account,
         {
           method: 'POST',
-          path: '/cgi-bin/tags/members/getblacklist',
+          path: BLACKLIST,
           body: { begin_openid: cursor },
         },
         pageSchema,
@@ -145,7 +168,7 @@ export function createFollowerSource(parts: {
         account,
         {
           method: 'POST',
-          path: '/cgi-bin/user/info/batchget',
+          path: ABOUT,
           body: { user_list: subjects.map((openid) => ({ openid })) },
         },
         statesSchema,

@@ -1,80 +1,58 @@
-import type { Clock } from '../foundation/clock.ts'
+import { sleep } from '../foundation/clock.ts'
 import { describeError } from '../foundation/errors.ts'
-import type { Log } from '../foundation/log.ts'
-import type { Metrics } from '../foundation/metrics.ts'
-import type { PlatformClient } from './platform-client.ts'
-import type { CallCount } from './quota-store.ts'
+import type { CallOutcome, PlatformCall, PlatformClient } from './platform-client.ts'
 import {
-  isTold,
-  limitOf,
-  marksPassed,
-  mustRest,
-  quotaResetsAt,
-  shareOf,
-  usedOf,
-  type QuotaTally,
-} from './quota.ts'
+  countOf,
+  emptyPlace,
+  isNearlyFull,
+  isResting,
+  isToWrite,
+  settle,
+  takeBack,
+  type QuotaPlace,
+} from './quota-place.ts'
+import type { CallCount } from './quota-store.ts'
+import { DAY_IS_FULL, type QuotaTally } from './quota.ts'
 import { chinaDay } from './token-rules.ts'
+import { createQuotaWatch, type QuotaWatchParts } from './watch-quota.ts'
 
-/** What of an account the ledger looks at. */
-export interface CountedAccount {
-  readonly id: number
-  readonly name: string
-  readonly settings: { readonly quota_margin_percent: number }
-}
-
-export interface QuotaLedgerParts {
+export interface QuotaLedgerParts extends QuotaWatchParts {
   readonly addCalls: (counts: readonly CallCount[]) => Promise<readonly QuotaTally[]>
-  readonly findAccount: (accountId: number) => Promise<CountedAccount | undefined>
-  /** The paths whose calls rest when the day is nearly used up; all others are only counted. */
-  readonly restablePaths: ReadonlySet<string>
-  /** Rests the channels of a path, in every process. */
-  readonly rest: (rest: {
-    readonly accountId: number
-    readonly path: string
-    readonly until: Date
-  }) => Promise<void>
-  /** Asks the platform what the limit really is, and keeps what it says. */
-  readonly askPlatform: (account: CountedAccount, path: string) => Promise<void>
-  readonly clock: Clock
-  readonly log: Log
-  readonly metrics: Metrics
   /** Only tests shorten it. */
   readonly writeEveryMs?: number
 }
 
+/** How a counted call ended: it never left, the platform said 45009 to it, or anything else. */
+export type CallEnd = 'not_sent' | 'day_full' | 'called'
+
 export interface QuotaLedger {
+  /**
+   * Sees to it that the limit of a path is known before the day's first call of it: the platform is
+   * asked, once a day for each account and path whose calls may rest.
+   *
+   * @returns null when there is nothing to wait for; else a promise that never fails and takes two
+   *   seconds at most, also where the platform does not say.
+   */
+  ready(accountId: number, path: string): Promise<void> | null
   /**
    * Begins a call; null when it must rest, because the day's calls are used up but for the margin,
    * as far as this process knows and with all that are under way here.
    *
-   * @returns to be called once at the end, with whether the call may have arrived: then it counts.
+   * @returns to be called once at the end; a call counts unless it never left.
    */
-  readonly begin: (accountId: number, path: string) => ((hasLeft: boolean) => void) | null
+  begin(accountId: number, path: string): ((end: CallEnd) => void) | null
   /** Something changed (a clearing, a limit): what is known is read anew at once. */
   refresh(): void
   /** Writes down what was counted; for an orderly stop. */
   stop(): Promise<void>
 }
 
-/** One API of one account on one day, as this process knows it. */
-interface Place {
-  readonly accountId: number
-  readonly day: string
-  readonly path: string
-  /** Counted here and not written down yet. */
-  pending: number
-  /** Begun here and not over: each may count. */
-  underWay: number
-  /** What all processes had written down when we last did. */
-  tally: QuotaTally | null
-  marginPercent: number
-  /** Read anew although nothing was counted: calls are held back, or the platform was asked. */
-  isWanted: boolean
-}
-
 /** One statement for all accounts and paths; a warning comes at most so late. */
 const WRITE_EVERY_MS = 1_000
+/** The same when few calls are left: several processes share them. */
+const WRITE_NEARLY_FULL_MS = 20
+/** How long the first call of a day waits for the platform to name the limit. */
+const OPEN_WITHIN_MS = 2_000
 
 /**
  * Counts the calls of this process in memory and adds them, once a second, to what all processes
@@ -83,13 +61,18 @@ const WRITE_EVERY_MS = 1_000
  * last second.
  */
 export function createQuotaLedger(parts: QuotaLedgerParts): QuotaLedger {
-  const { clock, log, metrics, writeEveryMs = WRITE_EVERY_MS } = parts
-  const places = new Map<string, Place>()
-  let timer: NodeJS.Timeout | null = null
+  const { clock, log, writeEveryMs = WRITE_EVERY_MS } = parts
+  const places = new Map<string, QuotaPlace>()
+  const watch = createQuotaWatch(parts, (place) => {
+    // What it said counts from the next writing on.
+    place.isWanted = true
+    writeSoon()
+  })
+  let timer: { readonly handle: NodeJS.Timeout; readonly atMs: number } | null = null
   let writing: Promise<void> = Promise.resolve()
   let isStopped = false
 
-  function placeOf(accountId: number, path: string): Place {
+  function placeOf(accountId: number, path: string): QuotaPlace {
     const day = chinaDay(clock.now())
     const key = `${accountId} ${day} ${path}`
     const known = places.get(key)
@@ -99,150 +82,118 @@ export function createQuotaLedger(parts: QuotaLedgerParts): QuotaLedger {
     return place
   }
 
-  function writeSoon(): void {
-    if (timer || isStopped) return
-    timer = setTimeout(() => {
+  function writeSoon(withinMs = writeEveryMs): void {
+    if (isStopped) return
+    const atMs = clock.monotonicMs() + withinMs
+    if (timer && timer.atMs <= atMs) return
+    if (timer) clearTimeout(timer.handle)
+    const handle = setTimeout(() => {
       timer = null
-      writing = writing.then(write)
-    }, writeEveryMs).unref()
+      void flush()
+    }, withinMs).unref()
+    timer = { handle, atMs }
+  }
+
+  function flush(): Promise<void> {
+    writing = writing.then(write)
+    return writing
   }
 
   async function write(): Promise<void> {
-    const asked = [...places.values()].filter((place) => place.pending > 0 || place.isWanted)
+    const asked = [...places.values()].filter(isToWrite)
     if (asked.length === 0) return
-    const counts = asked.map(({ accountId, day, path, pending: calls }) => {
-      return { accountId, day, path, calls }
-    })
-    for (const place of asked) place.pending = 0
+    const counts = asked.map(countOf)
+    for (const place of asked) {
+      place.writing = place.pending
+      place.pending = 0
+    }
     try {
       const tallies = await parts.addCalls(counts)
-      for (const [index, place] of asked.entries()) {
-        const tally = tallies.find((one) => isOf(one, place))
-        if (tally) await learn(place, tally, counts[index]?.calls ?? 0)
-      }
+      const learnt = asked.flatMap((place, index) => settle(place, tallies, counts[index]))
+      for (const { place, tally, added } of learnt) await watch.written(place, tally, added)
       forgetOldDays()
     } catch (error) {
       // Counted again with the next second's; what did reach the database is counted twice.
-      for (const [index, place] of asked.entries()) place.pending += counts[index]?.calls ?? 0
+      for (const place of asked) {
+        place.pending += place.writing
+        place.writing = 0
+      }
       log.warn({ error: describeError(error) }, 'quota.not_written')
       writeSoon()
     }
   }
 
-  async function learn(place: Place, tally: QuotaTally, added: number): Promise<void> {
-    place.tally = tally
-    place.isWanted = false
-    const account = await parts.findAccount(place.accountId)
-    if (!account) return
-    place.marginPercent = account.settings.quota_margin_percent
-    const share = shareOf(tally)
-    if (share !== null) metrics.quotaUsed.set({ account: account.name, path: place.path }, share)
-    const marks = marksPassed(tally, added)
-    for (const mark of marks.filter(isTold)) tell(parts, { account, tally, mark })
-    if (!parts.restablePaths.has(place.path)) return
-    if (marks.length > 0 && !isStopped) await ask(account, place.path)
-    if (mustRest(tally, place.marginPercent)) await rest(account, tally)
+  async function open(place: QuotaPlace): Promise<void> {
+    place.isWanted = true
+    await flush()
+    const isAsked = await watch.askFirst(place)
+    if (place.isWanted) await flush()
+    place.isOpen = isAsked
   }
 
-  async function ask(account: CountedAccount, path: string): Promise<void> {
-    try {
-      await parts.askPlatform(account, path)
-      // What it said counts from the next writing on.
-      placeOf(account.id, path).isWanted = true
-      writeSoon()
-    } catch (error) {
-      log.warn({ account: account.name, path, error: describeError(error) }, 'quota.not_read')
-    }
-  }
-
-  async function rest(account: CountedAccount, tally: QuotaTally): Promise<void> {
-    const until = quotaResetsAt(clock.now())
-    await parts.rest({ accountId: account.id, path: tally.path, until })
-    log.warn(
-      { account: account.name, path: tally.path, used: usedOf(tally), until },
-      'quota.resting',
-    )
-  }
-
-  function isResting({ path, tally, pending, underWay, marginPercent }: Place): boolean {
-    if (!tally || !parts.restablePaths.has(path)) return false
-    return mustRest(tally, marginPercent, usedOf(tally) + pending + underWay)
+  /** Whatever the platform does; where the database is away the next call looks again. */
+  async function openInTime(place: QuotaPlace): Promise<void> {
+    const waiting = new AbortController()
+    const opened = open(place).catch((error: unknown) => {
+      log.warn({ path: place.path, error: describeError(error) }, 'quota.not_read')
+    })
+    const isLate = sleep(OPEN_WITHIN_MS, waiting.signal).then(() => !waiting.signal.aborted)
+    if (await Promise.race([opened.then(() => false), isLate])) place.isOpen = place.tally !== null
+    waiting.abort()
+    place.opening = null
   }
 
   function forgetOldDays(): void {
     const today = chinaDay(clock.now())
-    for (const [key, { day, pending, underWay }] of places) {
-      if (day !== today && pending + underWay === 0) places.delete(key)
+    for (const [key, { day, pending }] of places) {
+      if (day !== today && pending === 0) places.delete(key)
     }
   }
 
   return {
+    ready(accountId, path) {
+      if (!parts.restablePaths.has(path)) return null
+      const place = placeOf(accountId, path)
+      if (place.isOpen) return null
+      place.opening ??= openInTime(place)
+      return place.opening
+    },
+
     begin(accountId, path) {
       const place = placeOf(accountId, path)
-      if (isResting(place)) {
+      if (parts.restablePaths.has(path) && isResting(place)) {
         place.isWanted = true
         writeSoon()
         return null
       }
-      place.underWay += 1
-      return (hasLeft) => {
-        place.underWay -= 1
-        if (!hasLeft) return
-        place.pending += 1
-        writeSoon()
+      if (place.spare > 0) place.spare -= 1
+      else place.pending += 1
+      writeSoon(isNearlyFull(place) ? Math.min(WRITE_NEARLY_FULL_MS, writeEveryMs) : writeEveryMs)
+      return (end) => {
+        if (end === 'not_sent') takeBack(place)
+        if (end !== 'day_full' || place.full !== 'no') return
+        place.full = 'yes'
+        writeSoon(0)
       }
     },
 
     refresh() {
       for (const place of places.values()) place.isWanted ||= place.tally !== null
-      writing = writing.then(write)
+      void flush()
     },
 
     async stop() {
       isStopped = true
-      if (timer) clearTimeout(timer)
+      if (timer) clearTimeout(timer.handle)
       await writing
+      await watch.settle()
       await write()
     },
   }
 }
 
-function emptyPlace(accountId: number, day: string, path: string): Place {
-  const counted = { pending: 0, underWay: 0, tally: null }
-  return { accountId, day, path, ...counted, marginPercent: 0, isWanted: false }
-}
-
-/** One line for a mark that was passed. */
-function tell(
-  { log, clock }: Pick<QuotaLedgerParts, 'log' | 'clock'>,
-  passed: {
-    readonly account: CountedAccount
-    readonly tally: QuotaTally
-    readonly mark: number
-  },
-): void {
-  const { account, tally, mark } = passed
-  const limit = limitOf(tally)
-  log.warn(
-    {
-      account: account.name,
-      path: tally.path,
-      percent: mark * 100,
-      used: usedOf(tally),
-      daily_limit: limit?.perDay,
-      limit_source: limit?.source,
-      resets_at: quotaResetsAt(clock.now()),
-    },
-    'quota.nearly_used',
-  )
-}
-
-function isOf(tally: QuotaTally, place: Place): boolean {
-  return tally.accountId === place.accountId && tally.day === place.day && tally.path === place.path
-}
-
 /** The reason of a call that was not made because the day's quota is used up but for the margin. */
-const QUOTA_MARGIN = 'quota_margin'
+export const QUOTA_MARGIN = 'quota_margin'
 
 /**
  * A client whose calls for an account are counted; those of a path that must rest do not leave. A
@@ -256,9 +207,16 @@ export function countCalls(client: PlatformClient, ledger: QuotaLedger): Platfor
       const end = ledger.begin(accountId, path)
       if (!end) return { kind: 'not_sent', reason: QUOTA_MARGIN }
       const outcome = await client.call(call)
-      end(outcome.kind !== 'not_sent')
+      end(endOf(call, outcome))
       return outcome
     },
     close: () => client.close(),
   }
+}
+
+/** In WeCom 45009 is about the minute. */
+function endOf({ host }: PlatformCall, outcome: CallOutcome): CallEnd {
+  if (outcome.kind === 'not_sent') return 'not_sent'
+  const isFull = outcome.kind === 'answer' && outcome.errcode === DAY_IS_FULL && host !== 'wecom'
+  return isFull ? 'day_full' : 'called'
 }

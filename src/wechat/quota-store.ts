@@ -10,29 +10,40 @@ export interface CallCount {
   readonly day: string
   readonly path: string
   readonly calls: number
+  /** Whether the platform has said 45009 to one of them. */
+  readonly isFull: boolean
 }
 
 const TALLY = `account_id, cast(day as text) as day, path,
   cast(calls as double precision) as calls, cast(cleared as double precision) as cleared,
   cast(elsewhere as double precision) as elsewhere,
-  cast(daily_limit as double precision) as daily_limit, read_at`
+  cast(daily_limit as double precision) as daily_limit, read_at,
+  cast(refused_used as double precision) as refused_used`
 
 /**
  * Adds counts, any number of accounts and paths in one statement, and answers what all processes
  * have counted together. The rows are taken in one order, so that processes never deadlock.
  */
 export async function addCalls(db: Knex, counts: readonly CallCount[]): Promise<QuotaTally[]> {
-  const rows = counts.map(({ accountId, ...count }) => ({ account_id: accountId, ...count }))
+  const rows = counts.map(({ accountId, isFull, ...count }) => {
+    return { account_id: accountId, is_full: isFull, ...count }
+  })
   const result: unknown = await db.raw(
     `with counted as (
-       insert into api_call_count (account_id, day, path, calls)
-       select account_id, day, path, calls
+       insert into api_call_count (account_id, day, path, calls, refused_used)
+       select account_id, day, path, calls, case when is_full then calls end
        from json_to_recordset(cast(? as json))
-         as given(account_id integer, day date, path text, calls bigint)
+         as given(account_id integer, day date, path text, calls bigint, is_full boolean)
        order by account_id, day, path
        on conflict (account_id, day, path) do update
-       set calls = api_call_count.calls + excluded.calls
-       returning account_id, day, path, calls, cleared, elsewhere
+       set calls = api_call_count.calls + excluded.calls,
+         refused_used = case
+           when excluded.refused_used is null or api_call_count.refused_used is not null
+           then api_call_count.refused_used
+           else api_call_count.calls + excluded.calls - api_call_count.cleared
+             + api_call_count.elsewhere
+         end
+       returning account_id, day, path, calls, cleared, elsewhere, refused_used
      )
      select ${TALLY} from counted left join api_quota using (account_id, path)`,
     [JSON.stringify(rows)],
@@ -51,7 +62,8 @@ export async function readTallies(db: Knex, accountId: number, day: string): Pro
        cast(coalesce(calls, 0) as double precision) as calls,
        cast(coalesce(cleared, 0) as double precision) as cleared,
        cast(coalesce(elsewhere, 0) as double precision) as elsewhere,
-       cast(daily_limit as double precision) as daily_limit, read_at
+       cast(daily_limit as double precision) as daily_limit, read_at,
+       cast(refused_used as double precision) as refused_used
      from counted full join named on named.path = counted.path
      order by 3`,
     { accountId, day },
@@ -62,6 +74,9 @@ export async function readTallies(db: Knex, accountId: number, day: string): Pro
 /**
  * Keeps what the platform said about one API: its limit, and what it has counted beyond ours. Its
  * counter is about 1 % off, and our last second is not written down yet: less than that is nobody's.
+ *
+ * @param said.lifts whether a counter far below ours means that it was cleared, not by us, and room
+ *   that a refusal of the day is over: not right behind the refusal itself.
  */
 export async function keepQuota(
   db: Knex,
@@ -71,9 +86,10 @@ export async function keepQuota(
     readonly dailyLimit: number
     readonly used: number
     readonly at: Date
+    readonly lifts: boolean
   },
 ): Promise<void> {
-  const { accountId, path, dailyLimit, used, at } = said
+  const { accountId, path, dailyLimit, used, at, lifts } = said
   await withTransaction(db, async (trx) => {
     await trx.raw(
       `insert into api_quota (account_id, path, daily_limit, read_at) values (?, ?, ?, ?)
@@ -89,8 +105,17 @@ export async function keepQuota(
          when :used - (counted.calls - counted.cleared) > cast(:used as bigint) / 100
          then :used - (counted.calls - counted.cleared)
          else 0
+       end,
+       cleared = case
+         when :lifts and cast(:used as bigint) * 10 < (counted.calls - counted.cleared) * 9
+         then counted.calls - :used
+         else counted.cleared
+       end,
+       refused_used = case
+         when :lifts and cast(:used as bigint) * 10 < cast(:dailyLimit as bigint) * 9 then null
+         else counted.refused_used
        end`,
-      { accountId, day: chinaDay(at), path, used },
+      { accountId, day: chinaDay(at), path, used, dailyLimit, lifts },
     )
   })
 }
@@ -110,7 +135,8 @@ export async function keepClear(db: Knex, clear: QuotaClear): Promise<void> {
       [clear.accountId, clear.at, clear.interface, clear.actor],
     )
     await trx.raw(
-      `update api_call_count set cleared = calls, elsewhere = 0 where account_id = ? and day = ?`,
+      `update api_call_count set cleared = calls, elsewhere = 0, refused_used = null
+       where account_id = ? and day = ?`,
       [clear.accountId, chinaDay(clear.at)],
     )
     await trx.raw(`select pg_notify('account_changed', '')`)
@@ -143,6 +169,7 @@ const talliesSchema = z.object({
       elsewhere: z.number(),
       daily_limit: z.number().nullable(),
       read_at: z.date().nullable(),
+      refused_used: z.number().nullable(),
     }),
   ),
 })
@@ -157,5 +184,6 @@ function talliesOf(result: unknown): QuotaTally[] {
     elsewhere: row.elsewhere,
     dailyLimit: row.daily_limit,
     limitReadAt: row.read_at,
+    refusedUsed: row.refused_used,
   }))
 }

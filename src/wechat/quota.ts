@@ -1,7 +1,10 @@
-import { nextChinaDay } from './token-rules.ts'
+import { chinaDay, nextChinaDay } from './token-rules.ts'
 
-/** Where a daily limit is from: the platform's answer for this account, or its published table. */
-export const LIMIT_SOURCES = ['platform', 'published'] as const
+/**
+ * Where a daily limit is from: the platform's answer for this account, a call of today that it
+ * refused with 45009, or its published table.
+ */
+export const LIMIT_SOURCES = ['platform', 'refusal', 'published'] as const
 export type LimitSource = (typeof LIMIT_SOURCES)[number]
 
 /** `unlimited`: no limit is known; `resting`: no more calls are made today. */
@@ -29,17 +32,21 @@ export interface QuotaTally {
   /** The limit that the platform named; null while it has not been asked. */
   readonly dailyLimit: number | null
   readonly limitReadAt: Date | null
+  /** How many calls counted when the platform first said 45009 on that day; null: it has not. */
+  readonly refusedUsed: number | null
 }
 
 /** Shares of the limit that are told, once each. */
 const QUOTA_MARKS = [0.8, 0.95] as const
-/** From here on the platform is asked what the limit really is, now and at every mark. */
+/** From here on the platform is asked again, now and at every mark: others may use the API too. */
 const ASK_FROM = 0.5
+/** A counter is full. Of class `quota_daily` are other codes too; they are not about calls. */
+export const DAY_IS_FULL = 45009
 
 /**
  * Calls a day that the platform publishes for a new account, by path. They are **unconfirmed** for
  * any one account: test accounts have about a tenth, accounts with many followers more. So they are
- * good for warnings; only a limit that `openapi/quota/get` named makes calls rest.
+ * good for warnings; only a limit that the platform named, or met, makes calls rest.
  *
  * @see https://developers.weixin.qq.com/doc/offiaccount/Message_Management/API_Call_Limits.html
  */
@@ -55,15 +62,33 @@ const PUBLISHED_LIMITS: Readonly<Record<string, number>> = {
   '/cgi-bin/user/get': 500,
 }
 
-/** The limit that holds for a tally; null where none is known. */
-export function limitOf(tally: Pick<QuotaTally, 'path' | 'dailyLimit' | 'limitReadAt'>) {
-  const { path, dailyLimit, limitReadAt } = tally
-  if (dailyLimit !== null) {
-    return { perDay: dailyLimit, source: 'platform', readAt: limitReadAt } satisfies QuotaLimit
-  }
+/** The limit that holds for a tally; null where none is known. A call that was refused proves one. */
+export function limitOf(tally: LimitFacts): QuotaLimit | null {
+  const { refusedUsed } = tally
+  const told = toldLimitOf(tally)
+  if (refusedUsed === null) return told
+  if (told?.source === 'platform' && told.perDay <= refusedUsed) return told
+  return { perDay: refusedUsed, source: 'refusal', readAt: null }
+}
+
+type LimitFacts = Pick<QuotaTally, 'path' | 'dailyLimit' | 'limitReadAt' | 'refusedUsed'>
+
+function toldLimitOf({ path, dailyLimit, limitReadAt }: LimitFacts): QuotaLimit | null {
+  if (dailyLimit !== null) return { perDay: dailyLimit, source: 'platform', readAt: limitReadAt }
   const published = PUBLISHED_LIMITS[path]
-  if (published === undefined) return null
-  return { perDay: published, source: 'published', readAt: null } satisfies QuotaLimit
+  return published === undefined ? null : { perDay: published, source: 'published', readAt: null }
+}
+
+/** Whether the platform has named the limit on the day that is counted: it may change overnight. */
+export function isReadThatDay({ day, limitReadAt }: QuotaTally): boolean {
+  return limitReadAt !== null && chinaDay(limitReadAt) === day
+}
+
+/** Calls that are left before the margin begins; null where no limit is known that makes calls rest. */
+export function roomOf(tally: QuotaTally, marginPercent: number, used: number): number | null {
+  const limit = limitOf(tally)
+  if (!limit || limit.source === 'published') return null
+  return (limit.perDay * (100 - marginPercent)) / 100 - used
 }
 
 /** Calls that count towards the limit, ours and those of others. */
@@ -85,8 +110,8 @@ export function shareOf(tally: QuotaTally, used = usedOf(tally)): number | null 
  * @param marginPercent how much of the limit is left untouched.
  */
 export function mustRest(tally: QuotaTally, marginPercent: number, used = usedOf(tally)): boolean {
-  if (limitOf(tally)?.source !== 'platform') return false
-  return (shareOf(tally, used) ?? 0) >= 1 - marginPercent / 100
+  const room = roomOf(tally, marginPercent, used)
+  return room !== null && room <= 0
 }
 
 /** The state of a quota, for people. */

@@ -22,7 +22,7 @@ import type { AccountKind } from '../../src/accounts/account.ts'
 import { indexOf } from '../../src/templates/registry.ts'
 import { createTemplateDesk } from '../../src/templates/template-desk.ts'
 import { listOverrides } from '../../src/wechat/code-override-store.ts'
-import { readTallies } from '../../src/wechat/quota-store.ts'
+import { countClears, readTallies } from '../../src/wechat/quota-store.ts'
 import { createQuotas } from '../../src/wechat/quotas.ts'
 
 /** The API on a real database, as compose builds it, with its log lines and a clock to move. */
@@ -61,7 +61,7 @@ export function serveApi(db: Knex): ServedApi {
     readTallies: (accountId, day) => readTallies(db, accountId, day),
     keepQuota: unused,
     keepClear: unused,
-    countClears: unused,
+    countClears: (accountId, since) => countClears(db, accountId, since),
     openAppSecret: unused,
     endRests: unused,
     clock,
@@ -115,6 +115,8 @@ export function serveApi(db: Knex): ServedApi {
       readToken: () => Promise.resolve(token),
       readProviderToken: () => Promise.resolve(providerToken),
       readQuotas: ({ id }) => quotas.show({ id, settings: DEFAULT_SETTINGS }),
+      quotas,
+      findQuotaAccount: () => Promise.resolve(undefined),
       readCodeFacts: async ({ id }) => {
         const recorded = await listOverrides(db, id)
         return { space: 'oa', overrides: recorded.filter((one) => one.removedAt === null) }

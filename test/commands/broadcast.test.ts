@@ -137,15 +137,18 @@ describe('progressLine', () => {
       messages: { ...none, waiting: 40, queued: 8, sending: 2, sent: 45, blocked: 5 },
       ratePerSecond: 12.34,
       estimatedEndAt: new Date('2026-03-01T01:02:03Z'),
+      reason: null,
       until: null,
     }
     expect(progressLine(progress, speakIn('en'), now)).toBe(
       '[###############...............] 50 %  50/100  running  12 a second  1:02:03 left',
     )
-    const resting = { ...progress, until: new Date('2026-03-02T00:00:00Z'), estimatedEndAt: null }
-    expect(progressLine(resting, speakIn('en'), now)).toContain(
-      'rests until 2026-03-02T00:00:00.000Z (quiet hours)',
-    )
+    const resting = (reason: string) => {
+      const until = new Date('2026-03-02T00:00:00Z')
+      return progressLine({ ...progress, reason, until, estimatedEndAt: null }, speakIn('en'), now)
+    }
+    expect(resting('quiet_hours')).toContain('rests until 2026-03-02T00:00:00.000Z (quiet hours)')
+    expect(resting('quota_daily')).toContain('rests until 2026-03-02T00:00:00.000Z (quota_daily)')
     expect(progressLine(progress, speakIn('zh'), now)).toContain('每秒 12 条  剩余 1:02:03')
   })
 })

@@ -3,8 +3,8 @@ import { sendingAnswer, sendingWarnings } from '../../src/commands/sending-state
 import { speakIn } from '../../src/commands/words.ts'
 import type { OpenBreaker } from '../../src/dispatch/breaker-store.ts'
 
-const acme = { id: 7, name: 'acme', kind: 'official_account' } as const
-const corp = { id: 8, name: 'corp', kind: 'wecom_app' } as const
+const acme = { id: 7, name: 'acme', kind: 'official_account', serves: null } as const
+const corp = { id: 8, name: 'corp', kind: 'wecom_app', serves: null } as const
 
 const breaker = (owner: OpenBreaker['owner']): OpenBreaker => ({
   owner,
@@ -14,19 +14,34 @@ const breaker = (owner: OpenBreaker['owner']): OpenBreaker => ({
 })
 const ofAcme = breaker({ kind: 'account', accountId: 7 })
 const ofWecom = breaker({ kind: 'host', host: 'wecom' })
-const state = { breakers: [ofAcme, ofWecom], paces: [] }
+const state = { breakers: [ofAcme, ofWecom], paces: [], pauses: [] }
 const slowed = {
   breakers: [],
+  pauses: [],
   paces: [{ accountId: 7, channel: null, perSecond: 12.34, isSlowed: true }],
 }
 const set = {
   breakers: [],
+  pauses: [],
   paces: [{ accountId: 7, channel: null, perSecond: 50, isSlowed: false }],
 }
 const slowedChannel = {
   breakers: [],
+  pauses: [],
   paces: [{ accountId: 7, channel: 'template_message', perSecond: 9, isSlowed: true } as const],
 }
+const midnight = new Date('2026-03-01T16:00:00Z')
+const pause = { until: midnight, reason: 'blocked_account', errcode: 50002 } as const
+const resting = {
+  breakers: [],
+  paces: [],
+  pauses: [
+    { ...pause, accountId: 7, channel: 'customer_service_message' },
+    { ...pause, accountId: 7, channel: 'template_message' },
+    { ...pause, accountId: 7, channel: 'wecom_app_message' },
+    { ...pause, accountId: 8, channel: 'wecom_app_message', reason: 'rate_minute', errcode: null },
+  ],
+} as const
 
 describe('sendingAnswer', () => {
   it('names the breaker that concerns an account: its own, or that of its API host', () => {
@@ -40,6 +55,7 @@ describe('sendingAnswer', () => {
       per_second: null,
       slowed: false,
       channels: [],
+      rests: [],
     })
     expect(sendingAnswer(corp, state).breaker).toMatchObject({ of: 'host' })
   })
@@ -54,6 +70,30 @@ describe('sendingAnswer', () => {
       channels: [{ channel: 'template_message', per_second: 9, slowed: true }],
     })
   })
+})
+
+describe('a channel that rests', () => {
+  it('is named with its reason and its end, where the account has such a channel', () => {
+    const until = midnight.toISOString()
+    expect(sendingAnswer(acme, resting).rests).toEqual([
+      { channel: 'customer_service_message', reason: 'blocked_account', errcode: 50002, until },
+      { channel: 'template_message', reason: 'blocked_account', errcode: 50002, until },
+    ])
+    expect(sendingAnswer(corp, resting).rests).toEqual([
+      { channel: 'wecom_app_message', reason: 'rate_minute', errcode: null, until },
+    ])
+  })
+
+  it.each(['en', 'zh'] as const)(
+    'is warned of, all channels of one rest in one line, in %s',
+    (lang) => {
+      const [line, ...more] = sendingWarnings(acme, resting, speakIn(lang))
+      expect(more).toEqual([])
+      expect(line).toContain('customer_service_message, template_message')
+      expect(line).toContain('blocked_account, 50002')
+      expect(line).toContain(midnight.toISOString())
+    },
+  )
 })
 
 describe('sendingWarnings', () => {

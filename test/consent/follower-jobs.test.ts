@@ -20,12 +20,15 @@ let platform: FollowerPlatform
 let gateway: Gateway
 let engine: JobEngine
 let account: Account
+/** How far the gateway's clock is ahead. */
+let aheadMs = 0
 
 beforeAll(async () => {
   platform = await startFollowerPlatform()
   const { url } = database()
   const env = { DATABASE_URL: url, WCG_MASTER_KEY: TEST_MASTER_KEY }
-  gateway = await compose(readConfig({ ...env, WECHAT_API_BASE_URL: platform.url }), { log })
+  const clock = { ...systemClock, now: () => new Date(Date.now() + aheadMs) }
+  gateway = await compose(readConfig({ ...env, WECHAT_API_BASE_URL: platform.url }), { log, clock })
   const { accounts, followers, db } = gateway.parts
   await accounts.add({
     ...{ name: 'acme', kind: 'official_account', appId: 'wxacme', originalId: 'gh_acme' },
@@ -67,6 +70,7 @@ describe('the jobs of the follower sync', () => {
     const paused = await latest()
     expect(paused).toMatchObject({ status: 'paused' })
     platform.before = () => undefined
+    aheadMs = 86_400_000
     await db.raw(`update follower_sync set resume_at = now() where finished_at is null`)
     await addJob(db, { task: 'resume-follower-syncs', payload: {} })
     expect(await until(latest, (run) => run?.status === 'done')).toMatchObject({

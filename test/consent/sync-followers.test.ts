@@ -30,15 +30,22 @@ import { until } from '../support/send-road.ts'
 const database = useTestDatabase()
 const db = () => database().db
 const PAGE = 50
+const DAY_MS = 86_400_000
 const MAIN = resolve(import.meta.dirname, '../../src/main.ts')
 
 let platform: FollowerPlatform
 let gateway: Gateway
 const lines: string[] = []
+/** How far the gateway's clock is ahead. */
+let aheadMs = 0
 beforeAll(async () => {
   platform = await startFollowerPlatform({ pageSize: PAGE })
   gateway = await compose(readConfig(settings()), {
     log: createLog('debug', { write: (line) => void lines.push(line) }),
+    clock: {
+      now: () => new Date(Date.now() + aheadMs),
+      monotonicMs: () => systemClock.monotonicMs() + aheadMs,
+    },
   })
 })
 afterAll(async () => {
@@ -46,6 +53,7 @@ afterAll(async () => {
   await platform.close()
 })
 beforeEach(() => {
+  aheadMs = 0
   platform.followers.clear()
   platform.blocked.clear()
   platform.before = () => undefined
@@ -404,12 +412,33 @@ describe('sync', () => {
     expect(platform.calls).toHaveLength(asked)
 
     // midnight has come
+    aheadMs = DAY_MS
     await db().raw(`update follower_sync set resume_at = now() where id = ?`, [paused.id])
     expect(await findAbandoned(db())).toContain(account.id)
     platform.before = () => undefined
     expect(await sync(account, { start: false })).toMatchObject({ id: paused.id, status: 'done' })
     expect(listCalls().filter(({ cursor }) => cursor === '')).toHaveLength(1)
     expect(await followsOf(account, people)).toEqual(['granted'])
+  })
+
+  it('counts its calls, and rests before 45009 where the platform has named the limit', async () => {
+    const account = await addAccount()
+    addFollowers(3 * PAGE)
+    platform.quotas.set('/cgi-bin/user/get', { daily_limit: 500, used: 489 })
+    // a day that no other test has been in: the ledger's copy of the accounts is made anew
+    aheadMs = 2 * DAY_MS
+    const paused = await sync(account)
+    platform.quotas.clear()
+    expect(paused).toMatchObject({ status: 'paused', reason: 'quota_margin', listed: PAGE })
+    expect(listCalls()).toHaveLength(1)
+    const counted = () =>
+      db()<{ account_id: number; path: string; calls: string }>('api_call_count')
+        .where({ account_id: account.id, path: '/cgi-bin/user/get' })
+        .select('calls')
+    await until(counted, (rows) => rows[0]?.calls === '1')
+    aheadMs = 3 * DAY_MS
+    await db().raw(`update follower_sync set resume_at = now() where id = ?`, [paused.id])
+    expect(await sync(account, { start: false })).toMatchObject({ id: paused.id, status: 'done' })
   })
 
   it('waits for the next minute when told that it is too fast, and goes slower from then on', async () => {
@@ -421,7 +450,7 @@ describe('sync', () => {
     })
     const source = createFollowerSource({
       ...{ call: (call) => client.call(call), tokens: gateway.parts.tokens },
-      ...{ clock: systemClock, random: Math.random },
+      ...{ clock: systemClock, random: Math.random, quotaReady: () => null },
     })
     const slow = createFollowerSync({
       ...{ db: db(), clock: systemClock, log: createLog('silent'), source },

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createRecorder } from '../../src/consent/record-push.ts'
-import { settleCalls } from '../../src/consent/settle-calls.ts'
+import { DECISION_VALID_MS, settleCalls } from '../../src/consent/settle-calls.ts'
 import { openDatabase } from '../../src/database/connection.ts'
 import { createDispatcher, type DispatcherOptions } from '../../src/dispatch/dispatcher.ts'
 import { sleep, systemClock } from '../../src/foundation/clock.ts'
@@ -109,6 +109,15 @@ function aDoor() {
   return { opened, open: () => open() }
 }
 
+/** Statements of this database that wait for somebody's lock. */
+async function waitingForLocks(): Promise<number> {
+  const { rows } = await db().raw<{ rows: { waiting: number }[] }>(
+    `select count(*)::integer as waiting from pg_stat_activity
+     where datname = current_database() and wait_event_type = 'Lock'`,
+  )
+  return rows[0]?.waiting ?? 0
+}
+
 describe('createDispatcher', () => {
   it('sends what is queued, with token, recipient and its own name for the message', async () => {
     const platform = await startPlatform()
@@ -192,14 +201,17 @@ describe('createDispatcher', () => {
 
   it('does not act on a decision that has grown old; it asks again', async () => {
     const platform = await startPlatform()
-    const { ids } = await someFollowers(1)
-    // the process is held up for two seconds while its first decision is on the way
-    let heldMs = 0
-    db().on('query-response', (_rows: unknown, { sql }: { sql: string }) => {
-      if (sql.includes('begin_sends')) heldMs = 2_000
+    const { ids, accountId, people } = await someFollowers(1)
+    // somebody else holds the person while the gate is asked, longer than a decision keeps
+    await db().transaction(async (trx) => {
+      await trx.raw('select lock_subjects(array[?::integer], array[?::text])', [
+        accountId,
+        people[0],
+      ])
+      startDispatcher(platform)
+      await vi.waitFor(async () => expect(await waitingForLocks()).toBe(1))
+      await sleep(DECISION_VALID_MS + 50)
     })
-    const held = { now: () => new Date(), monotonicMs: () => performance.now() + heldMs }
-    startDispatcher(platform, { clock: held })
     await untilStatus(ids, 'sent')
     const attempts = await readAttempts(db(), ids[0]!)
     expect(attempts[0]).toMatchObject({ outcome: 'retry', cause: 'late_decision' })

@@ -190,7 +190,7 @@ describe('a cap per person', () => {
       isMarketing: true,
       at: new Date(),
     })
-    const { until } = limits.get('template_message') ?? {}
+    const until = limits.get('template_message')?.[0]?.until
     expect(until?.toISOString()).toMatch(/T16:00:00\.000Z$/)
     expect((until?.getTime() ?? 0) - Date.now()).toBeLessThanOrEqual(24 * HOUR)
   })

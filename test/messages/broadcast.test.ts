@@ -20,17 +20,29 @@ const none = Object.fromEntries(MESSAGE_STATUSES.map((status) => [status, 0])) a
 describe('restOf', () => {
   const running = { status: 'running', reason: null, expiresAt: later(60) } as const
 
-  it('says that it rests, and until when', () => {
-    expect(restOf(running, later(30), NOW)).toEqual({ reason: 'quiet_hours', until: later(30) })
+  const rest = { reason: 'quota_daily', until: later(40) } as const
+  const none = { quietUntil: null, channel: null }
+
+  it.each([
+    [{ ...none, quietUntil: later(30) }, 'quiet_hours', later(30)],
+    [{ ...none, channel: rest }, 'quota_daily', later(40)],
+    [{ quietUntil: later(30), channel: rest }, 'quota_daily', later(40)],
+    [{ quietUntil: later(50), channel: rest }, 'quiet_hours', later(50)],
+  ])('says that it rests, why, and until when: %o', (rests, reason, until) => {
+    expect(restOf(running, rests, NOW)).toEqual({ reason, until })
   })
 
   it.each([
-    ['no quiet hours', running, null],
-    ['it is paused', { ...running, status: 'paused' }, later(30)],
-    ['it is over', { ...running, status: 'completed', reason: 'expired' }, later(30)],
-    ['its time is over', { ...running, expiresAt: NOW }, later(30)],
-  ] as const)('does not where %s', (_why, broadcast, quietUntil) => {
-    expect(restOf(broadcast, quietUntil, NOW)).toEqual({ reason: broadcast.reason, until: null })
+    ['nothing holds it', running, none],
+    ['it is paused', { ...running, status: 'paused' }, { quietUntil: later(30), channel: rest }],
+    [
+      'it is over',
+      { ...running, status: 'completed', reason: 'expired' },
+      { ...none, channel: rest },
+    ],
+    ['its time is over', { ...running, expiresAt: NOW }, { ...none, quietUntil: later(30) }],
+  ] as const)('does not where %s', (_why, broadcast, rests) => {
+    expect(restOf(broadcast, rests, NOW)).toEqual({ reason: broadcast.reason, until: null })
   })
 })
 

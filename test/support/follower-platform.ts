@@ -17,6 +17,8 @@ export interface FollowerPlatform {
   /** Who follows, in the order of the list, with the second since when. */
   readonly followers: Map<string, Date>
   readonly blocked: Set<string>
+  /** What it says of an API's day; of any other it says nothing. */
+  readonly quotas: Map<string, { readonly daily_limit: number; readonly used: number }>
   /** Runs before each answer, and may give another one (`{errcode: 45009}`). */
   before: (call: FollowerCall, number: number) => Promise<object | void> | object | void
   close(): Promise<void>
@@ -37,10 +39,11 @@ export async function startFollowerPlatform(
   const calls: FollowerCall[] = []
   const server = createServer((request, response) => {
     void (async () => {
-      const call = await readCall(request)
+      const { call, quotaOf } = await readCall(request)
+      response.setHeader('content-type', 'application/json')
+      if (quotaOf !== null) return response.end(JSON.stringify(quotaAnswer(quotaOf)))
       calls.push(call)
       const other = isToken(call) ? undefined : await platform.before(call, calls.length)
-      response.setHeader('content-type', 'application/json')
       response.end(JSON.stringify(other ?? answerTo(call)))
     })()
   })
@@ -58,6 +61,11 @@ export async function startFollowerPlatform(
       default:
         return { errcode: 40066, errmsg: 'invalid url' }
     }
+  }
+
+  function quotaAnswer(path: string): object {
+    const quota = platform.quotas.get(path)
+    return quota ? { quota } : { errcode: 76021, errmsg: 'cgi_path not found' }
   }
 
   function infoOf(openid: string): object {
@@ -79,6 +87,7 @@ export async function startFollowerPlatform(
     calls,
     followers: new Map(),
     blocked: new Set(),
+    quotas: new Map(),
     before: () => undefined,
     async close() {
       server.closeAllConnections()
@@ -100,18 +109,23 @@ function pageOf(all: readonly string[], cursor: string, size: number): object {
 
 const isToken = ({ path }: FollowerCall) => path === '/cgi-bin/stable_token'
 
-async function readCall(request: IncomingMessage): Promise<FollowerCall> {
+/** `quotaOf`: the API whose quota is asked for, in a call about no people. */
+async function readCall(
+  request: IncomingMessage,
+): Promise<{ readonly call: FollowerCall; readonly quotaOf: string | null }> {
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk as Buffer)
   const text = Buffer.concat(chunks).toString()
   const body = (text === '' ? {} : JSON.parse(text)) as {
     begin_openid?: string
     user_list?: { openid: string }[]
+    cgi_path?: string
   }
   const url = new URL(request.url ?? '/', 'http://stub')
-  return {
+  const call = {
     path: url.pathname,
     cursor: body.begin_openid ?? url.searchParams.get('next_openid') ?? '',
     openids: body.user_list?.map(({ openid }) => openid) ?? [],
   }
+  return { call, quotaOf: body.cgi_path ?? null }
 }

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { AppError } from '../../src/foundation/errors.ts'
 import { createLog } from '../../src/foundation/log.ts'
 import { createMetrics } from '../../src/foundation/metrics.ts'
 import { countCalls, createQuotaLedger } from '../../src/wechat/quota-ledger.ts'
@@ -12,6 +13,7 @@ import {
 } from '../../src/wechat/quota-store.ts'
 import {
   chinaMonthStart,
+  limitOf,
   marksPassed,
   mustRest,
   stateOf,
@@ -37,7 +39,12 @@ afterEach(async () => {
 function openLedger(
   accountId: number,
   clock: HandClock,
-  options: { limit?: number; margin?: number } = {},
+  options: {
+    limit?: number | null
+    used?: number
+    margin?: number
+    asks?: () => Promise<void>
+  } = {},
 ) {
   const lines: Record<string, unknown>[] = []
   const rests: string[] = []
@@ -59,10 +66,17 @@ function openLedger(
     rest: async ({ path, until: end }) => void rests.push(`${path} ${end.toISOString()}`),
     askPlatform: async ({ id }, path) => {
       asked.push(path)
-      const { limit: dailyLimit } = options
-      if (dailyLimit !== undefined) {
-        await keepQuota(db(), { accountId: id, path, dailyLimit, used: 0, at: clock.now() })
-      }
+      await options.asks?.()
+      const { limit: dailyLimit = 100_000, used = 0 } = options
+      if (dailyLimit === null) throw new Error('the platform does not say')
+      await keepQuota(db(), {
+        accountId: id,
+        path,
+        dailyLimit,
+        used,
+        at: clock.now(),
+        lifts: false,
+      })
     },
     clock,
     log: createLog('debug', { write }),
@@ -80,11 +94,11 @@ function openLedger(
     goAway: (away: boolean) => void (isAway = away),
     isResting: () => {
       const end = ledger.begin(accountId, SEND)
-      end?.(false)
+      end?.('not_sent')
       return end === null
     },
     callMany: (count: number, path = SEND) => {
-      for (let n = 0; n < count; n += 1) ledger.begin(accountId, path)?.(true)
+      for (let n = 0; n < count; n += 1) ledger.begin(accountId, path)?.('called')
     },
     named: (name: string) => lines.filter(({ msg }) => msg === name),
   }
@@ -110,7 +124,7 @@ describe('createQuotaLedger', () => {
       one.callMany(20, '/cgi-bin/user/info')
     }
     await untilCalls(accountId, 1_500)
-    expect(processes.map(({ statements }) => statements)).toEqual([[2], [2], [2]])
+    expect(processes.map(({ statements }) => statements[0])).toEqual([2, 2, 2])
     expect(await readTallies(db(), accountId, DAY)).toMatchObject([
       { path: SEND, calls: 1_500 },
       { path: '/cgi-bin/user/info', calls: 60 },
@@ -146,8 +160,15 @@ describe('createQuotaLedger', () => {
   it('warns at 80 and 95 percent, once among all processes', async () => {
     const clock = createHandClock()
     const accountId = await insertAccount(db())
-    await keepQuota(db(), { accountId, path: SEND, dailyLimit: 1_000, used: 0, at: clock.now() })
-    const both = [1, 2].map(() => openLedger(accountId, clock, { margin: 2 }))
+    await keepQuota(db(), {
+      accountId,
+      path: SEND,
+      dailyLimit: 1_000,
+      used: 0,
+      at: clock.now(),
+      lifts: false,
+    })
+    const both = [1, 2].map(() => openLedger(accountId, clock, { limit: 1_000, margin: 2 }))
     let calls = 0
     for (const each of [300, 105, 30, 45]) {
       for (const one of both) one.callMany(each)
@@ -162,30 +183,123 @@ describe('createQuotaLedger', () => {
     expect(ratios?.values).toMatchObject([{ labels: { account: 'acme', path: SEND } }])
   })
 
-  it('asks the platform beyond half of the published limit, and rests before 45009', async () => {
+  it('asks the platform at the first call of a day, and at every mark; rests before 45009', async () => {
     const clock = createHandClock()
     const accountId = await insertAccount(db())
     const one = openLedger(accountId, clock, { limit: 60_000 })
-    one.callMany(49_000)
-    await untilCalls(accountId, 49_000)
-    expect(one.asked).toEqual([])
-    expect(one.isResting()).toBe(false)
-    one.callMany(6_000)
+    await one.ledger.ready(accountId, SEND)
+    expect(one.asked).toEqual([SEND])
+    expect(one.ledger.ready(accountId, SEND)).toBeNull()
+    one.callMany(20_000)
+    await untilCalls(accountId, 20_000)
+    expect(one.asked).toEqual([SEND])
+    one.callMany(35_000)
     await until(
       () => one.rests,
       (rests) => rests.length > 0,
     )
-    expect(one.asked).toEqual([SEND])
+    expect(one.asked).toEqual([SEND, SEND])
     expect(one.rests[0]).toBe(`${SEND} 2026-01-31T16:00:00.000Z`)
     expect(one.isResting()).toBe(true)
     clock.forward(12 * 3600)
     expect(one.isResting()).toBe(false)
+    await one.ledger.ready(accountId, SEND)
+    expect(one.asked).toEqual([SEND, SEND, SEND])
+  })
+
+  it('asks nobody about a limit that was named on this day, nor about what never rests', async () => {
+    const clock = createHandClock()
+    const accountId = await insertAccount(db())
+    await keepQuota(db(), {
+      accountId,
+      path: SEND,
+      dailyLimit: 100,
+      used: 95,
+      at: clock.now(),
+      lifts: false,
+    })
+    const one = openLedger(accountId, clock)
+    await Promise.all([one.ledger.ready(accountId, SEND), one.ledger.ready(accountId, SEND)])
+    expect(one.asked).toEqual([])
+    expect(one.isResting()).toBe(true)
+    expect(one.ledger.ready(accountId, '/cgi-bin/token')).toBeNull()
+  })
+
+  it('does not wait for a platform that does not say, and asks it again later', async () => {
+    const clock = createHandClock()
+    const accountId = await insertAccount(db())
+    const one = openLedger(accountId, clock, { limit: null })
+    await one.ledger.ready(accountId, SEND)
+    expect(one.named('quota.not_read')).toHaveLength(1)
+    one.callMany(1)
+    await untilCalls(accountId, 1)
+    expect(one.asked).toEqual([SEND])
+    clock.forward(600)
+    one.callMany(1)
+    await until(
+      () => one.asked.length,
+      (asked) => asked === 2,
+    )
+  })
+
+  it('asks a platform that refuses to say no more on that day', async () => {
+    const clock = createHandClock()
+    const accountId = await insertAccount(db())
+    const asks = () => Promise.reject(new AppError('quota_refused', 'errcode 76022'))
+    const one = openLedger(accountId, clock, { asks })
+    await one.ledger.ready(accountId, SEND)
+    clock.forward(6_000)
+    one.callMany(1)
+    await untilCalls(accountId, 1)
+    await one.ledger.stop()
+    expect(one.asked).toEqual([SEND])
+  })
+
+  it('takes a 45009 for the limit, whatever was named before, until the counters are cleared', async () => {
+    const clock = createHandClock()
+    const accountId = await insertAccount(db())
+    await keepQuota(db(), {
+      accountId,
+      path: SEND,
+      dailyLimit: 9_000,
+      used: 0,
+      at: clock.now(),
+      lifts: false,
+    })
+    const [one, other] = [1, 2].map(() => openLedger(accountId, clock, { limit: null }))
+    if (!one || !other) throw new Error('not two')
+    other.callMany(59)
+    await untilCalls(accountId, 59)
+    one.ledger.begin(accountId, SEND)?.('day_full')
+    expect(one.isResting()).toBe(true)
+    await untilCalls(accountId, 60)
+    expect(await readTallies(db(), accountId, DAY)).toMatchObject([{ refusedUsed: 60 }])
+    other.callMany(1)
+    await until(
+      () => other.isResting(),
+      (isResting) => isResting,
+    )
+    expect([one.asked, other.asked]).toEqual([[SEND], []])
+    await keepClear(db(), { accountId, at: clock.now(), interface: 'clear_quota', actor: 'ops' })
+    one.ledger.refresh()
+    await until(
+      () => one.isResting(),
+      (isResting) => !isResting,
+    )
+    expect(await readTallies(db(), accountId, DAY)).toMatchObject([{ refusedUsed: null }])
   })
 
   it('holds its own calls back at once, and goes on when the counters were cleared', async () => {
     const clock = createHandClock()
     const accountId = await insertAccount(db())
-    await keepQuota(db(), { accountId, path: SEND, dailyLimit: 100, used: 0, at: clock.now() })
+    await keepQuota(db(), {
+      accountId,
+      path: SEND,
+      dailyLimit: 100,
+      used: 0,
+      at: clock.now(),
+      lifts: false,
+    })
     const { ledger } = openLedger(accountId, clock)
     let left = 0
     const client = countCalls(
@@ -221,14 +335,21 @@ describe('createQuotaLedger', () => {
   it('counts what is under way: many calls at once do not slip past the margin', async () => {
     const clock = createHandClock()
     const accountId = await insertAccount(db())
-    await keepQuota(db(), { accountId, path: SEND, dailyLimit: 50, used: 0, at: clock.now() })
+    await keepQuota(db(), {
+      accountId,
+      path: SEND,
+      dailyLimit: 50,
+      used: 0,
+      at: clock.now(),
+      lifts: false,
+    })
     const { ledger, callMany } = openLedger(accountId, clock)
     callMany(40)
     await untilCalls(accountId, 40)
     await until(
       () => Array.from({ length: 30 }, () => ledger.begin(accountId, SEND)),
       (begun) => {
-        for (const end of begun) end?.(false)
+        for (const end of begun) end?.('not_sent')
         return begun.filter((end) => end !== null).length === 5
       },
     )
@@ -262,6 +383,7 @@ describe('the quota of one API', () => {
     elsewhere: 0,
     dailyLimit: 1_000,
     limitReadAt: new Date(0),
+    refusedUsed: null,
   }
 
   it.each([
@@ -280,6 +402,17 @@ describe('the quota of one API', () => {
   it('counts what others have used, and not what was before a clearing', () => {
     expect(stateOf({ ...tally, calls: 500, elsewhere: 480 }, 2)).toBe('resting')
     expect(stateOf({ ...tally, calls: 990, cleared: 980 }, 2)).toBe('ok')
+  })
+
+  it('is full where the platform has said 45009, whatever it named or published', () => {
+    const met = { ...tally, calls: 60, refusedUsed: 60 }
+    expect(stateOf(met, 2)).toBe('resting')
+    expect(limitOf(met)).toMatchObject({ perDay: 60, source: 'refusal' })
+    expect(limitOf({ ...met, path: '/cgi-bin/unpublished', dailyLimit: null })).toMatchObject({
+      perDay: 60,
+      source: 'refusal',
+    })
+    expect(limitOf({ ...met, dailyLimit: 50 })).toMatchObject({ perDay: 50, source: 'platform' })
   })
 
   it('rests for no limit that is only published, and knows none of most paths', () => {
@@ -304,12 +437,26 @@ describe('what the platform has counted', () => {
     [900, 0],
   ])('%i against our 1,000 leaves %i to others', async (used, elsewhere) => {
     const accountId = await insertAccount(db())
-    await addCalls(db(), [{ accountId, day: DAY, path: SEND, calls: 1_000 }])
+    await addCalls(db(), [{ accountId, day: DAY, path: SEND, calls: 1_000, isFull: false }])
     const at = new Date('2026-01-31T04:00:00Z')
-    await keepQuota(db(), { accountId, path: SEND, dailyLimit: 10_000, used, at })
+    await keepQuota(db(), { accountId, path: SEND, dailyLimit: 10_000, used, at, lifts: false })
     expect(await readTallies(db(), accountId, DAY)).toMatchObject([
       { elsewhere, dailyLimit: 10_000, limitReadAt: at },
     ])
+  })
+})
+
+describe('room that the platform names after a 45009', () => {
+  it.each([
+    [false, 2, { calls: 60, cleared: 0, refusedUsed: 60 }],
+    [true, 58, { calls: 60, cleared: 0, refusedUsed: 60 }],
+    [true, 2, { calls: 60, cleared: 58, refusedUsed: null }],
+  ])('where it lifts (%s), %i used of 60: %o', async (lifts, used, expected) => {
+    const accountId = await insertAccount(db())
+    await addCalls(db(), [{ accountId, day: DAY, path: SEND, calls: 60, isFull: true }])
+    const at = new Date('2026-01-31T04:00:00Z')
+    await keepQuota(db(), { accountId, path: SEND, dailyLimit: 60, used, at, lifts })
+    expect(await readTallies(db(), accountId, DAY)).toMatchObject([expected])
   })
 })
 
@@ -327,7 +474,7 @@ describe('the record of clearings', () => {
 
   it('lets go of counts that are a hundred days old', async () => {
     const accountId = await insertAccount(db())
-    await addCalls(db(), [{ accountId, day: '2020-01-01', path: SEND, calls: 3 }])
+    await addCalls(db(), [{ accountId, day: '2020-01-01', path: SEND, calls: 3, isFull: false }])
     await forgetOldCalls(db())
     expect(await callsOf(accountId, '2020-01-01')).toBe(0)
   })
