@@ -72,7 +72,6 @@ async function admit(
   component: Account,
   { appId, refreshToken, authorizedAt }: ListedAuthorizer,
 ): Promise<Found | null> {
-  const { api, box, clock, db } = parts
   if (refreshToken === null) return 'unclear'
   const { info, at } = await readAuthorizer(parts.api, component, appId)
   if (info === null) return null
