@@ -75,7 +75,13 @@ import { createTicketJobs } from './follow-ups/watch-tickets.ts'
 import { systemClock, type Clock } from './foundation/clock.ts'
 import { createLog, type Log } from './foundation/log.ts'
 import { createMetrics, type Metrics } from './foundation/metrics.ts'
-import { createSecretBox, type SecretBox } from './foundation/sealed-secrets.ts'
+import {
+  addSeals,
+  createSecretBox,
+  isForeign,
+  type SealCount,
+  type SecretBox,
+} from './foundation/sealed-secrets.ts'
 import { createBroadcastStore, type BroadcastStore } from './messages/broadcast-store.ts'
 import { findRefused, giveUpFallback, replaceRefused } from './messages/fallback-store.ts'
 import type { DecideSend } from './messages/check-send.ts'
@@ -218,7 +224,9 @@ type SealedThing =
 interface Seals {
   /** Seals under the current master key what older ones sealed; answers how many of each. */
   reseal(): Promise<Record<SealedThing, number>>
-  count(): Promise<{ total: number; underOldKeys: number }>
+  count(): Promise<{ readonly all: SealCount; readonly besideAccounts: SealCount }>
+  /** Whether this process's master keys open nothing of what rests here; see `isForeign`. */
+  isKeyForeign(): Promise<boolean>
 }
 
 /** A worker that has not looked at the queue for this long does not work. */
@@ -256,7 +264,13 @@ async function build(
   const db = openDatabase({ url, log, poolMax: config.database.poolSize })
   undo.push(() => db.destroy())
 
-  const masterKeys = config.masterKeys ?? [await ensureMasterKey(config.dataDirectory)]
+  const masterKeys = config.masterKeys ?? [
+    await ensureMasterKey(config.dataDirectory, (path) => {
+      // Beside a database that others use too, it is likely that the setting was forgotten.
+      const level = config.database.url === null ? 'info' : 'warn'
+      log[level]({ path }, 'master_key.made')
+    }),
+  ]
   const box = createSecretBox(masterKeys)
   const accounts = createAccountStore({
     db,
@@ -796,20 +810,23 @@ function createSeals(db: Knex, box: SecretBox, accounts: AccountStore): Seals {
       pushes: await resealParked(db, box),
     }),
     async count() {
-      const counts = [
-        await accounts.checkSeals(),
+      const besideAccounts = addSeals([
         await countSigningSeals(db, box),
         await countEndpointSeals(db, box),
-        await countMessageSeals(db, box.keyId),
+        await countMessageSeals(db, box.keyIds),
         await countJobSeals(db, box),
-        await countParkedSeals(db, box.keyId),
-      ]
-      const sum = (numbers: readonly number[]) => numbers.reduce((all, one) => all + one, 0)
-      return {
-        total: sum(counts.map(({ total }) => total)),
-        underOldKeys: sum(counts.map(({ underOldKeys }) => underOldKeys)),
-      }
+        await countParkedSeals(db, box.keyIds),
+      ])
+      return { all: addSeals([await accounts.checkSeals(), besideAccounts]), besideAccounts }
     },
+    isKeyForeign: async () =>
+      isForeign(
+        addSeals([
+          await accounts.checkSeals(),
+          await countSigningSeals(db, box),
+          await countEndpointSeals(db, box),
+        ]),
+      ),
   }
 }
 

@@ -356,8 +356,9 @@ export function describeConfig(config: Config): Record<string, string | number |
     delivery_retention_days: config.deliveries.retentionDays,
     endpoint_patience_days: config.deliveries.patienceDays,
     message_retention_days: config.messages.retentionDays,
-    follower_sync_at: config.followerSyncAt,
-    authorizer_list_at: config.authorizerListAt,
+    follower_sync_at: asTyped(config.followerSyncAt),
+    authorizer_list_at: asTyped(config.authorizerListAt),
+    template_sync_at: asTyped(config.templateSyncAt),
     data_directory: config.dataDirectory,
     log_level: config.logLevel,
   }
@@ -527,6 +528,11 @@ function readTimeOfDay(text: string): `${number}:${number}` | undefined {
   return `${Number(hours)}:${Number(minutes)}`
 }
 
+/** A time of day as the settings write it. */
+function asTyped(time: `${number}:${number}` | null): string {
+  return time === null ? 'off' : time.replace(/\d+/g, (digits) => digits.padStart(2, '0'))
+}
+
 function defaultOf(name: SettingName): string | null {
   return SETTINGS.find((setting) => setting.name === name)?.default ?? null
 }
@@ -557,9 +563,15 @@ function freeze<T extends object>(value: T): T {
  *
  * @throws ConfigError when the file holds something else.
  */
-export async function ensureMasterKey(directory: string): Promise<MasterKey> {
+export async function ensureMasterKey(
+  directory: string,
+  onMade: (path: string) => void = () => undefined,
+): Promise<MasterKey> {
   const path = join(directory, 'master.key')
-  if ((await readIfThere(path)) === undefined) await placeMasterKey(directory, path)
+  if ((await readIfThere(path)) === undefined) {
+    await placeMasterKey(directory, path)
+    onMade(path)
+  }
   const key = parseMasterKey(((await readIfThere(path)) ?? '').trim())
   if (key) return key
   const fault: SettingFault = {

@@ -124,6 +124,17 @@ describe('describeConfig', () => {
   })
 })
 
+describe('describeConfig, of the times of the night', () => {
+  it('shows all of them as they are typed', () => {
+    const given = { WCG_FOLLOWER_SYNC_AT: '03:05', WCG_TEMPLATE_SYNC_AT: 'off' }
+    expect(describeConfig(readConfig(given))).toMatchObject({
+      follower_sync_at: '03:05',
+      authorizer_list_at: '04:20',
+      template_sync_at: 'off',
+    })
+  })
+})
+
 describe('SETTINGS', () => {
   it('is what .env.example shows, with the same defaults', async () => {
     const lines = (await readFile('.env.example', 'utf8')).split('\n')

@@ -172,6 +172,12 @@ export const ACCOUNT_RULES = {
     en: () => 'must have 1 to 64 characters beside white space',
     zh: () => '去掉首尾空白后必须有 1 到 64 个字符',
   },
+  pair_lost: {
+    en: () =>
+      'is required here: the Token and EncodingAESKey of now do not open under WCG_MASTER_KEY, so give both anew',
+    zh: () =>
+      '此时必须填写：当前的令牌和 EncodingAESKey 无法用 WCG_MASTER_KEY 解开，请同时提供新的两项',
+  },
   nothing_to_rotate: {
     en: () =>
       'give at least one of --token, --aes-key, --secret, --provider-secret or --drop-previous',

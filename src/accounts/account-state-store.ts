@@ -16,6 +16,8 @@ export interface TokenState {
   /** While in the future, the token endpoint is not called. */
   readonly breakerUntil: Date | null
   readonly breakerErrcode: string | null
+  /** Why it rests, where no errcode says it: `no_ticket`, a network’s failure. */
+  readonly breakerReason: string | null
   readonly failures: number
 }
 
@@ -25,6 +27,7 @@ interface StateRow {
   readonly expires_at: Date | null
   readonly breaker_until: Date | null
   readonly breaker_errcode: string | null
+  readonly breaker_reason: string | null
   readonly failures: number | null
   readonly last_push_at: Date | null
   readonly ticket_at: Date | null
@@ -39,6 +42,7 @@ export async function readAccountState(db: Knex, accountId: number): Promise<Acc
        access_token.expires_at,
        access_token.breaker_until,
        access_token.breaker_errcode,
+       access_token.breaker_reason,
        access_token.failures,
        (
          select max(event.received_at)
@@ -64,6 +68,7 @@ export async function readAccountState(db: Knex, accountId: number): Promise<Acc
           expiresAt: row.expires_at,
           breakerUntil: row.breaker_until,
           breakerErrcode: row.breaker_errcode,
+          breakerReason: row.breaker_reason,
           failures: row.failures ?? 0,
         }
       : null,

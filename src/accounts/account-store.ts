@@ -62,6 +62,8 @@ export interface AccountOverview {
 export interface RotationResult {
   /** A new pair signs and encrypts pushes; the one before is still accepted. */
   readonly callbackKey: boolean
+  /** The pair before did not open and is not accepted any more. */
+  readonly previousLost: boolean
   readonly secret: boolean
   readonly providerSecret: boolean
 }
@@ -394,8 +396,9 @@ function accountChanges(db: Knex, secrets: ReturnType<typeof createSecretStore>)
         refuseFaults(rotationFaults(row.kind, rotation))
         const { token, aesKey, secret, providerSecret } = rotation
         const isPairGiven = token !== undefined || aesKey !== undefined
-        const callbackKey =
-          isPairGiven && (await secrets.rotateCallbackKey(trx, row.id, { token, aesKey }))
+        const pair = isPairGiven
+          ? await secrets.rotateCallbackKey(trx, row.id, { token, aesKey })
+          : 'unchanged'
         if (secret !== undefined) {
           await secrets.put(trx, row.id, { app_secret: secret })
           await resetTokenBreaker(trx, 'access_token', row.id)
@@ -405,7 +408,8 @@ function accountChanges(db: Knex, secrets: ReturnType<typeof createSecretStore>)
           await resetTokenBreaker(trx, 'provider_token', row.id)
         }
         return {
-          callbackKey,
+          callbackKey: pair !== 'unchanged',
+          previousLost: pair === 'replaced',
           secret: secret !== undefined,
           providerSecret: providerSecret !== undefined,
         }

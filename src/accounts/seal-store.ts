@@ -1,12 +1,10 @@
 import type { Knex } from 'knex'
-import type { SecretBox } from '../foundation/sealed-secrets.ts'
+import { countSeals, type SealCount, type SecretBox } from '../foundation/sealed-secrets.ts'
 import { placeOfSecret, type SecretName } from './secret-store.ts'
 
-/** Whether the master keys of this process open what is stored. */
-export interface SealReport {
-  /** Sealed texts: secrets and access tokens. */
-  readonly total: number
-  readonly underOldKeys: number
+/** Whether the master keys of this process open what is stored: secrets and access tokens. */
+export interface SealReport extends SealCount {
+  /** Of the accounts of which a secret does not open; a token that does not is fetched afresh. */
   readonly unreadableAccountIds: readonly number[]
 }
 
@@ -26,7 +24,8 @@ interface SecretRow extends SealedRow {
 
 /**
  * Seals again what an older master key sealed, with the rows locked, so that a rotation or a token
- * refresh of the same moment is not undone.
+ * refresh of the same moment is not undone. A token whose key is gone stays: the next refresh
+ * replaces it.
  *
  * @returns how many secrets and access tokens.
  */
@@ -43,7 +42,7 @@ export async function resealAll(
   }
   let count = 0
   for (const table of TOKEN_TABLES) {
-    const tokens = await tokenRows(trx, table).whereNot({ key_id: box.keyId }).forUpdate()
+    const tokens = await tokenRows(trx, table).whereIn('key_id', box.keyIds.slice(1)).forUpdate()
     for (const row of tokens) {
       const { account_id } = row
       await trx(table)
@@ -55,21 +54,23 @@ export async function resealAll(
   return { secrets: secrets.length, tokens: count }
 }
 
-/** Tries every sealed text, and counts those under an older master key. */
+/** Tries every secret, and counts by key what is sealed. */
 export async function checkSeals(db: Knex, box: SecretBox): Promise<SealReport> {
-  const secrets = await secretRows(db)
-  const rows = secrets.map(({ name, ...row }) => {
+  const secrets = (await secretRows(db)).map(({ name, ...row }) => {
     return { ...row, place: placeOfSecret(row.account_id, name) }
   })
+  const tokens: (SealedRow & { readonly place: string })[] = []
   for (const table of TOKEN_TABLES) {
-    for (const row of await tokenRows(db, table)) {
-      rows.push({ ...row, place: placeOfToken(table, row.account_id) })
+    for (const row of await tokenRows(db, table).whereIn('key_id', box.keyIds)) {
+      tokens.push({ ...row, place: placeOfToken(table, row.account_id) })
     }
   }
-  const unreadable = rows.filter((row) => !opens(box, row))
+  const unreadable = secrets.filter((row) => !opens(box, row))
   return {
-    total: rows.length,
-    underOldKeys: rows.filter((row) => row.key_id !== box.keyId).length,
+    ...countSeals(
+      box.keyIds,
+      [...secrets, ...tokens].map(({ place, key_id }) => ({ place, keyIds: [key_id] })),
+    ),
     unreadableAccountIds: [...new Set(unreadable.map((row) => row.account_id))],
   }
 }

@@ -1,8 +1,9 @@
 import type { Knex } from 'knex'
 import { QUICK_QUERY_MS } from '../database/connection.ts'
-import { InvariantError } from '../foundation/errors.ts'
+import { AppError, InvariantError } from '../foundation/errors.ts'
 import type { SecretBox } from '../foundation/sealed-secrets.ts'
 import type { Account, CallbackKey } from './account.ts'
+import { refuseFaults, spokenFault } from './account-rules.ts'
 
 /**
  * The names of an account's secrets, as its table knows them. `app_secret` is whatever the account
@@ -25,12 +26,20 @@ export type SecretName = (typeof SECRET_NAMES)[number]
 /** Those that an account which an operator adds has, or has after a rotation. */
 export const OPERATOR_SECRETS: readonly SecretName[] = SECRET_NAMES.slice(0, 5)
 
+const CURRENT = ['callback_token', 'callback_aes_key'] as const
+const TICKETS = ['ticket', 'previous_ticket'] as const
 const PREVIOUS = ['previous_callback_token', 'previous_callback_aes_key'] as const
 
 interface SecretRow {
   readonly account_id: number
   readonly name: SecretName
   readonly sealed: string
+}
+
+/** A new pair, or half of one. */
+interface NewPair {
+  readonly token: string | undefined
+  readonly aesKey: string | undefined
 }
 
 /**
@@ -108,18 +117,27 @@ export function createSecretStore(box: SecretBox) {
   /**
    * Puts a new token or AES key in place and keeps the pair before it. Typing the current pair
    * again changes nothing, so a command that is repeated does not lose the previous one.
+   *
+   * A pair that does not open (its master key is gone) is no use to keep: a whole new pair takes its
+   * place, and with it go the tickets that do not open, which the platform sends again.
+   *
+   * @throws InvalidInputError when the current pair does not open and only half of a new one is given.
    */
   async function rotateCallbackKey(
     trx: Knex.Transaction,
     accountId: number,
-    next: { readonly token: string | undefined; readonly aesKey: string | undefined },
-  ): Promise<boolean> {
+    next: NewPair,
+  ): Promise<'unchanged' | 'rotated' | 'replaced'> {
     const rows = (await list(trx, [accountId])).get(accountId) ?? []
-    const { callbackKey: current } = openCallbackKeys(accountId, rows)
+    if (!CURRENT.every((name) => doesOpen(accountId, rows, name))) {
+      await replaceLostPair(trx, accountId, { rows, next })
+      return 'replaced'
+    }
+    const current = openKey(accountId, rows, '')
     if (!current) throw new InvariantError(`account ${accountId} has no callback pair to rotate`)
     const token = next.token ?? current.token
     const aesKey = next.aesKey ?? current.aesKey
-    if (token === current.token && aesKey === current.aesKey) return false
+    if (token === current.token && aesKey === current.aesKey) return 'unchanged'
     await dropPrevious(trx, accountId)
     await put(trx, accountId, {
       callback_token: token,
@@ -127,20 +145,70 @@ export function createSecretStore(box: SecretBox) {
       previous_callback_token: current.token,
       ...(current.aesKey === null ? {} : { previous_callback_aes_key: current.aesKey }),
     })
-    return true
+    return 'rotated'
+  }
+
+  async function replaceLostPair(
+    trx: Knex.Transaction,
+    accountId: number,
+    { rows, next }: { readonly rows: readonly SecretRow[]; readonly next: NewPair },
+  ): Promise<void> {
+    const { token, aesKey } = next
+    refuseHalfPair(
+      next,
+      rows.some(({ name }) => name === 'callback_aes_key'),
+    )
+    const lost = TICKETS.filter((name) => !doesOpen(accountId, rows, name))
+    await trx<SecretRow>('account_secret')
+      .where({ account_id: accountId })
+      .whereIn('name', [...PREVIOUS, ...lost])
+      .delete()
+    await put(trx, accountId, {
+      ...(token !== undefined && { callback_token: token }),
+      ...(aesKey !== undefined && { callback_aes_key: aesKey }),
+    })
+  }
+
+  /** What is not stored is no obstacle. */
+  function doesOpen(accountId: number, rows: readonly SecretRow[], name: SecretName): boolean {
+    return succeeds(() => openFrom(accountId, rows, name))
   }
 
   async function open(db: Knex, accountId: number, name: SecretName): Promise<string | undefined> {
     return openFrom(accountId, (await list(db, [accountId])).get(accountId) ?? [], name)
   }
 
+  /** Whether it is stored, even where its master key is gone. */
+  async function has(db: Knex, accountId: number, name: SecretName): Promise<boolean> {
+    const rows = (await list(db, [accountId])).get(accountId) ?? []
+    return rows.some((row) => row.name === name)
+  }
+
   return {
     list,
+    has,
     open,
     openFrom,
     openCallbackKeys,
     put,
     rotateCallbackKey,
     dropPrevious,
+  }
+}
+
+function refuseHalfPair({ token, aesKey }: NewPair, isKeyNeeded: boolean): void {
+  refuseFaults([
+    ...(token === undefined ? [spokenFault('--token', 'pair_lost')] : []),
+    ...(aesKey === undefined && isKeyNeeded ? [spokenFault('--aes-key', 'pair_lost')] : []),
+  ])
+}
+
+function succeeds(open: () => unknown): boolean {
+  try {
+    open()
+    return true
+  } catch (error) {
+    if (error instanceof AppError) return false
+    throw error
   }
 }

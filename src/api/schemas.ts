@@ -229,7 +229,9 @@ const consent = z.strictObject({
   scope: z.string(),
   state: z.enum(['granted', 'revoked', 'suppressed']),
   effective_at: instant,
-  live: z.boolean().describe('whether a send may rely on it at this moment'),
+  live: z
+    .boolean()
+    .describe('whether a send may rely on it at this moment; none while everything is stopped'),
   credits: nullable(z.int()),
   expires_at: nullable(instant),
   evidence: ledgerEntry,

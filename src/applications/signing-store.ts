@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import { QUICK_QUERY_MS } from '../database/connection.ts'
 import { withTransaction } from '../database/unit-of-work.ts'
 import { ConflictError } from '../foundation/errors.ts'
-import type { SecretBox } from '../foundation/sealed-secrets.ts'
+import { countSeals, type SealCount, type SecretBox } from '../foundation/sealed-secrets.ts'
 import { unknownApplication } from './application.ts'
 import type { SignatureDemand } from './request-signature.ts'
 
@@ -178,18 +178,25 @@ export async function resealSigning(db: Knex, box: SecretBox): Promise<number> {
 }
 
 /** How many applications have a signing secret, and how many of them rest under older master keys. */
-export async function countSigningSeals(
-  db: Knex,
-  box: SecretBox,
-): Promise<{ readonly total: number; readonly underOldKeys: number }> {
+export async function countSigningSeals(db: Knex, box: SecretBox): Promise<SealCount> {
   const rows = await findSealed(db)
-  return { total: rows.length, underOldKeys: rows.filter((row) => isOld(row, box)).length }
+  return countSeals(
+    box.keyIds,
+    rows.map((row) => {
+      return {
+        place: placeOfSigningSecret(row.id),
+        keyIds: textsOf(row).map((one) => box.keyIdOf(one)),
+      }
+    }),
+  )
 }
 
 function isOld(row: SigningRow, box: SecretBox): boolean {
-  return [row.sealed_signing_secret, row.previous_signing_secret].some(
-    (sealed) => sealed !== null && box.keyIdOf(sealed) !== box.keyId,
-  )
+  return textsOf(row).some((sealed) => box.keyIdOf(sealed) !== box.keyId)
+}
+
+function textsOf({ sealed_signing_secret: sealed, previous_signing_secret: previous }: SigningRow) {
+  return previous === null ? [sealed] : [sealed, previous]
 }
 
 function findSealed(db: Knex) {

@@ -1,12 +1,15 @@
 import { hasFollowers } from '../accounts/account-kinds.ts'
-import { readNewAccount } from '../accounts/account-input.ts'
-import { valueOf } from '../accounts/account-rules.ts'
+import { readNewAccount, type NewAccount } from '../accounts/account-input.ts'
+import type { Gateway } from '../compose.ts'
+import type { Config } from '../config.ts'
 import { queueFirstSync } from '../consent/follower-jobs.ts'
+import { InvalidInputError } from '../foundation/errors.ts'
 import {
   accountAnswer,
   accountWarnings,
   addressAnswer,
   addressLines,
+  idWarnings,
   refuseBadWelcome,
   refuseUnknownChannels,
   SETTING_OPTIONS,
@@ -14,7 +17,7 @@ import {
 } from './account-options.ts'
 import type { Command, CommandContext } from './command.ts'
 import { KINDS } from './help.ts'
-import { readTyped } from './typed-secret.ts'
+import { readAllTyped } from './typed-secret.ts'
 
 export const accountAdd: Command = {
   name: 'account add',
@@ -137,13 +140,13 @@ export const accountAdd: Command = {
   },
 
   async run(context) {
-    const account = valueOf(readNewAccount(await readInput(context)))
+    const account = await readAccount(context)
     refuseBadWelcome(account.settings)
     refuseUnknownChannels(account.settings)
     const { args, say, output } = context
     const isFollowed = hasFollowers({ kind: account.kind, serves: null })
     const syncs = isFollowed && !args.flag('no-sync')
-    await context.withGateway(async ({ parts }, config) => {
+    const add = async ({ parts }: Gateway, config: Config) => {
       const added = await parts.accounts.add(account, syncs ? queueFirstSync : undefined)
       const { publicBaseUrl } = config.http
       const lines = addressLines(publicBaseUrl, added, say)
@@ -161,12 +164,30 @@ export const accountAdd: Command = {
             : []),
         ].join('\n'),
       )
-      for (const warning of accountWarnings(added, say)) output.note(warning)
-    })
+      for (const warning of [...idWarnings(added, say), ...accountWarnings(added, say)]) {
+        output.note(warning)
+      }
+    }
+    await context.withGateway(add, { masterKey: 'own' })
   },
 }
 
-async function readInput(context: CommandContext) {
+const SECRETS = ['secret', 'provider-secret', 'token', 'aes-key'] as const
+
+/** @throws InvalidInputError `bad_account` with every fault, of files that cannot be read too. */
+async function readAccount(context: CommandContext): Promise<NewAccount> {
+  const { read, faults } = await readAllTyped(context, SECRETS)
+  const reading = readNewAccount(await readInput(context, read))
+  if (reading.ok && faults.length === 0) return reading.value
+  const unread = new Set(faults.map(({ field }) => field))
+  const others = reading.ok ? [] : reading.faults.filter(({ field }) => !unread.has(field))
+  throw new InvalidInputError('bad_account', [...faults, ...others])
+}
+
+async function readInput(
+  context: CommandContext,
+  secrets: Readonly<Partial<Record<(typeof SECRETS)[number], string>>>,
+) {
   const { args } = context
   return {
     name: args.word(0) || undefined,
@@ -179,10 +200,10 @@ async function readInput(context: CommandContext) {
     providerCorpId: args.text('provider-corp-id'),
     mode: args.text('mode'),
     dataFormat: args.text('data-format'),
-    secret: await readTyped(context, 'secret'),
-    providerSecret: await readTyped(context, 'provider-secret'),
-    token: await readTyped(context, 'token'),
-    aesKey: await readTyped(context, 'aes-key'),
+    secret: secrets.secret,
+    providerSecret: secrets['provider-secret'],
+    token: secrets.token,
+    aesKey: secrets['aes-key'],
     ...(await settingsInput(context)),
   }
 }

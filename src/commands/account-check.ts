@@ -132,8 +132,10 @@ function explainErrcode(errcode: string | null, say: Say): string | undefined {
 function describeToken(token: TokenState | null, say: Say): string {
   const now = new Date()
   if (token?.breakerUntil && token.breakerUntil > now) {
-    const errcode = token.breakerErrcode ?? '–'
-    return say('breaker_open', { errcode, time: token.breakerUntil.toISOString() })
+    const time = token.breakerUntil.toISOString()
+    const { breakerErrcode: errcode, breakerReason } = token
+    if (errcode !== null) return say('breaker_open', { errcode, time })
+    return say('token_rests', { reason: breakerReason ?? '–', time })
   }
   if (!token?.expiresAt) return say('token_none')
   const time = token.expiresAt.toISOString()
@@ -147,6 +149,7 @@ function tokenAnswer(token: TokenState | null) {
       expires_at: token.expiresAt?.toISOString() ?? null,
       breaker_until: token.breakerUntil?.toISOString() ?? null,
       breaker_errcode: token.breakerErrcode,
+      breaker_reason: token.breakerReason,
       failures: token.failures,
     }
   )

@@ -217,6 +217,22 @@ export function refuseUnknownChannels(settings: Partial<AccountSettings>): void 
   refuseFaults(misnamed.map(([option]) => spokenFault(option, 'unknown_channel', { channels })))
 }
 
+/** The forms that ids have, as far as every one seen has them; a SuiteID has more than one. */
+const ID_FORMS: Readonly<Partial<Record<IdOption, RegExp>>> = {
+  '--app-id': /^wx[0-9a-f]{16}$/,
+  '--corp-id': /^w[wx][0-9a-zA-Z]{16}$/,
+}
+
+/** An id of another form than its like is probably mistyped; the platform will tell. */
+export function idWarnings(
+  { name, kind, appId }: Pick<AccountOverview, 'name' | 'kind' | 'appId'>,
+  say: Say,
+): string[] {
+  const { idOption } = KIND_RULES[kind]
+  if (ID_FORMS[idOption]?.test(appId) !== false) return []
+  return [say('odd_id', { option: idOption, id: appId, name })]
+}
+
 /** What is unsafe about an account as it is set up; none is the normal case. */
 export function accountWarnings(
   account: Pick<AccountOverview, 'name' | 'mode' | 'settings'>,

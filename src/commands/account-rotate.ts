@@ -1,5 +1,6 @@
 import { readRotation } from '../accounts/account-input.ts'
 import { valueOf } from '../accounts/account-rules.ts'
+import type { Gateway } from '../compose.ts'
 import type { Command } from './command.ts'
 import { readTyped } from './typed-secret.ts'
 
@@ -37,6 +38,13 @@ export const accountRotate: Command = {
         zh: 'wecom_suite 服务商的新 ProviderSecret。',
       },
     },
+    'master-key-lost': {
+      type: 'flag',
+      help: {
+        en: 'Go on although WCG_MASTER_KEY opens nothing in the database: the key before it is lost.',
+        zh: '即使 WCG_MASTER_KEY 无法解开数据库中的任何密文也继续：之前的主密钥已丢失。',
+      },
+    },
     'drop-previous': {
       type: 'flag',
       help: { en: 'Forget the previous callback key.', zh: '删除旧的回调密钥。' },
@@ -56,25 +64,32 @@ export const accountRotate: Command = {
         dropPrevious,
       }),
     )
-    await context.withGateway(async ({ parts: { accounts } }) => {
+    const masterKey = args.flag('master-key-lost') ? 'any' : 'own'
+    const rotate = async ({ parts: { accounts } }: Gateway) => {
       const changed = await accounts.rotate(name, rotation)
       const dropped = dropPrevious && (await accounts.dropPrevious(name))
+      const isKept = changed.callbackKey && !changed.previousLost && !dropPrevious
       const lines = [
-        ...(changed.callbackKey && !dropPrevious ? [say('key_rotated', { name })] : []),
+        ...(changed.previousLost ? [say('pair_replaced', { name })] : []),
+        ...(isKept ? [say('key_rotated', { name })] : []),
         ...(changed.secret ? [say('secret_replaced', { name })] : []),
         ...(changed.providerSecret ? [say('provider_secret_replaced', { name })] : []),
-        ...(dropPrevious ? [say(dropped ? 'previous_dropped' : 'no_previous', { name })] : []),
+        ...(dropPrevious && !changed.previousLost
+          ? [say(dropped ? 'previous_dropped' : 'no_previous', { name })]
+          : []),
       ]
       output.answer(
         {
           name,
           callback_key_rotated: changed.callbackKey,
+          previous_lost: changed.previousLost,
           secret_replaced: changed.secret,
           provider_secret_replaced: changed.providerSecret,
           previous_dropped: dropped,
         },
         lines.join('\n') || say('nothing_changed'),
       )
-    })
+    }
+    await context.withGateway(rotate, { masterKey })
   },
 }

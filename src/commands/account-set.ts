@@ -1,5 +1,6 @@
 import { readBodyFormat, readMode, readSettings } from '../accounts/account-input.ts'
 import { valueOf } from '../accounts/account-rules.ts'
+import { InvalidInputError } from '../foundation/errors.ts'
 import {
   accountAnswer,
   accountWarnings,
@@ -8,7 +9,17 @@ import {
   SETTING_OPTIONS,
   settingsInput,
 } from './account-options.ts'
-import type { Command } from './command.ts'
+import type { Command, CommandContext } from './command.ts'
+import { argumentFault } from './parse-arguments.ts'
+
+/** Options of which one says the opposite of the other. */
+const OPPOSITES = [
+  ['enable', 'disable'],
+  ['templates-strict', 'templates-lenient'],
+  ['keep-templates-on-unfollow', 'end-templates-on-unfollow'],
+  ['keep-data-on-cancellation', 'erase-on-cancellation'],
+  ['empty-receive-id', 'require-receive-id'],
+] as const
 
 export const accountSet: Command = {
   name: 'account set',
@@ -77,6 +88,7 @@ export const accountSet: Command = {
   async run(context) {
     const { args, say, output, withGateway } = context
     const name = args.word(0)
+    refuseContradictions(context)
     const modeText = args.text('mode')
     const mode = modeText === undefined ? undefined : valueOf(readMode(modeText))
     const formatText = args.text('data-format')
@@ -104,4 +116,16 @@ export const accountSet: Command = {
       for (const warning of accountWarnings(account, say)) output.note(warning)
     })
   },
+}
+
+/** @throws InvalidInputError `bad_arguments` for opposites, and where nothing is to be changed. */
+function refuseContradictions({ args }: Pick<CommandContext, 'args'>): void {
+  const faults = OPPOSITES.filter(([one, other]) => args.flag(one) && args.flag(other)).map(
+    ([one, other]) => argumentFault(`--${one}`, (say) => say('opposite', { other: `--${other}` })),
+  )
+  const options = Object.keys(accountSet.options ?? {})
+  if (!options.some((option) => args.flag(option) || args.text(option) !== undefined)) {
+    faults.push(argumentFault('account set', (say) => say('nothing_to_set')))
+  }
+  if (faults.length > 0) throw new InvalidInputError('bad_arguments', faults)
 }

@@ -1,4 +1,5 @@
 import { readNewApplication } from '../applications/application.ts'
+import type { Gateway } from '../compose.ts'
 import type { Command } from './command.ts'
 
 export const appAdd: Command = {
@@ -29,8 +30,9 @@ export const appAdd: Command = {
       name: args.word(0),
       accounts: args.text('accounts'),
     })
-    await withGateway(async ({ parts: { applications, signing } }) => {
-      const made = args.flag('signed') ? signing.make() : undefined
+    const isSigned = args.flag('signed')
+    const add = async ({ parts: { applications, signing } }: Gateway) => {
+      const made = isSigned ? signing.make() : undefined
       const { id, name, key } = await applications.add(application, made?.sealFor)
       const shown = made
         ? [say('signed_app_added', { name }), key, made.secret]
@@ -39,6 +41,7 @@ export const appAdd: Command = {
         { id, name, key, ...(made && { signing_secret: made.secret }) },
         shown.join('\n'),
       )
-    })
+    }
+    await withGateway(add, { masterKey: isSigned ? 'own' : 'any' })
   },
 }

@@ -19,8 +19,9 @@ export const appRotate: Command = {
 
   async run({ args, say, output, withGateway }) {
     const name = args.word(0)
-    const rotated = await withGateway(({ parts }) =>
-      parts.signing.rotate(name, { endPrevious: args.flag('now') }),
+    const rotated = await withGateway(
+      ({ parts }) => parts.signing.rotate(name, { endPrevious: args.flag('now') }),
+      { masterKey: 'own' },
     )
     const { secret, signatures } = rotated
     const until = rotated.previousUntil?.toISOString() ?? null

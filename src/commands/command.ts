@@ -47,6 +47,15 @@ export interface Output {
   live(text: string): void
 }
 
+export interface GatewayOptions {
+  readonly migrations?: 'require' | 'ignore'
+  /**
+   * `own`, of a command that seals something: refused where the master key opens nothing of what rests
+   * in the database, because no other process would open what this one seals.
+   */
+  readonly masterKey?: 'any' | 'own'
+}
+
 /** What a command may use. */
 export interface CommandContext {
   readonly args: Arguments
@@ -57,8 +66,8 @@ export interface CommandContext {
   readonly signal: AbortSignal
   /** @throws ConfigError */
   readonly readConfig: () => Config
-  /** Text of a file, or of standard input for `-`. */
-  readonly readFile: (path: string) => Promise<string>
+  /** Text of a file, or of standard input for `-`; `field` is the option that named it. */
+  readonly readFile: (path: string, field?: string) => Promise<string>
   /** The bytes of a file, or of standard input for `-`, piece by piece. */
   readonly openFile: (path: string) => AsyncIterable<Buffer>
   /**
@@ -67,6 +76,6 @@ export interface CommandContext {
    */
   readonly withGateway: <Result>(
     work: (gateway: Gateway, config: Config) => Promise<Result>,
-    options?: { readonly migrations?: 'require' | 'ignore' },
+    options?: GatewayOptions,
   ) => Promise<Result>
 }

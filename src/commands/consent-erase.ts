@@ -1,6 +1,6 @@
 import type { Command } from './command.ts'
 import { refuseArgument } from './parse-arguments.ts'
-import { ACTOR_OPTION, actorOf, PERSON_WORDS } from './person.ts'
+import { ACTOR_OPTION, actorOf, personOf, PERSON_WORDS } from './person.ts'
 
 export const consentErase: Command = {
   name: 'consent erase',
@@ -28,16 +28,23 @@ export const consentErase: Command = {
 
   async run({ args, say, output, withGateway }) {
     if (!args.flag('yes')) refuseArgument('--yes', (speak) => speak('erase_needs_yes'))
-    const account = args.word(0)
+    const { account, subject } = personOf(args)
     const erased = await withGateway(async ({ parts }) => {
       const { id } = await parts.accounts.show(account)
       return parts.consents.erase({
         accountId: id,
-        subject: args.word(1),
+        subject,
         actor: actorOf(args.text('actor')),
         reason: args.text('reason') ?? '',
       })
     })
-    output.answer({ account, ...erased }, say('erased', { account, id: erased.erasure_id }))
+    const { erasure_id: id, ledger_rows: entries, events, messages } = erased
+    const isAnything = entries + events + messages > 0
+    output.answer(
+      { account, ...erased },
+      isAnything
+        ? say('erased', { account, id, entries, events, messages })
+        : say('erased_nothing', { account, id }),
+    )
   },
 }

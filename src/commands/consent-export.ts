@@ -1,5 +1,5 @@
 import type { Command } from './command.ts'
-import { PERSON_WORDS } from './person.ts'
+import { personOf, PERSON_WORDS } from './person.ts'
 
 export const consentExport: Command = {
   name: 'consent export',
@@ -10,9 +10,10 @@ export const consentExport: Command = {
   words: PERSON_WORDS,
 
   async run({ args, output, withGateway }) {
+    const person = personOf(args)
     const everything = await withGateway(async ({ parts }) => {
-      const { id, name } = await parts.accounts.show(args.word(0))
-      return { account: name, ...(await parts.consents.export(id, args.word(1))) }
+      const { id, name } = await parts.accounts.show(person.account)
+      return { account: name, ...(await parts.consents.export(id, person.subject)) }
     })
     output.answer(everything, JSON.stringify(everything, null, 2))
   },

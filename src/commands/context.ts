@@ -52,11 +52,11 @@ export function createCommandContext(
       },
     },
 
-    async readFile(path) {
+    async readFile(path, field = `@${path}`) {
       try {
         return path === '-' ? await text(stdin) : await readFile(path, 'utf8')
       } catch {
-        return refuseArgument(`@${path}`, (say) => say('file_unreadable', { path }))
+        return refuseArgument(field, (say) => say('file_unreadable', { path }))
       }
     },
 
@@ -74,6 +74,7 @@ export function createCommandContext(
       const gateway = await openGateway(settings, env)
       try {
         if (options.migrations !== 'ignore') await requireSchema(gateway, settings)
+        if (options.masterKey === 'own') await requireOwnKey(gateway)
         return await work(gateway, settings)
       } finally {
         await gateway.stop()
@@ -110,4 +111,17 @@ export async function requireSchema(gateway: Gateway, config: Config): Promise<v
     )
   }
   await migrate(db)
+}
+
+/**
+ * A process with another master key than everybody else would seal what they cannot open.
+ *
+ * @throws SpokenError `foreign_master_key`
+ */
+async function requireOwnKey({ parts }: Gateway): Promise<void> {
+  if (!(await parts.seals.isKeyForeign())) return
+  throw new SpokenError(
+    'foreign_master_key',
+    inBoth((say) => say('foreign_master_key')),
+  )
 }

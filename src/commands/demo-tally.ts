@@ -123,3 +123,15 @@ function makeChecks(run: Run): Check[] {
     },
   ]
 }
+
+/** The same for `--json`, in the names of the public contract. */
+export function tallyAnswer({ channels, blockedReasons, ...tally }: Tally) {
+  return {
+    ...tally,
+    channels: channels.map(({ notDelivered, ...row }) => ({
+      ...row,
+      not_delivered: notDelivered,
+    })),
+    blocked_reasons: Object.fromEntries(blockedReasons),
+  }
+}

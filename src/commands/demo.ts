@@ -13,7 +13,7 @@ import {
   someLeave,
   type People,
 } from './demo-story.ts'
-import { tallyRun, type Tally } from './demo-tally.ts'
+import { tallyAnswer, tallyRun, type Tally } from './demo-tally.ts'
 import { startDemoWorld, type DemoWorld } from './demo-world.ts'
 import { readWholeNumber } from './parse-arguments.ts'
 
@@ -55,7 +55,7 @@ export const demo: Command = {
     )
     try {
       const tally = await play(world, stages, followers)
-      output.answer(tally, tellTally(tally, language))
+      output.answer(tallyAnswer(tally), tellTally(tally, language))
       if (!args.flag('once')) {
         output.note(tellNext(world, language))
         await sleep(2 ** 31 - 1, signal)

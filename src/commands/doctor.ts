@@ -17,6 +17,8 @@ import { deathWarnings, recentDeaths } from './token-deaths.ts'
 import type { Say } from './words.ts'
 
 interface Check {
+  /** The same in every language, for a monitor. What stands in `CHECKS` where it is absent. */
+  readonly check?: string
   readonly name: string
   readonly status: 'ok' | 'warning' | 'failed'
   readonly message: string
@@ -48,41 +50,49 @@ export const doctor: Command = {
   },
 }
 
+type Checker = (gateway: Gateway, config: Config, say: Say) => Promise<Check[]>
+
+/** In their order; the names are for `--json`. */
+const CHECKS: readonly (readonly [check: string, Checker])[] = [
+  ['database', checkDatabase],
+  ['migrations', checkMigrations],
+  ['master_key', checkSeals],
+  ['account', checkAccounts],
+  ['templates', checkTemplates],
+  ['jobs', checkJobs],
+  ['endpoints', checkEndpoints],
+  ['pushes_aside', checkPushesAside],
+  ['parked_pushes', checkParked],
+]
+
 /** Each check in turn; one that fails ends those that build on it. */
 async function examine(context: CommandContext): Promise<Check[]> {
   const { say, language } = context
   const checks: Check[] = []
-  let current = say('check_settings')
+  let current: 'settings' | 'database' = 'settings'
+  const currentName = () => say(`check_${current}`)
   try {
     const config = context.readConfig()
     const { environment } = config
-    checks.push({ name: current, status: 'ok', message: say('settings_ok', { environment }) })
-    current = say('check_database')
+    const message = say('settings_ok', { environment })
+    checks.push({ check: current, name: currentName(), status: 'ok', message })
+    current = 'database'
     await context.withGateway(
       async (gateway) => {
-        for (const check of [
-          checkDatabase,
-          checkMigrations,
-          checkSeals,
-          checkAccounts,
-          checkTemplates,
-          checkJobs,
-          checkEndpoints,
-          checkPushesAside,
-          checkParked,
-        ]) {
+        for (const [id, check] of CHECKS) {
           const found = await check(gateway, config, say)
-          checks.push(...found)
+          checks.push(...found.map((one) => ({ check: id, ...one })))
           if (found.some(({ status }) => status === 'failed')) return
         }
       },
       { migrations: 'ignore' },
     )
-    checks.push(...checkPublicUrl(config, say))
+    checks.push(...checkPublicUrl(config, say).map((one) => ({ check: 'public_url', ...one })))
   } catch (error) {
     const { message, faults } = explainError(error, language)
     const rules = faults.map(({ field, rule }) => `${field}: ${rule}`)
-    checks.push({ name: current, status: 'failed', message: rules.join('; ') || message })
+    const failed = { check: current, name: currentName(), status: 'failed' } as const
+    checks.push({ ...failed, message: rules.join('; ') || message })
   }
   return checks
 }
@@ -101,9 +111,13 @@ async function checkDatabase({ parts }: Gateway, config: Config, say: Say): Prom
       status: 'ok',
       message: config.database.url ? say('database_ok') : say('database_embedded', { directory }),
     },
-    seconds > CLOCK_TOLERANCE_SECONDS
-      ? { name: say('check_clock'), status: 'warning', message: say('clock_apart', { seconds }) }
-      : { name: say('check_clock'), status: 'ok', message: say('clock_ok') },
+    {
+      check: 'clock',
+      name: say('check_clock'),
+      ...(seconds > CLOCK_TOLERANCE_SECONDS
+        ? ({ status: 'warning', message: say('clock_apart', { seconds }) } as const)
+        : ({ status: 'ok', message: say('clock_ok') } as const)),
+    },
   ]
 }
 
@@ -117,25 +131,41 @@ async function checkMigrations({ parts }: Gateway, _: Config, say: Say): Promise
 
 async function checkSeals({ parts }: Gateway, _: Config, say: Say): Promise<Check[]> {
   const name = say('check_master_key')
-  const unreadable = await unreadableAccounts(parts.accounts)
-  const { total, underOldKeys } = await parts.seals.count()
-  if (unreadable.length > 0) {
-    const names = unreadable.join(', ')
-    return [{ name, status: 'failed', message: say('secrets_unreadable', { names }) }]
+  const { inService, disabled } = await unreadableAccounts(parts.accounts)
+  const { all, besideAccounts } = await parts.seals.count()
+  const { total, underOldKeys } = all
+  const { lost } = besideAccounts
+  const failures = [
+    ...(inService.length > 0 ? [say('secrets_unreadable', { names: inService.join(', ') })] : []),
+    ...(lost ? [say('seals_lost', { count: lost.count, place: lost.place, key: lost.keyId })] : []),
+  ]
+  const warnings = [
+    ...(disabled.length > 0
+      ? [say('secrets_unreadable_disabled', { names: disabled.join(', ') })]
+      : []),
+    ...(underOldKeys > 0 ? [say('seals_old', { count: underOldKeys })] : []),
+  ]
+  if (failures.length + warnings.length === 0) {
+    return [{ name, status: 'ok', message: say('seals_ok', { count: total }) }]
   }
-  return underOldKeys > 0
-    ? [{ name, status: 'warning', message: say('seals_old', { count: underOldKeys }) }]
-    : [{ name, status: 'ok', message: say('seals_ok', { count: total }) }]
+  const [failed, warning] = ['failed', 'warning'] as const
+  return [
+    ...failures.map((message) => ({ name, status: failed, message })),
+    ...warnings.map((message) => ({ name, status: warning, message })),
+  ]
 }
 
 /** The names of the accounts whose secrets the master keys of this process do not open. */
 export async function unreadableAccounts(
   accounts: Gateway['parts']['accounts'],
-): Promise<readonly string[]> {
+): Promise<{ readonly inService: readonly string[]; readonly disabled: readonly string[] }> {
   const { unreadableAccountIds } = await accounts.checkSeals()
-  if (unreadableAccountIds.length === 0) return []
+  if (unreadableAccountIds.length === 0) return { inService: [], disabled: [] }
   const all = await accounts.list()
-  return all.filter(({ id }) => unreadableAccountIds.includes(id)).map(({ name }) => name)
+  const unreadable = all.filter(({ id }) => unreadableAccountIds.includes(id))
+  const namesWhere = (disabled: boolean) =>
+    unreadable.flatMap(({ name, disabledAt }) => ((disabledAt !== null) === disabled ? [name] : []))
+  return { inService: namesWhere(false), disabled: namesWhere(true) }
 }
 
 async function checkAccounts({ parts }: Gateway, _: Config, say: Say): Promise<Check[]> {

@@ -53,11 +53,14 @@ export const endpointAdd: Command = {
       ...(purpose !== undefined && { purpose }),
       ...(events !== undefined && { events }),
     }
-    const added = await withGateway(async ({ parts }) => {
-      const { id, accountIds, accountNames } = await parts.applications.find(name)
-      const accounts = accountIds.map((id, index) => ({ id, name: accountNames[index] ?? '' }))
-      return parts.endpoints.add({ id, name, accounts }, body)
-    })
+    const added = await withGateway(
+      async ({ parts }) => {
+        const { id, accountIds, accountNames } = await parts.applications.find(name)
+        const accounts = accountIds.map((id, index) => ({ id, name: accountNames[index] ?? '' }))
+        return parts.endpoints.add({ id, name, accounts }, body)
+      },
+      { masterKey: 'own' },
+    )
     const { id } = added.endpoint
     output.answer(secretBody(added), `${say('endpoint_added', { id })}\n${added.secret}`)
   },

@@ -12,8 +12,9 @@ export const endpointRotate: Command = {
 
   async run({ args, say, output, withGateway }) {
     const id = args.word(0)
-    const rotated = await withGateway(async ({ parts }) =>
-      parts.endpoints.rotate(await operatorOf(parts), id),
+    const rotated = await withGateway(
+      async ({ parts }) => parts.endpoints.rotate(await operatorOf(parts), id),
+      { masterKey: 'own' },
     )
     output.answer(secretBody(rotated), `${say('endpoint_rotated', { id })}\n${rotated.secret}`)
   },

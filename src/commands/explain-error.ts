@@ -1,4 +1,4 @@
-import { isUnavailable } from '../database/availability.ts'
+import { isUnavailable, shutOutBy } from '../database/availability.ts'
 import {
   AppError,
   ConfigError,
@@ -25,13 +25,25 @@ export function explainError(error: unknown, language: Language): Explanation {
   if (error instanceof ConfigError || error instanceof InvalidInputError) {
     return explainFaults(error, language)
   }
-  const code = error instanceof AppError ? error.code : 'unexpected'
-  const message = isUnavailable(error)
-    ? say('database_unavailable', { message: describeError(error) })
-    : error instanceof AppError
-      ? messageOf(error, language)
-      : say('unexpected', { message: describeError(error) })
+  const { code, message } = failureOf(error, language)
   return { exitCode: 1, code, message, faults: [], text: `${say('failed')}: ${message}` }
+}
+
+/** What we know ourselves goes before what a cause of it may be: HOST can be ENOTFOUND too. */
+function failureOf(error: unknown, language: Language): Pick<Explanation, 'code' | 'message'> {
+  const say = speakIn(language)
+  if (error instanceof AppError) return { code: error.code, message: messageOf(error, language) }
+  const message = describeError(error)
+  switch (shutOutBy(error)) {
+    case 'no_database':
+      return { code: 'database_missing', message: say('database_missing') }
+    case 'no_entry':
+      return { code: 'database_refused', message: say('database_refused') }
+    case undefined:
+      return isUnavailable(error)
+        ? { code: 'database_unavailable', message: say('database_unavailable', { message }) }
+        : { code: 'unexpected', message: say('unexpected', { message }) }
+  }
 }
 
 function explainFaults(error: ConfigError | InvalidInputError, language: Language): Explanation {
@@ -47,8 +59,20 @@ function explainFaults(error: ConfigError | InvalidInputError, language: Languag
 
 /** The rule in the person's language, where the fault brings it along. */
 function ruleIn(fault: Fault, language: Language): string {
-  const spoken = language === 'zh' && 'ruleZh' in fault ? fault.ruleZh : undefined
+  if (language !== 'zh') return fault.rule
+  const spoken = 'ruleZh' in fault ? fault.ruleZh : RULES_ZH[fault.rule]
   return typeof spoken === 'string' ? spoken : fault.rule
+}
+
+/** Chinese for the rules that requests break most; the others stay English. */
+const RULES_ZH: Readonly<Record<string, string>> = {
+  'is required': '必须填写',
+  'must be text': '必须是文本',
+  'must be a number': '必须是数字',
+  'must be a whole number': '必须是整数',
+  'must be true or false': '必须是 true 或 false',
+  'must be an object': '必须是 JSON 对象',
+  'must be a list': '必须是列表',
 }
 
 /** Chinese for the failures that an operator meets; `{…}` are details of the error. */
@@ -56,6 +80,15 @@ const MESSAGES_ZH: Readonly<Record<string, string>> = {
   unknown_account: '没有名为 {name} 的帐号；用 wcg account list 查看',
   account_name_taken: 'NAME：帐号 {name} 已存在；请换一个名称，或用 wcg account set、rotate 修改它',
   account_app_id_taken: '--app-id：此 AppID 已由帐号 {name} 使用；同一平台帐号只能登记一次',
+  account_not_found: '没有此帐号，或该应用无权使用；用 wcg account list 查看',
+  broadcast_not_found: '没有此群发；用 wcg broadcast list 查看',
+  broadcast_ended: '该群发已结束，不能再修改',
+  message_not_found: '没有此消息',
+  token_unavailable: '该帐号目前没有 access_token；用 wcg account check 查看原因',
+  no_provider_token: '该帐号没有服务商 provider_access_token；只有 wecom_suite 才有',
+  endpoint_paused: '接收地址已暂停，不会投递；先用 wcg endpoint resume 恢复',
+  endpoint_disabled: '接收地址已停用，不会投递',
+  not_cancellable: '消息已不能取消',
   unknown_application: '没有名为 {name} 的应用；用 wcg app list 查看',
   signing_secret_missing: '{name} 还没有签名密钥；用 wcg app rotate {name} 生成并显示',
   endpoint_not_found: '没有此接收地址；用 wcg endpoint list 查看',

@@ -36,7 +36,10 @@ export function refuseArgument(field: string, words: (say: Say) => string): neve
  * @throws InvalidInputError `bad_arguments` with every fault: options that do not exist, lack their
  *   value, have one too many or come twice; words missing or left over.
  */
-export function parseArguments(command: Command, typed: readonly string[]): Arguments {
+export function parseArguments(
+  command: Pick<Command, 'options' | 'words' | 'checksItself'>,
+  typed: readonly string[],
+): Arguments {
   const options = optionsOf(command)
   const { tokens } = parseArgs({
     args: [...typed],
@@ -75,7 +78,9 @@ export function parseArguments(command: Command, typed: readonly string[]): Argu
 }
 
 /** All options of a command, the common ones last. */
-export function optionsOf(command: Command): Readonly<Record<string, CommandOption>> {
+export function optionsOf(
+  command: Pick<Command, 'options'>,
+): Readonly<Record<string, CommandOption>> {
   return { ...command.options, ...COMMON_OPTIONS }
 }
 
@@ -140,7 +145,10 @@ function unknownOption(rawName: string, names: readonly string[]): ArgumentFault
   )
 }
 
-function wordFaults(command: Command, words: readonly string[]): ArgumentFault[] {
+function wordFaults(
+  command: Pick<Command, 'words' | 'checksItself'>,
+  words: readonly string[],
+): ArgumentFault[] {
   const expected = command.words ?? []
   const missing = command.checksItself ? [] : expected.slice(words.length)
   const extra = words.slice(expected.length)

@@ -7,6 +7,7 @@ import type { Metrics } from '../foundation/metrics.ts'
 import { requireSchema } from './context.ts'
 import { unreadableAccounts } from './doctor.ts'
 import { inBoth, SpokenError } from './explain-error.ts'
+import { explainListen } from './explain-listen.ts'
 
 /**
  * How long requests under way may take to end, and the workers after them. Together below the ten
@@ -67,11 +68,17 @@ export async function runGateway(
   return stopInTime(gateway, server)
 }
 
-/** A gateway that cannot open its secrets would answer every push with an error: better not start. */
+/**
+ * A gateway that cannot open its secrets would answer every push with an error: better not start. Those
+ * of an account out of service stop nobody.
+ */
 async function requireSecrets({ parts }: Gateway): Promise<void> {
-  const unreadable = await unreadableAccounts(parts.accounts)
-  if (unreadable.length === 0) return
-  const names = unreadable.join(', ')
+  const { inService, disabled } = await unreadableAccounts(parts.accounts)
+  for (const account of disabled) {
+    parts.log.warn({ account, error: 'unknown_master_key' }, 'account.unreadable')
+  }
+  if (inService.length === 0) return
+  const names = inService.join(', ')
   throw new SpokenError(
     'secrets_unreadable',
     inBoth((say) => say('secrets_unreadable', { names })),
@@ -90,35 +97,6 @@ async function listen(gateway: Gateway, config: Config): Promise<Server> {
     throw explainListen(cause, { host, port })
   }
   return server
-}
-
-function explainListen(cause: unknown, at: { host: string; port: number }): unknown {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  switch (code) {
-    case 'EADDRINUSE':
-      return new SpokenError(
-        'port_in_use',
-        inBoth((say) => say('port_in_use', at)),
-        { cause },
-      )
-    case 'EACCES':
-      return new SpokenError(
-        'port_forbidden',
-        inBoth((say) => say('port_forbidden', at)),
-        { cause },
-      )
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return new SpokenError(
-        'address_unknown',
-        inBoth((say) => say('address_unknown', at)),
-        {
-          cause,
-        },
-      )
-    default:
-      return cause
-  }
 }
 
 function logStarted(

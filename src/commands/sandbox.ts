@@ -2,6 +2,7 @@ import { createLog } from '../foundation/log.ts'
 import type { SandboxOptions } from '../sandbox/options.ts'
 import { createSandbox } from '../sandbox/sandbox.ts'
 import type { Command, CommandContext } from './command.ts'
+import { explainListen } from './explain-listen.ts'
 import { readWholeNumber, refuseArgument } from './parse-arguments.ts'
 import { readTyped } from './typed-secret.ts'
 
@@ -46,7 +47,10 @@ export const sandbox: Command = {
       log: createLog('info', { write: (line) => void process.stderr.write(line) }),
       ...(seed === undefined ? {} : { seed }),
     })
-    const { url } = await platform.listen(port, args.text('host') ?? '127.0.0.1')
+    const host = args.text('host') ?? '127.0.0.1'
+    const { url } = await platform.listen(port, host).catch((cause: unknown) => {
+      throw explainListen(cause, { host, port }, { port: '--port', host: '--host' })
+    })
     output.answer({ url }, say('sandbox_listening', { url }))
     await new Promise<void>((resolve) => {
       if (signal.aborted) resolve()

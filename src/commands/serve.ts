@@ -13,7 +13,7 @@ export const serve: Command = {
   options: {
     processes: {
       type: 'text',
-      value: '<number>',
+      value: 'number',
       help: {
         en: 'How many processes serve behind the one port, 1 to 64; 1 by default.',
         zh: '在同一端口上提供服务的进程数，1 到 64；默认 1。',

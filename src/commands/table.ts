@@ -22,6 +22,7 @@ import { broadcastReport } from './broadcast-report.ts'
 import { broadcastShow } from './broadcast-show.ts'
 import type { Command } from './command.ts'
 import { consentErase } from './consent-erase.ts'
+import { consentErasures } from './consent-erasures.ts'
 import { consentExport } from './consent-export.ts'
 import { consentImport } from './consent-import.ts'
 import { consentShow } from './consent-show.ts'
@@ -82,6 +83,7 @@ export const COMMANDS: readonly Command[] = [
   consentImport,
   consentExport,
   consentErase,
+  consentErasures,
   followersSync,
   templatesSync,
   templatesList,

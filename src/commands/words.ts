@@ -30,6 +30,14 @@ export const WORDS = {
   did_you_mean: { en: 'did you mean {guess}?', zh: '是否想输入 {guess}？' },
   value_missing: { en: 'needs a value behind it', zh: '后面需要一个值' },
   value_unexpected: { en: 'takes no value', zh: '不接受值' },
+  opposite: {
+    en: 'is the opposite of {other}; give one of them',
+    zh: '与 {other} 相反，只能给出一个',
+  },
+  nothing_to_set: {
+    en: 'give at least one option; wcg account set --help lists them',
+    zh: '至少提供一个选项；用 wcg account set --help 查看',
+  },
   given_twice: { en: 'may be given only once', zh: '只能出现一次' },
   is_required: { en: 'is required', zh: '必须填写' },
   too_many_words: { en: 'is one word too many', zh: '是多余的参数' },
@@ -58,25 +66,49 @@ export const WORDS = {
     en: 'the database does not answer: {message}; check DATABASE_URL and that the server runs',
     zh: '数据库没有响应：{message}；请检查 DATABASE_URL 以及数据库是否在运行',
   },
+  database_missing: {
+    en: 'the server has no database of the name in DATABASE_URL; correct the name, or make it (createdb) and run wcg migrate',
+    zh: '数据库服务器上没有 DATABASE_URL 指定的数据库；请改正名称，或先创建 (createdb) 再运行 wcg migrate',
+  },
+  database_refused: {
+    en: 'the database server does not let us in; check user and password in DATABASE_URL, and its pg_hba.conf',
+    zh: '数据库服务器拒绝登录；请检查 DATABASE_URL 中的用户名和密码，以及服务器的 pg_hba.conf',
+  },
   port_in_use: {
-    en: 'port {port} on {host} is taken by another program; stop it, or set PORT to another one',
-    zh: '{host} 的端口 {port} 已被其他程序占用；请停止该程序，或将 PORT 设为其他端口',
+    en: 'port {port} on {host} is taken by another program; stop it, or set {port_setting} to another one',
+    zh: '{host} 的端口 {port} 已被其他程序占用；请停止该程序，或将 {port_setting} 设为其他端口',
   },
   port_forbidden: {
     en: 'this user may not listen on port {port}; take one above 1023',
     zh: '当前用户无权监听端口 {port}；请使用 1023 以上的端口',
   },
   address_unknown: {
-    en: 'this machine has no address {host}; set HOST to one of its own, or to 0.0.0.0',
-    zh: '本机没有地址 {host}；请将 HOST 设为本机地址或 0.0.0.0',
+    en: 'this machine has no address {host}; set {host_setting} to one of its own, or to 0.0.0.0',
+    zh: '本机没有地址 {host}；请将 {host_setting} 设为本机地址或 0.0.0.0',
   },
   migrations_pending: {
     en: '{count} migrations are pending; run wcg migrate first',
     zh: '有 {count} 个数据库迁移尚未执行；请先运行 wcg migrate',
   },
   secrets_unreadable: {
-    en: 'the secrets of {names} do not open under WCG_MASTER_KEY; add the key that sealed them behind the current one',
-    zh: '无法用 WCG_MASTER_KEY 解开 {names} 的密钥；请把当时使用的主密钥加在当前主密钥之后',
+    en: 'the secrets of {names} do not open under WCG_MASTER_KEY; add the key that sealed them behind the current one, set them anew (wcg account rotate), or take the account out of service (wcg account set NAME --disable)',
+    zh: '无法用 WCG_MASTER_KEY 解开 {names} 的密钥；请把当时使用的主密钥加在当前主密钥之后，或重新设置密钥 (wcg account rotate)，或停用该帐号 (wcg account set NAME --disable)',
+  },
+  secrets_unreadable_disabled: {
+    en: 'the secrets of {names} do not open under WCG_MASTER_KEY; out of service, they stop nobody: see docs/configuration.md, “A lost master key”',
+    zh: '无法用 WCG_MASTER_KEY 解开 {names} 的密钥；帐号已停用，不影响其他帐号，见 docs/configuration.md 的 “A lost master key”',
+  },
+  foreign_master_key: {
+    en: 'WCG_MASTER_KEY opens nothing that is sealed in this database, so it is another one than the gateway’s: set the right one. If the right one is lost: wcg account rotate NAME --master-key-lost',
+    zh: 'WCG_MASTER_KEY 无法解开此数据库中的任何密文，与网关使用的主密钥不同：请设置正确的主密钥。若正确的主密钥已丢失：wcg account rotate NAME --master-key-lost',
+  },
+  seals_lost: {
+    en: '{count} sealed texts do not open: their master key {key} is not in WCG_MASTER_KEY; the first rests at {place}. Add that key behind the current one, or see docs/configuration.md, “A lost master key”',
+    zh: '{count} 处密文无法解开：WCG_MASTER_KEY 中没有其主密钥 {key}；第一处位于 {place}。请把该主密钥加在当前主密钥之后，或见 docs/configuration.md 的 “A lost master key”',
+  },
+  pair_replaced: {
+    en: 'The Token and EncodingAESKey of {name} are new. Those before did not open and are not accepted any more: set the new ones on the platform’s page now.',
+    zh: '{name} 的令牌和 EncodingAESKey 已更换。旧的无法解开，不再接受：请立即在平台页面填写新的。',
   },
   listening: { en: 'Listening on {url}', zh: '正在监听 {url}' },
   migrated: { en: 'Done: {name}', zh: '已执行：{name}' },
@@ -85,6 +117,10 @@ export const WORDS = {
   up_to_date: { en: 'The database is up to date.', zh: '数据库已是最新。' },
   nothing_to_roll_back: { en: 'There was nothing to undo.', zh: '没有可撤销的迁移。' },
   account_added: { en: 'Account {name} is added.', zh: '已添加帐号 {name}。' },
+  odd_id: {
+    en: '{option}: {id} does not look like one (18 characters: wx, or ww of a corp, and 16 more). If it is mistyped: wcg account set {name} --disable, and add the account again under another name.',
+    zh: '{option}：{id} 的格式不像（应为 18 位：wx，或企业的 ww，后接 16 位）。如果输错：wcg account set {name} --disable，再用其他名称重新添加。',
+  },
   enter_callback: {
     en: 'Enter this address on the platform’s page ({what}): {url}',
     zh: '请在平台页面填写此 URL（{what}）：{url}',
@@ -247,6 +283,10 @@ export const WORDS = {
   token_valid: { en: 'valid until {time}', zh: '有效期至 {time}' },
   token_expired: { en: 'expired at {time}', zh: '已于 {time} 过期' },
   token_none: { en: 'not fetched yet', zh: '尚未获取' },
+  token_rests: {
+    en: 'no call until {time}: {reason}',
+    zh: '{time} 前不再调用：{reason}',
+  },
   breaker_open: {
     en: 'the platform refused with {errcode}; no call until {time}',
     zh: '平台返回错误 {errcode}；{time} 前不再调用',
@@ -381,9 +421,30 @@ export const WORDS = {
     zh: '删除无法撤销；请加上 --yes 再执行',
   },
   erased: {
-    en: 'The person’s data on {account} is erased; erasure {id} stays as the record of it.',
-    zh: '此人在 {account} 上的数据已删除；删除记录 {id} 予以保留。',
+    en: 'The person’s data on {account} is erased: {entries} ledger entries, {events} events, {messages} messages. Erasure {id} stays as the record of it.',
+    zh: '此人在 {account} 上的数据已删除：授权记录 {entries} 条、事件 {events} 条、消息 {messages} 条。删除记录 {id} 予以保留。',
   },
+  erased_nothing: {
+    en: 'Nothing was held about this openid on {account}: no ledger entry, event or message. Is it the right one, and not erased before? Erasure {id} stays as the record of it.',
+    zh: '{account} 上没有此 openid 的授权记录、事件或消息。请确认 openid 无误，或是否此前已删除。删除记录 {id} 予以保留。',
+  },
+  no_erasures: { en: 'Nobody was erased on this account.', zh: '此帐号没有删除记录。' },
+  erasure: { en: 'Erasure', zh: '删除记录' },
+  erased_at: { en: 'Erased', zh: '删除时间' },
+  erased_entries: { en: 'Ledger entries', zh: '授权记录' },
+  erased_events: { en: 'Events', zh: '事件' },
+  erased_messages: { en: 'Messages', zh: '消息' },
+  bad_openid: {
+    en: 'must be an openid or userid as the platform writes it: 1 to 128 printable ASCII characters without spaces',
+    zh: '必须是平台给出的 openid 或 userid：1 到 128 个可打印 ASCII 字符，不含空格',
+  },
+  is_live: { en: 'Live', zh: '有效' },
+  until: { en: 'Until', zh: '有效期至' },
+  credits: { en: 'Credits', zh: '剩余次数' },
+  yes: { en: 'yes', zh: '是' },
+  no: { en: 'no', zh: '否' },
+  stop_lifted: { en: 'stop lifted', zh: '停止已解除' },
+  stopped: { en: 'stopped', zh: '已停止' },
   message_accepted: { en: 'Message {id} is {status}.', zh: '消息 {id} 的状态：{status}。' },
   message_status: {
     en: 'Message {id} is {status}: {reason}',

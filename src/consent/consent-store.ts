@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { QUICK_QUERY_MS } from '../database/connection.ts'
+import { InvariantError } from '../foundation/errors.ts'
 import type { ConsentChange, ConsentState } from './consent.ts'
 
 /** Who says so, when a change does not come from a push. */
@@ -238,12 +239,40 @@ export async function eraseSubject(
     readonly actor: string
     readonly reason: string
   },
-): Promise<string> {
+): Promise<Erasure> {
   const { rows } = await db.raw<{ rows: { id: string }[] }>(
     `select erase_subject(?, ?, ?, ?, ?) as id`,
     [erasure.accountId, erasure.subject, erasure.effectiveAt, erasure.actor, erasure.reason],
   )
-  return rows[0]?.id ?? ''
+  const id = rows[0]?.id ?? ''
+  const record = await db<Erasure>('erasure')
+    .where({ id })
+    .first('id', 'ledger_rows', 'events', 'messages')
+  if (!record) throw new InvariantError(`erasure ${id} left no record`)
+  return record
+}
+
+/** The record of an erasure: how much was held. */
+export interface Erasure {
+  readonly id: string
+  readonly ledger_rows: number
+  readonly events: number
+  readonly messages: number
+}
+
+/** An erasure as it is listed; whom it was about is known only by a digest. */
+export interface ListedErasure extends Erasure {
+  readonly erased_at: Date
+  readonly actor: string
+  readonly reason: string
+}
+
+/** The erasures of an account, newest first; a few a day at most, so the whole table is read. */
+export function listErasures(db: Knex, accountId: number): Promise<ListedErasure[]> {
+  return db<ListedErasure & { readonly account_id: number }>('erasure')
+    .where({ account_id: accountId })
+    .orderBy('id', 'desc')
+    .select('id', 'erased_at', 'actor', 'reason', 'ledger_rows', 'events', 'messages')
 }
 
 interface HeldRow {

@@ -9,9 +9,12 @@ import {
   eraseSubject,
   findConsents,
   findHistory,
+  listErasures,
+  type Erasure,
   type Evidence,
   type HeldConsent,
   type LedgerEntry,
+  type ListedErasure,
   type SendDecision,
 } from './consent-store.ts'
 import {
@@ -22,7 +25,7 @@ import {
   parseScope,
   type ConsentChange,
 } from './consent.ts'
-import { exportPerson, type PersonExport } from './export-person.ts'
+import { exportPerson } from './export-person.ts'
 import type { ImportedConsent } from './import-line.ts'
 import { importConsents } from './import-store.ts'
 import { findSpellings } from './spelling-store.ts'
@@ -57,7 +60,9 @@ export interface Consents {
     subject: string
     actor: string
     reason: string
-  }): Promise<{ erasure_id: string }>
+  }): Promise<{ erasure_id: string } & Omit<Erasure, 'id'>>
+  /** The records of the erasures on an account, newest first. */
+  erasures(accountId: number): Promise<ListedErasure[]>
 }
 
 export interface OperatorAct {
@@ -88,7 +93,7 @@ export interface ConsentAnswer {
   readonly scope: string
   readonly state: string
   readonly effective_at: string
-  /** Whether a send that needs it may rely on it at this moment. */
+  /** Whether a send that needs it may rely on it at this moment; nothing is while everything is stopped. */
   readonly live: boolean
   readonly credits: number | null
   readonly expires_at: string | null
@@ -114,6 +119,19 @@ export interface HistoryAnswer {
 export interface ConsentView {
   readonly consents: readonly ConsentAnswer[]
   readonly history: readonly HistoryAnswer[]
+}
+
+/**
+ * Everything held about one person on one account, in the names of the public contract, ready to be
+ * handed to that person (PIPL article 45).
+ */
+export interface PersonExport {
+  readonly subject: string
+  readonly consents: readonly ConsentAnswer[]
+  readonly ledger: readonly HistoryAnswer[]
+  readonly events: readonly unknown[]
+  readonly messages: readonly unknown[]
+  readonly broadcasts: readonly unknown[]
 }
 
 /** Rows of a person's history in one answer; the export holds all of them. */
@@ -158,7 +176,7 @@ export function createConsents(deps: ConsentsDeps): Consents {
         findHistory(db, { accountId, subject }, HISTORY_LIMIT),
       ])
       return {
-        consents: held.map((consent) => toConsentAnswer(consent, now)),
+        consents: toConsentAnswers(held, now),
         history: history.map(toHistoryAnswer),
       }
     },
@@ -175,14 +193,22 @@ export function createConsents(deps: ConsentsDeps): Consents {
       return importConsents(db, accountId, { ...batch, consents })
     },
     report: (input) => recordReport(deps, input),
-    export: async (accountId, subject) =>
-      exportPerson(db, accountId, await asOnRecord(accountId, subject)),
+    async export(accountId, subject) {
+      const held = await exportPerson(db, accountId, await asOnRecord(accountId, subject))
+      return {
+        ...held,
+        consents: toConsentAnswers(held.consents, clock.now()),
+        ledger: held.ledger.map(toHistoryAnswer),
+      }
+    },
     async erase(input) {
       const subject = await asOnRecord(input.accountId, input.subject)
-      const id = await eraseSubject(db, { ...input, subject, effectiveAt: clock.now() })
+      const erased = await eraseSubject(db, { ...input, subject, effectiveAt: clock.now() })
+      const { id, ...counts } = erased
       await deps.settle(input.accountId, subject)
-      return { erasure_id: id }
+      return { erasure_id: id, ...counts }
     },
+    erasures: (accountId) => listErasures(db, accountId),
   }
 }
 
@@ -249,20 +275,35 @@ function creditsOf(input: OperatorAct): number | null {
   return input.credits === undefined ? 1 : input.credits
 }
 
-function toConsentAnswer(consent: HeldConsent, now: Date): ConsentAnswer {
+/** What is held, as it stands at a moment. */
+function toConsentAnswers(held: readonly HeldConsent[], now: Date): ConsentAnswer[] {
+  const isStopped = held.some(({ scope, state }) => scope === EVERYTHING && state !== 'granted')
+  return held.map((consent) => toConsentAnswer(consent, { now, isStopped }))
+}
+
+/** When it is asked, and whether the person has stopped everything. */
+interface Moment {
+  readonly now: Date
+  readonly isStopped: boolean
+}
+
+function toConsentAnswer(consent: HeldConsent, moment: Moment): ConsentAnswer {
   return {
     scope: consent.scope,
     state: consent.state,
     effective_at: consent.effectiveAt.toISOString(),
-    live: isLive(consent, now),
+    live: isLive(consent, moment),
     credits: consent.credits,
     expires_at: consent.expiresAt?.toISOString() ?? null,
     evidence: toHistoryAnswer(consent.evidence),
   }
 }
 
-function isLive(consent: HeldConsent, now: Date): boolean {
+/** A stop that was lifted allows nothing by itself, and while one holds nothing else does. */
+function isLive(consent: HeldConsent, { now, isStopped }: Moment): boolean {
   return (
+    !isStopped &&
+    consent.scope !== EVERYTHING &&
     consent.state === 'granted' &&
     (consent.expiresAt === null || consent.expiresAt > now) &&
     (consent.credits === null || consent.credits > 0)

@@ -1,15 +1,12 @@
 import type { Knex } from 'knex'
-import { findConsents, findHistory } from './consent-store.ts'
+import { findConsents, findHistory, type HeldConsent, type LedgerEntry } from './consent-store.ts'
 import { findPersonBroadcasts, findPersonEvents, findPersonMessages } from './person-store.ts'
 
-/**
- * Everything held about one person on one account, in the names of the database, ready to be handed
- * to that person (PIPL article 45).
- */
-export interface PersonExport {
+/** Everything held about one person on one account. */
+interface HeldData {
   readonly subject: string
-  readonly consents: readonly unknown[]
-  readonly ledger: readonly unknown[]
+  readonly consents: readonly HeldConsent[]
+  readonly ledger: readonly LedgerEntry[]
   readonly events: readonly unknown[]
   readonly messages: readonly unknown[]
   readonly broadcasts: readonly unknown[]
@@ -20,7 +17,7 @@ export async function exportPerson(
   db: Knex,
   accountId: number,
   subject: string,
-): Promise<PersonExport> {
+): Promise<HeldData> {
   const [consents, ledger, events, messages, broadcasts] = await Promise.all([
     findConsents(db, accountId, subject),
     findHistory(db, { accountId, subject }, null),

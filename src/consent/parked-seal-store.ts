@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { withTransaction } from '../database/unit-of-work.ts'
-import type { SecretBox } from '../foundation/sealed-secrets.ts'
+import { countSeals, type SealCount, type SecretBox } from '../foundation/sealed-secrets.ts'
 import { placeOfParked } from './place-push.ts'
 
 interface SealedPush {
@@ -31,17 +31,18 @@ export async function resealParked(db: Knex, box: SecretBox): Promise<number> {
 }
 
 /** How many pushes wait sealed, and how many of them under older master keys. */
-export async function countParkedSeals(
-  db: Knex,
-  keyId: string,
-): Promise<{ total: number; underOldKeys: number }> {
-  const { rows } = await db.raw<{ rows: { total: string; old: string }[] }>(
-    `select count(*) as total,
-       count(*) filter (where split_part(sealed, '.', 2) <> ?) as old
-     from parked_push where dropped_at is null`,
-    [keyId],
+export async function countParkedSeals(db: Knex, keyIds: SecretBox['keyIds']): Promise<SealCount> {
+  const { rows } = await db.raw<{ rows: { key_id: string; count: string; first: string }[] }>(
+    `select split_part(sealed, '.', 2) as key_id, count(*) as count, min(id) as first
+     from parked_push where dropped_at is null
+     group by key_id order by key_id`,
   )
-  return { total: Number(rows[0]?.total ?? 0), underOldKeys: Number(rows[0]?.old ?? 0) }
+  return countSeals(
+    keyIds,
+    rows.map(({ key_id: keyId, count, first }) => {
+      return { place: `parked_push/${first}`, keyIds: [keyId], count: Number(count) }
+    }),
+  )
 }
 
 async function resealBatch(trx: Knex.Transaction, box: SecretBox): Promise<number> {

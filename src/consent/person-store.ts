@@ -46,7 +46,8 @@ export async function findPersonMessages(
   const { rows } = await db.raw<{ rows: Record<string, unknown>[] }>(
     `select
        message.id, message.channel, message.template_id, message.content, message.plan,
-       message.purpose, message.status, message.reason, message.send_at, message.created_at, message.finished_at,
+       message.purpose, message.callback_url, message.status, message.reason, message.send_at,
+       message.created_at, message.finished_at,
        message.msgid, message.receipt_status, message.receipt_reason, message.receipt_at,
        coalesce(
          jsonb_agg(

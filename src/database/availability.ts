@@ -13,6 +13,9 @@ const UNAVAILABLE_STATES = new Set([
   '25006', // read-only transaction: we reached a standby, or one that was just demoted
   '25P03', // the server ended a transaction that idled too long
   '25P04', // the server ended a transaction that took too long
+  '28', // not let in: the password or the role was changed beside us, pg_hba.conf
+  '3D000', // the database is not there: dropped, being restored, or never made
+  '55000', // the database takes no connections (allow_connections is off)
 ])
 
 /** System error codes of the way to the server, as Node names them. */
@@ -57,6 +60,17 @@ const UNAVAILABLE_ENDINGS = [
 export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   return saysUnavailable(error) || isUnavailable(error.cause)
+}
+
+/**
+ * Why the server answers and yet there is nothing to work with; undefined where that is not the case.
+ * It lasts until a person does something.
+ */
+export function shutOutBy(error: unknown): 'no_entry' | 'no_database' | undefined {
+  if (!(error instanceof Error)) return undefined
+  const code = errorCode(error)
+  if (code === '3D000') return 'no_database'
+  return code?.length === 5 && code.startsWith('28') ? 'no_entry' : shutOutBy(error.cause)
 }
 
 function saysUnavailable(error: Error): boolean {

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { sleep } from '../foundation/clock.ts'
 import { AppError, describeError } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
-import { isUnavailable } from './availability.ts'
+import { isUnavailable, shutOutBy } from './availability.ts'
 import { findBinaries, type PostgresBinaries } from './postgres-binaries.ts'
 import { prepareData, SUPERUSER, type PostgresData } from './postgres-data.ts'
 import {
@@ -119,7 +119,7 @@ async function enter(
   const url = `postgres://${SUPERUSER}:${data.password}@127.0.0.1:${postmaster.port}/postgres`
   const { mode, log } = options
   const entry = await enterServer({ url, mode, log }).catch((error: unknown) => {
-    if (!isUnavailable(error)) throw error
+    if (!isUnavailable(error) || shutOutBy(error)) throw error
     log.debug({ error: describeError(error) }, 'database.server_unreachable')
     return { kind: 'closing' as const }
   })

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { withTransaction } from '../database/unit-of-work.ts'
-import type { SecretBox } from '../foundation/sealed-secrets.ts'
+import { countSeals, type SealCount, type SecretBox } from '../foundation/sealed-secrets.ts'
 import { placeOfSecret } from './endpoint-store.ts'
 
 interface SealedEndpoint {
@@ -40,15 +40,16 @@ export async function resealEndpoints(db: Knex, box: SecretBox): Promise<number>
   })
 }
 
-/** How many endpoints have a secret, and how many of them rest under older master keys. */
-export async function countEndpointSeals(
-  db: Knex,
-  box: SecretBox,
-): Promise<{ readonly total: number; readonly underOldKeys: number }> {
+/** How many endpoints have a secret, and which of them rest under older master keys, or unknown ones. */
+export async function countEndpointSeals(db: Knex, box: SecretBox): Promise<SealCount> {
   const rows = await findSealed(db)
-  const isOld = (sealed: string | null) => sealed !== null && box.keyIdOf(sealed) !== box.keyId
-  const old = rows.filter((row) => isOld(row.sealed_secret) || isOld(row.previous_secret))
-  return { total: rows.length, underOldKeys: old.length }
+  return countSeals(
+    box.keyIds,
+    rows.map(({ id, sealed_secret, previous_secret }) => {
+      const sealed = previous_secret === null ? [sealed_secret] : [sealed_secret, previous_secret]
+      return { place: placeOfSecret(id), keyIds: sealed.map((one) => box.keyIdOf(one)) }
+    }),
+  )
 }
 
 /** A removed endpoint signs nothing. */

@@ -142,17 +142,26 @@ export async function removeEndpoint(db: Knex, id: string): Promise<void> {
     })
 }
 
-/** The secret of now goes on signing until a moment, beside the new one. */
+/**
+ * The secret of now goes on signing until a moment, beside the new one; not one that none of the held
+ * master keys opens: every delivery would fail on it.
+ */
 export async function replaceSecret(
   db: Knex,
   id: string,
-  { sealedSecret, until }: { readonly sealedSecret: string; readonly until: Date },
+  next: {
+    readonly sealedSecret: string
+    readonly until: Date
+    readonly keyIds: readonly string[]
+  },
 ): Promise<void> {
+  const { sealedSecret, until, keyIds } = next
+  const opens = `split_part(sealed_secret, '.', 2) = any(?)`
   await db('endpoint')
     .where({ id })
     .update({
-      previous_secret: db.ref('sealed_secret'),
-      previous_until: until,
+      previous_secret: db.raw(`case when ${opens} then sealed_secret end`, [[...keyIds]]),
+      previous_until: db.raw(`case when ${opens} then ?::timestamptz end`, [[...keyIds], until]),
       sealed_secret: sealedSecret,
       updated_at: db.raw('clock_timestamp()'),
     })

@@ -129,7 +129,7 @@ export function createEndpoints(parts: EndpointParts): Endpoints {
       await find(caller, id)
       const { secret, sealedSecret } = makeSecret(parts, id)
       const until = new Date(clock.now().getTime() + SECRET_OVERLAP_MS)
-      await replaceSecret(db, id, { sealedSecret, until })
+      await replaceSecret(db, id, { sealedSecret, until, keyIds: parts.box.keyIds })
       return { endpoint: await find(caller, id), secret }
     },
 

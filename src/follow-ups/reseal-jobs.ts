@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { placeOfJobSecret } from '../consent/push-effects.ts'
 import { findJobPayloads, rewriteJobPayloads } from '../database/job-queue.ts'
-import type { SecretBox } from '../foundation/sealed-secrets.ts'
+import { countSeals, type SealCount, type SecretBox } from '../foundation/sealed-secrets.ts'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -21,17 +21,17 @@ export function resealJobs(db: Knex, box: SecretBox): Promise<number> {
   )
 }
 
-/** How many jobs carry a credential, and how many of them one under an older master key. */
-export async function countJobSeals(
-  db: Knex,
-  box: SecretBox,
-): Promise<{ total: number; underOldKeys: number }> {
+/** How many jobs carry a credential, and under which master keys. */
+export async function countJobSeals(db: Knex, box: SecretBox): Promise<SealCount> {
   const payloads = await findJobPayloads(db)
   const sealed = payloads.filter((payload) => sealedIn(payload).length > 0)
-  return {
-    total: sealed.length,
-    underOldKeys: sealed.filter((payload) => isOld(box, payload)).length,
-  }
+  return countSeals(
+    box.keyIds,
+    sealed.map((payload) => ({
+      place: isMembers(payload) ? `job/${String(payload['account_id'])}` : 'job',
+      keyIds: sealedIn(payload).map((text) => box.keyIdOf(text)),
+    })),
+  )
 }
 
 function isOld(box: SecretBox, payload: unknown): boolean {

@@ -119,8 +119,7 @@ function keepTenant(
     const secrets = createSecretStore(box)
     const known = await findTenant(trx, admission, 'locked')
     const id = known?.id ?? (await insertTenant(trx, admission))
-    const stored = known && (await secrets.open(trx, id, admission.secret.name))
-    const isBack = stored === undefined
+    const isBack = !known || !(await secrets.has(trx, id, admission.secret.name))
     if (known) await updateTenant(trx, admission, { id, comesBack: isBack })
     await secrets.put(trx, id, { [admission.secret.name]: admission.secret.value })
     await restartToken(trx, id)

@@ -18,6 +18,8 @@ export interface MasterKey {
 export interface SecretBox {
   /** The id of the key that seals now. */
   readonly keyId: string
+  /** The ids of all keys that open, the one that seals first. */
+  readonly keyIds: readonly string[]
   /**
    * @param place where the sealed text will rest, e.g. `account/7/app_secret`. It is bound into the
    *   seal: a sealed text moved to another row or column does not open.
@@ -60,6 +62,7 @@ export function createSecretBox(keys: readonly [MasterKey, ...MasterKey[]]): Sec
 
   return {
     keyId: current.id,
+    keyIds: [...byId.keys()],
 
     seal(plain, place) {
       const nonce = randomBytes(12)
@@ -111,4 +114,75 @@ export function createSecretBox(keys: readonly [MasterKey, ...MasterKey[]]): Sec
 
     keyIdOf: (sealed) => sealed.split('.')[1] ?? '',
   }
+}
+
+/** How what rests sealed stands to the master keys of this process. */
+export interface SealCount {
+  readonly total: number
+  /** Sealed by a key that still opens, but seals no more: resealing moves them. */
+  readonly underOldKeys: number
+  /** Sealed by a key that this process does not hold; absent where none is. */
+  readonly lost?: LostSeals
+}
+
+/** What no key of this process opens. */
+export interface LostSeals {
+  readonly count: number
+  /** The first of them: where it rests, and the id of the key that sealed it. */
+  readonly place: string
+  readonly keyId: string
+}
+
+/** Something that rests sealed, in one text or more. */
+export interface SealedThing {
+  readonly place: string
+  readonly keyIds: readonly string[]
+  /** How many others rest under the same keys, this one among them; 1 when absent. */
+  readonly count?: number
+}
+
+/** Counts sealed things by what this process can do with them. */
+export function countSeals(held: SecretBox['keyIds'], things: readonly SealedThing[]): SealCount {
+  const lost = things.filter((thing) => lostKeyOf(held, thing) !== undefined)
+  const old = things.filter((thing) => thing.keyIds.some((id) => id !== held[0]))
+  const [first] = lost
+  return {
+    total: sizeOf(things),
+    underOldKeys: sizeOf(old) - sizeOf(lost),
+    ...(first && {
+      lost: {
+        count: sizeOf(lost),
+        place: first.place,
+        keyId: lostKeyOf(held, first) ?? '',
+      },
+    }),
+  }
+}
+
+function sizeOf(things: readonly SealedThing[]): number {
+  return things.reduce((all, { count = 1 }) => all + count, 0)
+}
+
+function lostKeyOf(held: readonly string[], thing: SealedThing): string | undefined {
+  return thing.keyIds.find((id) => !held.includes(id))
+}
+
+/** The counts of several rooms as one. */
+export function addSeals(counts: readonly SealCount[]): SealCount {
+  const sum = (numbers: readonly number[]) => numbers.reduce((all, one) => all + one, 0)
+  const lost = counts.flatMap((count) => count.lost ?? [])
+  const [first] = lost
+  return {
+    total: sum(counts.map(({ total }) => total)),
+    underOldKeys: sum(counts.map(({ underOldKeys }) => underOldKeys)),
+    ...(first && { lost: { ...first, count: sum(lost.map(({ count }) => count)) } }),
+  }
+}
+
+/**
+ * Whether the keys of this process are no keys of this database: things rest sealed in it, and none of
+ * the keys opens a single one. What such a process seals, nobody else opens.
+ */
+export function isForeign({ total, lost }: SealCount): boolean {
+  return total > 0 && lost?.count === total
 }

@@ -20,7 +20,7 @@ export function accountOf(caller: Caller, name: string): AccountRef {
   if (!account) {
     throw new NotFoundError(
       'account_not_found',
-      'there is no such account for this application; an operator can grant one with `wcg app add --accounts`',
+      'there is no such account for this application; an operator names the accounts of a new application with `wcg app add --accounts`',
     )
   }
   return account

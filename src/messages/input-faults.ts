@@ -27,6 +27,24 @@ function fieldName(path: readonly PropertyKey[]): string {
   return path.length === 0 ? 'body' : path.map(String).join('.').slice(0, MAX_FIELD_LENGTH)
 }
 
+/** What a value must be, in words; a schema's own sentence goes before. */
+const TYPE_RULES: Readonly<Record<string, string>> = {
+  string: 'must be text',
+  number: 'must be a number',
+  int: 'must be a whole number',
+  boolean: 'must be true or false',
+  object: 'must be an object',
+  record: 'must be an object',
+  array: 'must be a list',
+}
+
+const IN_OUR_WORDS = {
+  error: (issue: z.core.$ZodRawIssue): string | undefined => {
+    if (issue.code !== 'invalid_type') return undefined
+    return issue.input === undefined ? 'is required' : TYPE_RULES[issue.expected]
+  },
+}
+
 /**
  * The input as the schema reads it.
  *
@@ -37,7 +55,7 @@ export function readInput<Schema extends z.ZodType>(
   input: unknown,
   code: string,
 ): z.output<Schema> {
-  const result = schema.safeParse(input)
+  const result = schema.safeParse(input, IN_OUR_WORDS)
   if (!result.success) throw new InvalidInputError(code, faultsOf(result.error))
   return result.data
 }

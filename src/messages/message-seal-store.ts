@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { withTransaction } from '../database/unit-of-work.ts'
-import type { SecretBox } from '../foundation/sealed-secrets.ts'
+import { countSeals, type SealCount, type SecretBox } from '../foundation/sealed-secrets.ts'
 import { placeOfMessageSecret } from './message-secret.ts'
 
 interface SealedMessage {
@@ -27,19 +27,23 @@ export async function resealMessages(db: Knex, box: SecretBox): Promise<number> 
   return ids.length
 }
 
-/** How many credentials of messages rest sealed, and how many of them under older master keys. */
-export async function countMessageSeals(
-  db: Knex,
-  keyId: string,
-): Promise<{ total: number; underOldKeys: number }> {
-  const row = await findSealed(db)
+/** How many credentials of messages rest sealed, and under which master keys. */
+export async function countMessageSeals(db: Knex, keyIds: SecretBox['keyIds']): Promise<SealCount> {
+  const rows = await findSealed(db)
     .clearSelect()
-    .select(
-      db.raw(`count(*) as total`),
-      db.raw(`count(*) filter (where split_part(sealed_secret, '.', 2) <> ?) as old`, [keyId]),
+    .select<{ key_id: string; count: string; first: string }[]>(
+      db.raw(`split_part(sealed_secret, '.', 2) as key_id`),
+      db.raw(`count(*) as count`),
+      db.raw(`min(id::text) as first`),
     )
-    .first<{ total: string; old: string } | undefined>()
-  return { total: Number(row?.total ?? 0), underOldKeys: Number(row?.old ?? 0) }
+    .groupBy('key_id')
+    .orderBy('key_id')
+  return countSeals(
+    keyIds,
+    rows.map(({ key_id, count, first }) => {
+      return { place: placeOfMessageSecret(first), keyIds: [key_id], count: Number(count) }
+    }),
+  )
 }
 
 /** Served by message_channel_idx and message_sending_idx: who ends a message takes its credential away. */

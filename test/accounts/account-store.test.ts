@@ -316,6 +316,7 @@ describe('what the kind forbids', () => {
     const next = { ...KEEP, providerSecret: 'newProviderSecret' }
     expect(await store.rotate('wecom-suite', next)).toEqual({
       callbackKey: false,
+      previousLost: false,
       secret: false,
       providerSecret: true,
     })
@@ -367,6 +368,17 @@ describe('a ticket', () => {
     const tickets = Array.from({ length: 8 }, (_, second) => ticket(`t${second}`, second))
     await Promise.all(tickets.map((one) => keep(id, one)))
     expect(await store.openTickets(id)).toEqual([ticket('t7', 7), ticket('t6', 6)])
+  })
+
+  it('that does not open goes with the lost pair beside it', async () => {
+    const { id } = await storeUnder(FIRST).add(newKind('component'))
+    await keep(id, ticket('a', 1))
+    await keep(id, ticket('b', 2))
+    const store = storeUnder(SECOND)
+    await expect(store.openTickets(id)).rejects.toMatchObject({ code: 'unknown_master_key' })
+    await store.rotate('component', { token: 'newToken', aesKey: AES_KEY, secret: 'newSecret' })
+    expect(await store.openTickets(id)).toEqual([])
+    expect((await store.checkSeals()).unreadableAccountIds).toEqual([])
   })
 
   it('survives a new master key', async () => {
@@ -435,7 +447,12 @@ describe('rotate', () => {
     const store = storeUnder(FIRST)
     await store.add(newAccount())
     const result = await store.rotate('acme', { ...KEEP, token: 'newToken' })
-    expect(result).toEqual({ callbackKey: true, secret: false, providerSecret: false })
+    expect(result).toEqual({
+      callbackKey: true,
+      previousLost: false,
+      secret: false,
+      providerSecret: false,
+    })
     expect(await store.findByName('acme')).toMatchObject({
       callbackKey: { token: 'newToken', aesKey: AES_KEY },
       previousCallbackKey: { token: 'plainCallbackToken', aesKey: AES_KEY },
@@ -461,6 +478,32 @@ describe('rotate', () => {
       token: 'plainCallbackToken',
       aesKey: AES_KEY,
     })
+  })
+
+  it('puts a whole new pair in the place of one whose master key is lost', async () => {
+    await storeUnder(FIRST).add(newAccount())
+    await storeUnder(FIRST).rotate('acme', { ...KEEP, token: 'second' })
+    const store = storeUnder(SECOND)
+    await expect(store.rotate('acme', { ...KEEP, token: 'third' })).rejects.toMatchObject({
+      faults: [{ field: '--aes-key', code: 'pair_lost' }],
+    })
+    await expect(store.rotate('acme', { ...KEEP, aesKey: AES_KEY })).rejects.toMatchObject({
+      faults: [{ field: '--token', code: 'pair_lost' }],
+    })
+    const next = { token: 'third', aesKey: 'n'.repeat(43), secret: 'newAppSecret' }
+    expect(await store.rotate('acme', next)).toMatchObject({
+      callbackKey: true,
+      previousLost: true,
+    })
+    expect(await store.findByName('acme')).toMatchObject({
+      callbackKey: { token: 'third', aesKey: 'n'.repeat(43) },
+      previousCallbackKey: null,
+    })
+    expect(await store.checkSeals()).toEqual({
+      ...{ total: 3, underOldKeys: 0, unreadableAccountIds: [] },
+    })
+    const after = await store.rotate('acme', { ...KEEP, token: 'fourth' })
+    expect(after).toMatchObject({ callbackKey: true, previousLost: false })
   })
 
   it('forgets the previous pair on request', async () => {
@@ -576,7 +619,21 @@ describe('checkSeals', () => {
       unreadableAccountIds: [],
     })
     expect(await storeUnder(SECOND, FIRST).checkSeals()).toMatchObject({ underOldKeys: 3 })
-    expect(await storeUnder(SECOND).checkSeals()).toMatchObject({ unreadableAccountIds: [id] })
+    expect(await storeUnder(SECOND).checkSeals()).toEqual({
+      ...{ total: 3, underOldKeys: 0, unreadableAccountIds: [id] },
+      lost: { count: 3, place: `account/${id}/app_secret`, keyId: FIRST.id },
+    })
+  })
+
+  it('passes over a token whose key is gone: the next refresh replaces it', async () => {
+    const { id } = await storeUnder(SECOND).add(newAccount())
+    const sealed = createSecretBox([FIRST]).seal('plainAccessToken', `access_token/${id}`)
+    await database()
+      .db('access_token')
+      .insert({ account_id: id, kind: 'stable', sealed, key_id: FIRST.id })
+    const found = await storeUnder(SECOND).checkSeals()
+    expect(found).toEqual({ total: 3, underOldKeys: 0, unreadableAccountIds: [] })
+    expect(await storeUnder(SECOND).resealAll()).toEqual({ secrets: 0, tokens: 0 })
   })
 })
 

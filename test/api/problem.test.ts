@@ -11,7 +11,8 @@ import {
 } from '../../src/foundation/errors.ts'
 
 const faults = [{ field: 'to', rule: 'must be text' }]
-const lost = Object.assign(new Error('secret'), { code: '57P01' })
+const withCode = (code: string) => Object.assign(new Error('secret'), { code })
+const lost = withCode('57P01')
 
 describe('toProblem', () => {
   it.each<[string, unknown, number, string]>([
@@ -35,6 +36,8 @@ describe('toProblem', () => {
       'token_unavailable',
     ],
     ['the database away', lost, 503, 'database_unavailable'],
+    ['a database that is not there', withCode('3D000'), 503, 'database_unavailable'],
+    ['a database that lets nobody in', withCode('28P01'), 503, 'database_unavailable'],
     ['our own mistake', new InvariantError('secret'), 500, 'internal_error'],
     ['settings', new ConfigError([{ field: 'SECRET', rule: 'secret' }]), 500, 'internal_error'],
     ['an unknown error', new Error('secret'), 500, 'internal_error'],

@@ -6,17 +6,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { runGateway } from '../../src/commands/run-gateway.ts'
 import { COMMANDS } from '../../src/commands/table.ts'
-import { SETTINGS } from '../../src/config.ts'
+import { readConfig, SETTINGS } from '../../src/config.ts'
 import { newMasterKey } from '../../src/foundation/sealed-secrets.ts'
 import { useTestDatabase } from '../support/database.ts'
+import { giveConsent } from '../support/messages.ts'
 import { runWcg } from '../support/run-wcg.ts'
 import { quietNow } from '../support/send-policy.ts'
 
 const database = useTestDatabase()
 const MAIN = join(import.meta.dirname, '../../src/main.ts')
 const MASTER_KEY = newMasterKey()
+const APP_ID = 'wx0123456789abcdef'
 const AES_KEY = 'k'.repeat(43)
+const QUIET = { LOG_LEVEL: 'silent' }
 const SECRETS = { secret: 'plainAppSecret', token: 'plainToken', 'aes-key': AES_KEY }
 
 const running: ChildProcessWithoutNullStreams[] = []
@@ -111,13 +115,13 @@ describe('an unknown command', () => {
 describe('wcg account add', () => {
   it('adds an account and answers with one line of JSON that holds no secret', async () => {
     const { out, err, code } = await wcgProcess([
-      ...addAccount('acme', ...typedSecrets),
-      ...['--mode', 'safe', '--json'],
+      ...['account', 'add', 'acme', '--kind', 'official_account', '--app-id', APP_ID],
+      ...['--original-id', 'gh_acme', ...typedSecrets, '--mode', 'safe', '--json'],
     ])
     expect([err, code]).toEqual(['', 0])
     expect(JSON.parse(out)).toMatchObject({
       name: 'acme',
-      app_id: 'wxacme',
+      app_id: APP_ID,
       mode: 'safe',
       secrets: { app_secret: 'configured' },
       callback_url: '/callbacks/acme',
@@ -181,6 +185,19 @@ describe('wcg account add', () => {
     ])
   })
 
+  it('names a file that cannot be read beside every other fault, by its option', async () => {
+    const files = ['--secret', '@missing', '--token', 'a b', '--aes-key', '@gone']
+    const { err, code } = await wcg([...addAccount('unread', ...files), '--json'])
+    const fields = [...err.matchAll(/"field":"([^"]+)"/g)].map((match) => match[1])
+    expect([code, fields.sort()]).toEqual([2, ['--aes-key', '--secret', '--token']])
+    expect(err).toContain('the file gone cannot be read')
+  })
+
+  it('warns of an id that does not look like one, and adds it all the same', async () => {
+    const { err, code } = await wcg(addAccount('short', ...typedSecrets))
+    expect([code, err]).toEqual([0, expect.stringContaining('--app-id: wxshort does not look')])
+  })
+
   it('refuses a second account of the same name', async () => {
     await wcg(addAccount('twice', ...typedSecrets))
     const { err, code } = await wcg(addAccount('twice', ...typedSecrets))
@@ -195,10 +212,10 @@ describe('wcg account add, by kind', () => {
     wcg(['account', 'add', name, '--kind', kind, ...ids, ...secrets, '--json'])
 
   it('adds a component and a suite, with both of their addresses, and finds no ticket yet', async () => {
-    const component = await add('platform', 'component', '--app-id', 'wxplatform')
+    const component = await add('platform', 'component', '--app-id', 'wxfedcba9876543210')
     expect([component.err, component.code]).toEqual(['', 0])
     expect(JSON.parse(component.out)).toMatchObject({
-      ...{ kind: 'component', app_id: 'wxplatform', original_id: null, mode: 'safe' },
+      ...{ kind: 'component', app_id: 'wxfedcba9876543210', original_id: null, mode: 'safe' },
       callback_url: '/callbacks/platform',
       tenant_callback_url: '/callbacks/platform/$APPID$',
     })
@@ -345,6 +362,16 @@ describe('wcg account rotate, set, check and show', () => {
     expect(shown.out).not.toContain('newToken')
   })
 
+  it('refuses opposites, all of them, and a change of nothing', async () => {
+    const typed = ['account', 'set', 'turning', '--enable', '--disable', '--lang', 'zh']
+    const both = await wcg([...typed, '--templates-strict', '--templates-lenient'])
+    expect([both.out, both.code]).toEqual(['', 2])
+    expect(both.err).toContain('--enable: 与 --disable 相反')
+    expect(both.err).toContain('--templates-strict: 与 --templates-lenient 相反')
+    const none = await wcg(['account', 'set', 'turning'])
+    expect([none.code, none.err]).toEqual([2, expect.stringContaining('at least one option')])
+  })
+
   it('sets when, how much and how fast is sent, and shows what holds now', async () => {
     await wcg(addAccount('paced', ...typedSecrets))
     const set = (...options: string[]) => wcg(['account', 'set', 'paced', ...options, '--json'])
@@ -390,14 +417,66 @@ describe('wcg consent', () => {
     expect(JSON.parse(exported.out)).toMatchObject({ subject: 'oNobody', events: [] })
     const erase = ['consent', 'erase', 'known', 'oNobody', '--reason', 'asked']
     expect((await wcg(erase)).code).toBe(2)
-    expect((await wcg([...erase, '--yes'])).code).toBe(0)
+    const erased = await wcg([...erase, '--yes'])
+    expect([erased.code, erased.out]).toEqual([0, expect.stringContaining('Nothing was held')])
+  })
+
+  it.each(['show', 'export', 'erase'])('%s takes no openid that cannot be one', async (verb) => {
+    const more = verb === 'erase' ? ['--reason', 'asked', '--yes'] : []
+    const { out, err, code } = await wcg(['consent', verb, 'known', 'o x y', ...more])
+    expect([out, code]).toEqual(['', 2])
+    expect(err).toContain('OPENID')
+    expect(await database().db('erasure').where({ reason: 'asked' })).toHaveLength(1)
+  })
+
+  it('shows what is over, and a stop that is lifted, as what they are', async () => {
+    const { db } = database()
+    const { id: accountId } = await db('account').where({ name: 'known' }).first<{ id: number }>()
+    const person = { accountId, subject: 'oHeld' }
+    const expiresAt = new Date(Date.now() - 1_000)
+    await giveConsent(db, { ...person, scope: 'conversation:action', expiresAt })
+    await giveConsent(db, { ...person, scope: 'template:T', credits: 2 })
+    await giveConsent(db, { ...person, scope: 'everything', change: 'granted' })
+    const show = async () => {
+      const { out } = await wcg(['consent', 'show', 'known', 'oHeld'])
+      const [states = ''] = out.split('\n\n')
+      return states.split('\n').map((line) => line.split(/ {2,}/).slice(0, 5).join(' | '))
+    }
+    expect(await show()).toEqual([
+      'Scope | State | Live | Until | Credits',
+      `conversation:action | granted | no | ${expiresAt.toISOString()} | –`,
+      'everything | stop lifted | no | – | –',
+      'template:T | granted | yes | – | 2',
+    ])
+    await giveConsent(db, { ...person, scope: 'everything', change: 'revoked', at: new Date() })
+    expect((await show()).slice(2)).toEqual([
+      'everything | stopped | no | – | –',
+      'template:T | granted | no | – | 2',
+    ])
+    const erase = ['consent', 'erase', 'known', 'oHeld', '--reason', 'held', '--yes', '--json']
+    expect(JSON.parse((await wcg(erase)).out)).toMatchObject({ ledger_rows: 4, messages: 0 })
+    const listed = await wcg(['consent', 'erasures', 'known', '--json'])
+    expect(JSON.parse(listed.out)).toMatchObject({
+      account: 'known',
+      erasures: [
+        { reason: 'held', ledger_rows: 4 },
+        { reason: 'asked', ledger_rows: 0 },
+      ],
+    })
+    expect((await wcg(['consent', 'erasures', 'known'])).out).toMatch(/held +4 +0 +0/)
   })
 })
 
 describe('wcg doctor', () => {
   it('finds nothing that failed, and a master key that does not fit', async () => {
     await wcg(addAccount('sealed', ...typedSecrets))
-    expect((await wcg(['doctor'])).code).toBe(0)
+    const inChinese = await wcg(['doctor', '--json', '--lang', 'zh'])
+    expect(inChinese.code).toBe(0)
+    const { checks } = JSON.parse(inChinese.out) as { checks: { check: string }[] }
+    expect([...new Set(checks.map(({ check }) => check))]).toEqual([
+      ...['settings', 'database', 'clock', 'migrations', 'master_key', 'account'],
+      ...['jobs', 'pushes_aside', 'public_url'],
+    ])
     const { out, code } = await wcg(['doctor', '--json'], { WCG_MASTER_KEY: newMasterKey() })
     expect(code).toBe(1)
     expect(JSON.parse(out)).toMatchObject({ ok: false })
@@ -419,6 +498,93 @@ describe('wcg doctor', () => {
     expect((await wcg(['doctor'], { WCG_MASTER_KEY: only })).code).toBe(0)
     // And back, so that the other tests find what they left.
     await wcg(['account', 'reseal'], { WCG_MASTER_KEY: `${MASTER_KEY},${only}` })
+  })
+})
+
+describe('a master key that is not the database’s', () => {
+  const other = { WCG_MASTER_KEY: newMasterKey() }
+  const rotate = (...more: string[]) => ['account', 'rotate', 'lost', ...typedSecrets, ...more]
+
+  it('seals nothing beside what it cannot open', async () => {
+    await wcg(addAccount('lost', ...typedSecrets))
+    for (const typed of [
+      addAccount('beside', ...typedSecrets),
+      ['account', 'rotate', 'lost', '--secret', 'newSecret'],
+      rotate(),
+      ['endpoint', 'add', 'nobody', '--purpose', 'callbacks'],
+      ['endpoint', 'rotate', 'none'],
+    ]) {
+      const { out, err, code } = await wcg(typed, other)
+      expect([out, code]).toEqual(['', 1])
+      expect(err).toContain('WCG_MASTER_KEY opens nothing that is sealed in this database')
+    }
+    expect((await wcg(['account', 'show', 'beside'])).code).toBe(1)
+    expect((await wcg(['doctor'])).code).toBe(0)
+  })
+
+  it('begins anew where the right one is lost, and stops nobody else', async () => {
+    const begun = await wcg(rotate('--master-key-lost'), other)
+    expect([begun.code, begun.out]).toEqual([0, expect.stringContaining('not accepted any more')])
+    const failed = await wcg(['doctor'])
+    expect([failed.code, failed.out]).toEqual([1, expect.stringContaining('secrets of lost do')])
+
+    await wcg(['account', 'set', 'lost', '--disable'])
+    const warned = await wcg(['doctor'])
+    expect([warned.code, warned.out]).toEqual([0, expect.stringContaining('stop nobody')])
+    const config = readConfig({
+      DATABASE_URL: database().url,
+      WCG_MASTER_KEY: MASTER_KEY,
+      ...QUIET,
+    })
+    const duties = { http: false, workers: false }
+    expect(await runGateway(config, duties, { signal: AbortSignal.abort() })).toBe(0)
+
+    const half = await wcg(['account', 'rotate', 'lost', '--token', 'half', '--lang', 'zh'])
+    expect([half.code, half.err]).toEqual([2, expect.stringContaining('--aes-key: 此时必须填写')])
+    expect((await wcg(rotate())).code).toBe(0)
+    await wcg(['account', 'set', 'lost', '--enable'])
+    expect((await wcg(['doctor'])).code).toBe(0)
+  })
+})
+
+describe('wcg, without a command', () => {
+  it('prints its version', async () => {
+    const { version } = JSON.parse(await readFile(join(MAIN, '../../package.json'), 'utf8')) as {
+      version: string
+    }
+    expect(await wcg(['--version'])).toMatchObject({ code: 0, out: `${version}\n` })
+    expect(JSON.parse((await wcg(['--version', '--json'])).out)).toEqual({ version })
+  })
+
+  it('refuses an option that it has not', async () => {
+    const { out, err, code } = await wcg(['--vresion'])
+    expect([out, code]).toEqual(['', 2])
+    expect(err).toContain('did you mean --version?')
+  })
+
+  it('refuses as JSON where asked', async () => {
+    for (const typed of [
+      ['--json', 'nonsense'],
+      ['acount', '--json'],
+      ['account', '--json'],
+    ]) {
+      const { out, err, code } = await wcg(typed)
+      expect([out, code]).toEqual(['', 2])
+      expect(JSON.parse(err)).toMatchObject({ error: { code: 'unknown_command' } })
+    }
+  })
+})
+
+describe('a database that cannot be had', () => {
+  it.each([
+    [{ pathname: '/nowhere' }, 'database_missing', 'createdb'],
+    [{ password: 'wrong' }, 'database_refused', 'pg_hba.conf'],
+    [{ port: '1' }, 'database_unavailable', 'DATABASE_URL'],
+  ])('is named with a code of its own: %j', async (change, code, said) => {
+    const { href } = Object.assign(new URL(database().url), change)
+    const failed = await wcg(['account', 'list', '--json'], { DATABASE_URL: href, ...QUIET })
+    expect(JSON.parse(failed.err)).toMatchObject({ error: { code } })
+    expect(failed.err).toContain(said)
   })
 })
 

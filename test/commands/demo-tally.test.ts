@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { KindRow, KindsTally } from '../../src/commands/demo-kinds.ts'
 import { tellTally } from '../../src/commands/demo-report.ts'
-import { tallyRun } from '../../src/commands/demo-tally.ts'
+import { tallyAnswer, tallyRun } from '../../src/commands/demo-tally.ts'
 import type { SandboxReport } from '../../src/sandbox/report.ts'
 
 const row: KindRow = {
@@ -56,6 +56,18 @@ describe('tallyRun', () => {
     ],
   ])('does not agree when %s', (_, more) => {
     expect(tally(more).agrees).toBe(false)
+  })
+})
+
+describe('tallyAnswer', () => {
+  it('has the names of the public contract', () => {
+    const blocked = { ...message, id: '2', status: 'blocked', reason: 'follow_unknown' }
+    const answer = tallyAnswer(tally({ messages: [message, blocked], asked: 2 }))
+    expect(answer).toMatchObject({
+      channels: [{ channel: 'template_message', asked: 2, sent: 1, not_delivered: 0, blocked: 1 }],
+      blocked_reasons: { follow_unknown: 1 },
+    })
+    expect(JSON.stringify(answer)).not.toMatch(/"(notDelivered|blockedReasons)"/)
   })
 })
 

@@ -44,7 +44,9 @@ describe('wcg endpoint', () => {
 
   it('names what is wrong', async () => {
     const noUrl = await wcg('endpoint', 'add', 'shop', '--account', 'acme')
-    expect([noUrl.code, noUrl.err]).toEqual([2, expect.stringContaining('url: is required')])
+    expect([noUrl.code, noUrl.err]).toEqual([2, expect.stringContaining('--url: is required')])
+    const noAccount = await wcg('endpoint', 'add', 'shop', '--url', URL, '--lang', 'zh')
+    expect(noAccount.err).toContain('--account: 必须填写')
     const nobody = await wcg('endpoint', 'add', 'nobody', '--purpose', 'callbacks')
     expect([nobody.code, nobody.err]).toEqual([1, expect.stringContaining('wcg app list')])
   })
@@ -53,6 +55,8 @@ describe('wcg endpoint', () => {
     const { db } = database()
     const [first, second] = [parseMasterKey('11'.repeat(32)), parseMasterKey('22'.repeat(32))]
     if (!first || !second) throw new Error('the master keys of this test are none')
+    const known = ['--kind', 'wecom_kf', '--corp-id', 'wwcorp', '--secret', 'x', '--token', 'T']
+    await wcg('account', 'add', 'sealed', ...known, '--aes-key', 'k'.repeat(43))
     const { id } = await createApplicationStore({ db, clock: systemClock }).find('shop')
     const old = createSecretBox([first])
     const parts = { db, clock: systemClock, randomBytes, privateAddresses: 'refuse' } as const
@@ -71,5 +75,15 @@ describe('wcg endpoint', () => {
       expect(fresh.open(row[column] ?? '', `endpoint/${endpoint.id}`)).toMatch(/^whsec_/)
     }
     expect(await resealEndpoints(db, both)).toBe(0)
+
+    const { id: lost } = endpoint
+    const found = await wcg('doctor')
+    expect([found.code, found.out]).toEqual([1, expect.stringContaining(`endpoint/${lost}`)])
+    expect(found.out).toContain(`master key ${second.id}`)
+    expect((await wcg('endpoint', 'rotate', lost)).code).toBe(0)
+    expect(await db('endpoint').where({ id: lost }).first()).toMatchObject({
+      ...{ previous_secret: null, previous_until: null },
+    })
+    expect((await wcg('doctor')).code).toBe(0)
   })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { explainError, inBoth, SpokenError } from '../../src/commands/explain-error.ts'
+import { explainListen } from '../../src/commands/explain-listen.ts'
 import { argumentFault } from '../../src/commands/parse-arguments.ts'
 import {
   ConfigError,
@@ -37,18 +38,47 @@ describe('explainError', () => {
   })
 
   it('says a failure of a command in its own words', () => {
-    const at = { host: '127.0.0.1', port: 80 }
     const error = new SpokenError(
-      'port_in_use',
-      inBoth((say) => say('port_in_use', at)),
+      'up_to_date',
+      inBoth((say) => say('up_to_date')),
     )
-    expect(explainError(error, 'en').text).toContain('PORT')
-    expect(explainError(error, 'zh').text).toContain('占用')
+    expect(explainError(error, 'en').text).toContain('up to date')
+    expect(explainError(error, 'zh').text).toContain('已是最新')
+  })
+
+  it.each([
+    ['EADDRINUSE', 'port_in_use', 'PORT'],
+    ['EACCES', 'port_forbidden', '1023'],
+    ['EADDRNOTAVAIL', 'address_unknown', 'HOST'],
+    ['ENOTFOUND', 'address_unknown', 'HOST'],
+  ])('says what to do where %s keeps a server from listening, and blames no database', (...row) => {
+    const [system, code, advice] = row
+    const cause = Object.assign(new Error(`listen ${system}`), { code: system })
+    const at = { host: 'x.invalid', port: 80 }
+    const { text, ...explained } = explainError(explainListen(cause, at), 'en')
+    expect([explained.code, text]).toEqual([code, expect.stringContaining(advice)])
+    expect(text).not.toContain('DATABASE_URL')
+    const named = explainListen(cause, at, { port: '--port', host: '--host' })
+    expect(explainError(named, 'zh').text).not.toMatch(/PORT|HOST/)
+    expect(explainListen(new Error('x'), at)).toEqual(new Error('x'))
   })
 
   it('knows a database that does not answer', () => {
     const error = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
     expect(explainError(error, 'en').message).toContain('DATABASE_URL')
+  })
+
+  it.each([
+    ['ECONNREFUSED', 'database_unavailable', 'does not answer'],
+    ['57P03', 'database_unavailable', 'does not answer'],
+    ['3D000', 'database_missing', 'createdb'],
+    ['28P01', 'database_refused', 'password'],
+    ['28000', 'database_refused', 'pg_hba.conf'],
+  ])('gives %s of the database the code %s', (state, code, said) => {
+    const error = Object.assign(new Error('x'), { code: state, severity: 'FATAL' })
+    expect(explainError(error, 'en')).toMatchObject({ exitCode: 1, code })
+    expect(explainError(error, 'en').text).toContain(said)
+    expect(explainError(error, 'zh').text).toContain('数据库')
   })
 
   it('admits what it does not know', () => {

@@ -135,6 +135,23 @@ describe('optIn', () => {
     await consents.optIn(actOf(person, 'everything'))
     const question = { ...person, channel: 'template_message', templateId: null }
     expect(await consents.decide(question)).toMatchObject({ reason: 'follow_unknown' })
+    const { consents: held } = await consents.show(person.accountId, person.subject)
+    expect(held).toMatchObject([{ scope: 'everything', state: 'granted', live: false }])
+  })
+
+  it('has nothing live while everything is stopped, and what was granted again afterwards', async () => {
+    const { consents } = start()
+    const person = await aPerson()
+    await giveConsent(db(), { ...person, scope: 'follow' })
+    const liveScopes = async () => {
+      const { consents: held } = await consents.show(person.accountId, person.subject)
+      return held.filter(({ live }) => live).map(({ scope }) => scope)
+    }
+    expect(await liveScopes()).toEqual(['follow'])
+    await consents.optOut(actOf(person, 'everything'))
+    expect(await liveScopes()).toEqual([])
+    await consents.optIn(actOf(person, 'everything'))
+    expect(await liveScopes()).toEqual(['follow'])
   })
 
   it('grants following', async () => {
@@ -209,8 +226,15 @@ describe('export and erase', () => {
     await giveConsent(db(), { accountId: person.accountId, subject: newPerson(), scope: 'follow' })
     expect(await consents.export(person.accountId, person.subject)).toMatchObject({
       subject: person.subject,
-      consents: [{ scope: 'follow', state: 'granted' }],
-      ledger: [{ scope: 'follow', change: 'granted' }],
+      consents: [
+        {
+          scope: 'follow',
+          state: 'granted',
+          live: true,
+          evidence: { kind: 'event', event_id: '1' },
+        },
+      ],
+      ledger: [{ scope: 'follow', change: 'granted', kind: 'event', event_id: '1' }],
       events: [{ kind: 'event.subscribe', document: '<xml/>' }],
       messages: [{ channel: 'template_message', attempts: [{ number: 1, outcome: 'sent' }] }],
     })
@@ -221,7 +245,10 @@ describe('export and erase', () => {
     const person = await aKnownPerson()
     const other = { accountId: person.accountId, subject: newPerson() }
     await giveConsent(db(), { ...other, scope: 'follow' })
-    const { erasure_id: id } = await consents.erase({ ...person, actor: 'ada', reason: 'asked' })
+    const { erasure_id: id, ...counts } = await consents.erase({
+      ...{ ...person, actor: 'ada', reason: 'asked' },
+    })
+    expect(counts).toEqual({ ledger_rows: 1, events: 1, messages: 1 })
     expect(await consents.export(person.accountId, person.subject)).toEqual({
       subject: person.subject,
       consents: [],

@@ -43,6 +43,7 @@ const EXPORTED = [
   'broadcast_recipient.data',
   'consent_ledger.reason',
   'event.document',
+  'message.callback_url',
   'message.content',
   'message.plan',
   'message.purpose',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isUnavailable } from '../../src/database/availability.ts'
+import { isUnavailable, shutOutBy } from '../../src/database/availability.ts'
 import { openDatabase } from '../../src/database/connection.ts'
 import { createLog } from '../../src/foundation/log.ts'
 import { runOnServer, useTestDatabase } from '../support/database.ts'
@@ -32,6 +32,10 @@ describe('isUnavailable', () => {
     '55P03',
     '25006',
     '25P03',
+    '28000',
+    '28P01',
+    '3D000',
+    '55000',
     'ECONNREFUSED',
     'ECONNRESET',
     'EPIPE',
@@ -47,8 +51,6 @@ describe('isUnavailable', () => {
     '22P02',
     '42601',
     '42P01',
-    '28P01',
-    '3D000',
     '40001',
     '40P01',
     'P0001',
@@ -115,4 +117,31 @@ describe('isUnavailable', () => {
     await db.destroy()
     return answer.rows.length
   }
+})
+
+describe('shutOutBy', () => {
+  it.each([
+    ['28P01', 'no_entry'],
+    ['28000', 'no_entry'],
+    ['3D000', 'no_database'],
+    ['57P03', undefined],
+    ['ECONNREFUSED', undefined],
+    ['28', undefined],
+  ])('%s is %s', (code, why) => {
+    expect(shutOutBy(errorWith(code))).toBe(why)
+    expect(shutOutBy(new Error('outer', { cause: errorWith(code) }))).toBe(why)
+  })
+
+  it('knows a database that the server does not have, and a password that is not right', async () => {
+    const [missing, refused] = [new URL(database().url), new URL(database().url)]
+    missing.pathname = '/nowhere'
+    refused.password = 'wrong'
+    const whyOf = async (url: URL) => {
+      const db = openDatabase({ url: url.href, log: createLog('silent'), poolMax: 1 })
+      const error = await errorOf(db.raw('select 1'))
+      await db.destroy()
+      return shutOutBy(error)
+    }
+    expect([await whyOf(missing), await whyOf(refused)]).toEqual(['no_database', 'no_entry'])
+  })
 })

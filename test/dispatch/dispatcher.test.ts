@@ -127,7 +127,7 @@ describe('createDispatcher', () => {
     expect(platform.calls).toEqual([
       {
         path: '/cgi-bin/message/template/send',
-        to: people[0],
+        to: people[0]!,
         clientMsgId: ids[0],
         accessToken: 'a-token',
       },
@@ -206,7 +206,7 @@ describe('createDispatcher', () => {
     await db().transaction(async (trx) => {
       await trx.raw('select lock_subjects(array[?::integer], array[?::text])', [
         accountId,
-        people[0],
+        people[0]!,
       ])
       startDispatcher(platform)
       await vi.waitFor(async () => expect(await waitingForLocks()).toBe(1))

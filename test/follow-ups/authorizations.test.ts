@@ -2,8 +2,14 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { createApplicationStore } from '../../src/applications/application-store.ts'
 import { systemClock } from '../../src/foundation/clock.ts'
 import { exchangeRedirect, makeAuthorizationPage } from '../../src/follow-ups/authorization-page.ts'
-import { createSecretBox, parseMasterKey } from '../../src/foundation/sealed-secrets.ts'
+import {
+  createSecretBox,
+  newMasterKey,
+  parseMasterKey,
+} from '../../src/foundation/sealed-secrets.ts'
+import { admitTenant } from '../../src/follow-ups/tenant-store.ts'
 import { TEST_MASTER_KEY } from '../support/gateway-process.ts'
+import { createLog } from '../../src/foundation/log.ts'
 import { runWcg } from '../support/run-wcg.ts'
 import { newAesKey } from '../support/road.ts'
 import { createSender, until } from '../support/send-road.ts'
@@ -159,6 +165,36 @@ describe('authorisations', { timeout: 30_000 }, () => {
       return store.openSecret(merchant.id, 'refresh_token')
     }
     expect(await until(askAgain, (now) => now !== before, 5_000)).toMatch(/^refreshtoken@@@/)
+  })
+
+  it('are taken again where the master key of the stored one is lost', async () => {
+    const { ids, store, database } = road()
+    const { id, name } = await road().untilTenant(ids.component, MERCHANT)
+    const value = (await store.openSecret(id, 'refresh_token')) ?? ''
+    const lostKey = parseMasterKey(newMasterKey())
+    if (!lostKey) throw new Error('a new master key is none')
+    const lost = createSecretBox([lostKey])
+    await database
+      .db('account_secret')
+      .where({ account_id: id, name: 'refresh_token' })
+      .update({
+        sealed: lost.seal(value, `account/${id}/refresh_token`),
+        key_id: lost.keyId,
+      })
+    const { originalId, serves } = await store.show(name)
+    const admission = {
+      ...{ parentId: ids.component, parentName: 'platform', appId: MERCHANT },
+      ...({ kind: 'authorizer', originalId, serves } as const),
+      ...({
+        secret: { name: 'refresh_token', value },
+        grant: null,
+        readAfterwards: false,
+      } as const),
+    }
+    const releaseParked = async () => ({ recorded: 0, aside: 0, dropped: 0 })
+    const parts = { db: database.db, box, log: createLog('silent'), releaseParked }
+    expect(await admitTenant(parts, admission)).toBe('admitted')
+    expect(await store.openSecret(id, 'refresh_token')).toBe(value)
   })
 
   it('are one thing, the provider’s own token another', async () => {

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import {
+  addSeals,
+  countSeals,
   createSecretBox,
+  isForeign,
   newMasterKey,
   parseMasterKey,
   type MasterKey,
@@ -94,5 +97,51 @@ describe('createSecretBox', () => {
     expect(() => createSecretBox([aKey()]).open(sealed, PLACE)).toThrow(
       expect.objectContaining({ code: 'unknown_master_key' }),
     )
+  })
+})
+
+describe('countSeals', () => {
+  const held = ['now', 'before']
+  const thing = (place: string, ...keyIds: string[]) => ({ place, keyIds })
+  const lostAt = (place: string, count = 1) => ({ lost: { count, place, keyId: 'gone' } })
+
+  it.each([
+    ['nothing', [], { total: 0, underOldKeys: 0 }],
+    ['the sealing key', [thing('a', 'now')], { total: 1, underOldKeys: 0 }],
+    ['an older key', [thing('a', 'before')], { total: 1, underOldKeys: 1 }],
+    ['both', [thing('a', 'now', 'before')], { total: 1, underOldKeys: 1 }],
+    ['a lost key', [thing('a', 'gone')], { total: 1, underOldKeys: 0, ...lostAt('a') }],
+    [
+      'a lost key beside a held one',
+      [thing('a', 'before'), thing('b', 'now', 'gone')],
+      { total: 2, underOldKeys: 1, ...lostAt('b') },
+    ],
+    [
+      'many at once',
+      [{ ...thing('a', 'gone'), count: 5 }],
+      { total: 5, underOldKeys: 0, ...lostAt('a', 5) },
+    ],
+  ])('knows what %s sealed', (_, things, count) => {
+    expect(countSeals(held, things)).toEqual(count)
+  })
+
+  it('is one count of several, with the first that is lost', () => {
+    const counts = [[thing('a', 'now')], [thing('b', 'gone')], [thing('c', 'gone')]]
+    expect(addSeals(counts.map((things) => countSeals(held, things)))).toEqual({
+      ...{ total: 3, underOldKeys: 0 },
+      ...lostAt('b', 2),
+    })
+    expect(addSeals([])).toEqual({ total: 0, underOldKeys: 0 })
+  })
+
+  it.each([
+    [[], false],
+    [['now'], false],
+    [['before', 'gone'], false],
+    [['gone'], true],
+    [['gone', 'gone too'], true],
+  ])('calls keys foreign where things rest under %j: %s', (keyIds, foreign) => {
+    const things = keyIds.map((keyId) => thing('a', keyId))
+    expect(isForeign(countSeals(held, things))).toBe(foreign)
   })
 })

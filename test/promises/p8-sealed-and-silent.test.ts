@@ -124,7 +124,8 @@ describe('P8 sealed-and-silent, one person', () => {
       attempts.map(String).toSorted(),
     )
     expect(ids(exported.events)).toEqual(events.toSorted())
-    expect(ids(exported.ledger)).toEqual(ledger.toSorted())
+    const ledgerIds = exported.ledger.map(({ ledger_id }) => ledger_id)
+    expect(ledgerIds.toSorted()).toEqual(ledger.toSorted())
     expect(exported.consents).toHaveLength(held.length)
     expect(JSON.stringify(exported)).toContain(SAID)
     expect(JSON.stringify(exported)).toContain(SENT)
@@ -570,7 +571,7 @@ async function liveAFullLife(road: Road, person: string): Promise<string> {
 
 interface Exported {
   readonly consents: readonly unknown[]
-  readonly ledger: readonly { id: string }[]
+  readonly ledger: readonly { readonly ledger_id: string }[]
   readonly events: readonly { id: string }[]
   readonly messages: readonly { id: string; attempts?: readonly { id: string | number }[] }[]
 }
