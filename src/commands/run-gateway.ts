@@ -2,7 +2,6 @@ import type { Server } from 'node:http'
 import { createAppServer } from '../app.ts'
 import { compose, type Gateway } from '../compose.ts'
 import { describeConfig, type Config } from '../config.ts'
-import { collectEarly } from '../foundation/heap.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { requireSchema } from './context.ts'
 import { unreadableAccounts } from './doctor.ts'
@@ -49,7 +48,6 @@ export async function runGateway(
   duties: Duties,
   { signal, siblings }: GatewaySurroundings,
 ): Promise<number> {
-  collectEarly()
   const gateway = await compose(config, siblings && { sumMetrics: () => siblings.sumMetrics() })
   siblings?.share(gateway.parts.metrics)
   let server: Server | undefined

@@ -51,6 +51,11 @@ export interface PlaceParts {
   readonly findStoredTenant: FindTenant
 }
 
+/** Whether an event is of the account that its push came to, whatever else there is. */
+export function isOfReceiver(event: EventRecord): boolean {
+  return event.tenant === null || isAboutTenant(event)
+}
+
 /**
  * The account that an event of a verified push belongs to. What a notice to a component or suite says
  * of a person is of the merchant or corp that it names, never of the parent; that a tenant came or left
@@ -63,7 +68,7 @@ export async function placeEvent(
 ): Promise<Place> {
   const { account: parent, ...rest } = push
   const { tenant } = event
-  if (tenant === null || isAboutTenant(event)) return known(parent)
+  if (tenant === null || isOfReceiver(event)) return known(parent)
   const inService = await parts.findTenant(parent.id, tenant)
   if (inService) return known(inService)
   if (!isOfItsPeople(event))

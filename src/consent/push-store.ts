@@ -89,7 +89,7 @@ interface RecordedRow {
 const RECORD = {
   name: 'record_pushes',
   text: `select event_ids, is_new, call_under_way
-    from record_pushes(${Array.from({ length: 18 }, (_, place) => `$${place + 1}`).join(', ')})`,
+    from record_pushes(${Array.from({ length: 18 }, () => '?').join(', ')})`,
   limitMs: QUICK_QUERY_MS,
 }
 
@@ -102,7 +102,7 @@ const RECORD_WITH_CODES = {
     select recorded.event_ids[code.push], code.account_id, code.sealed,
       to_timestamp(code.effective_at)
     from recorded
-    cross join json_to_recordset($19) as code (
+    cross join json_to_recordset(?) as code (
       push integer, account_id integer, sealed text, effective_at bigint
     )
     where recorded.is_new[code.push]

@@ -9,12 +9,12 @@ import { readEvent, readReceipt, type EventRecord, type Receipt } from '../event
 import { repeatKey } from '../events/repeat-key.ts'
 import { redact } from '../events/secrets.ts'
 import type { Clock } from '../foundation/clock.ts'
-import { within } from '../foundation/coarse-timer.ts'
 import { UnavailableError } from '../foundation/errors.ts'
 import { createGatherer } from '../foundation/gather.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { consentChanges, erases } from './consent-changes.ts'
 import {
+  isOfReceiver,
   placeEarly,
   placeEvent,
   type EarlyPush,
@@ -105,9 +105,6 @@ const MAX_RUNS = 2
 const WORTHWHILE = 24
 /** About one second of work at the rate of a small machine; more would miss the platform's 5 s. */
 const MAX_WAITING = 5_000
-/** The platform waits 5 s. A commit that takes longer than this is answered 503 and repeated. */
-const RECORD_LIMIT = { ms: 3_000, tooLate }
-
 /**
  * Gathers the pushes that arrive while a commit is under way and commits them together.
  *
@@ -145,12 +142,10 @@ export function createRecorder(deps: {
 
   async function recordOne(told: ReadEvent, hasLeft = false): Promise<RecordOutcome> {
     const { account } = told
-    const event = await asOnRecord(db, account, told.event)
-    const whole = toPushRow({ ...told, event }, deps.seal)
+    const read = mayBeRespelled(told) ? await asOnRecord(db, told) : told
+    const whole = toPushRow(read, deps.seal)
     const row = hasLeft ? withoutWords(whole) : whole
-    const recorded = await orUnavailable(within(RECORD_LIMIT, gatherer.add(row))).catch(
-      (error: unknown) => putAside(db, row, error),
-    )
+    const recorded = await gatherer.add(row).catch((error: unknown) => putAside(db, row, error))
     if (!recorded.repeated) {
       countChanges(metrics, account.name, row)
       // The platform waits for its answer; whoever waits for a ticket does not mind a moment.
@@ -162,13 +157,17 @@ export function createRecorder(deps: {
     return {
       outcome: recorded.repeated ? 'repeated' : 'recorded',
       eventId: recorded.eventId,
-      kind: event.kind,
+      kind: read.event.kind,
     }
   }
 
   return {
     async record(push) {
       const event = readEvent(push)
+      if (isOfReceiver(event)) {
+        const { account, document, hasLeft } = push
+        return recordOne({ account, event, document }, hasLeft)
+      }
       const place = await orUnavailable(placeEvent(deps, push, event))
       if (place.outcome !== 'known') return place
       const { account } = place
@@ -180,8 +179,7 @@ export function createRecorder(deps: {
     async recordWithin(trx, reads) {
       const rows: PushRow[] = []
       for (const read of reads) {
-        const event = await asOnRecord(trx, read.account, read.event)
-        const row = toPushRow({ ...read, event }, deps.seal)
+        const row = toPushRow(await asOnRecord(trx, read), deps.seal)
         countChanges(metrics, read.account.name, row)
         rows.push(row)
       }
@@ -203,6 +201,7 @@ export function createRecorder(deps: {
  */
 async function putAside(db: Knex, row: PushRow, cause: unknown): Promise<never> {
   if (cause instanceof UnavailableError) throw cause
+  if (isUnavailable(cause)) throw unavailable(cause)
   const reason = describeRefusal(cause)
   const id = await orUnavailable(keepAside(db, { ...row, reason }))
   throw new UnavailableError('push_kept_aside', `push_aside ${id}: ${reason}`, { cause })
@@ -240,10 +239,15 @@ async function recordOrPutAside(trx: Knex.Transaction, rows: readonly PushRow[])
 }
 
 /** WeCom may spell a member otherwise than before; no other account has such people. */
-async function asOnRecord(db: Knex, account: Account, event: EventRecord): Promise<EventRecord> {
-  if (event.subject === null || !hasMembers(account)) return event
-  const spellings = within(RECORD_LIMIT, findSpellings(db, account.id, [event.subject]))
-  return respell(event, await orUnavailable(spellings))
+function mayBeRespelled({ account, event }: ReadEvent): boolean {
+  return event.subject !== null && hasMembers(account)
+}
+
+async function asOnRecord(db: Knex, read: ReadEvent): Promise<ReadEvent> {
+  const { account, event } = read
+  if (event.subject === null || !mayBeRespelled(read)) return read
+  const spellings = await orUnavailable(findSpellings(db, account.id, [event.subject]))
+  return { ...read, event: respell(event, spellings) }
 }
 
 function toPushRow({ account, event, document }: ReadEvent, seal: Seal): PushRow {
@@ -292,18 +296,16 @@ function countChanges(metrics: Metrics, account: string, row: PushRow): void {
   }
 }
 
-function tooLate(): UnavailableError {
-  const { ms } = RECORD_LIMIT
-  return new UnavailableError('record_timeout', `the database did not commit within ${ms} ms`)
-}
-
 /** A database that is away is the platform's reason to repeat the push, not a fault of ours. */
 async function orUnavailable<Result>(work: Promise<Result>): Promise<Result> {
   try {
     return await work
   } catch (error) {
-    if (!isUnavailable(error)) throw error
-    const text = 'the database cannot take a push now; it is to be sent again'
-    throw new UnavailableError('database_unavailable', text, { cause: error })
+    throw isUnavailable(error) ? unavailable(error) : error
   }
+}
+
+function unavailable(cause: unknown): UnavailableError {
+  const text = 'the database cannot take a push now; it is to be sent again'
+  return new UnavailableError('database_unavailable', text, { cause })
 }

@@ -89,7 +89,7 @@ const CLAIM = {
   name: 'claim_messages',
   text: `select id, account_id, recipient, channel, template_id, content, consent_scope,
       sealed_secret, expires_at, due_at, earlier, on_trial, is_paced, has_more, lane
-    from claim_messages($1, make_interval(secs => $2), $3, $4::int[], $5::int[], $6::int[], $7)`,
+    from claim_messages(?, make_interval(secs => ?), ?, ?::int[], ?::int[], ?::int[], ?)`,
 }
 
 /**
@@ -119,7 +119,7 @@ const BEGIN = {
   text: `select message_ids, decisions, reasons, scopes, attempt_ids, numbers, untils,
       next_channels(message_ids, decisions) as channels
     from begin_sends(
-      $1, make_interval(secs => $2), $3::uuid[], $4::text[], $5::integer[], $6::integer[]
+      ?, make_interval(secs => ?), ?::uuid[], ?::text[], ?::integer[], ?::integer[]
     )`,
 }
 
@@ -148,7 +148,7 @@ interface FinishedRow {
 
 const FINISH = {
   name: 'finish_sends',
-  text: `select attempt_ids, statuses from finish_sends($1::json)`,
+  text: `select attempt_ids, statuses from finish_sends(?::json)`,
 }
 
 /** A late end may come together with the next one of its message: then one after the other. */

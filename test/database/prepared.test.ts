@@ -19,7 +19,7 @@ async function withOneConnection(
   }
 }
 
-const WHO = { name: 'who', text: 'select pg_backend_pid() as pid, $1::int[] as numbers' }
+const WHO = { name: 'who', text: 'select pg_backend_pid() as pid, ?::int[] as numbers' }
 
 describe('runPrepared', () => {
   it('answers the rows, and a connection knows the statement by its name the next time', () =>
@@ -37,7 +37,7 @@ describe('runPrepared', () => {
 
   it('leaves the connection to others when the statement fails', () =>
     withOneConnection(async (db) => {
-      const failing = { name: 'failing', text: 'select 1 / $1::int' }
+      const failing = { name: 'failing', text: 'select 1 / ?::int' }
       await expect(runPrepared(db, failing, [0])).rejects.toMatchObject({ code: '22012' })
       expect(await runPrepared(db, failing, [1])).toEqual([{ '?column?': 1 }])
     }))
