@@ -88,8 +88,6 @@ export interface KindRule {
    * minutes. Null for a kind that gets none.
    */
   readonly ticketAlarmMs: number | null
-  /** Whether an `AgentID` in the document must be the account's: two apps may share a pair. */
-  readonly checksAgentId: boolean
 }
 
 /** A message or event of a person; `Event` only where `MsgType` is `event`. */
@@ -145,7 +143,6 @@ const WECHAT = {
   alsoSends: null,
   tenants: null,
   ticketAlarmMs: null,
-  checksAgentId: false,
 } as const
 
 const WECOM = {
@@ -214,7 +211,7 @@ export const KIND_RULES: Readonly<Record<AccountKind, KindRule>> = {
     callbackPair: 'parent',
     own: { ...PLAIN_PUSH, source: 'served' },
   },
-  wecom_app: { ...WECOM, required: ['agentId'], checksAgentId: true },
+  wecom_app: { ...WECOM, required: ['agentId'] },
   wecom_suite: {
     ...WECOM,
     idOption: '--suite-id',

@@ -120,11 +120,6 @@ export const REFUSALS = {
     level: 'warn',
     hint: 'ToUserName is not the original id (in WeCom the corpid) of this account. Compare 原始 ID on the platform page with the account, and the callback URL of each account.',
   },
-  wrong_agent_id: {
-    status: 403,
-    level: 'warn',
-    hint: 'The push is of another application of the corp (AgentID). Give every application an account, a callback URL and a Token of its own; a built-in function such as the message archive is one too.',
-  },
   unknown_authorizer: {
     status: 403,
     level: 'warn',

@@ -442,6 +442,26 @@ describe('a member who leaves the corp', () => {
   })
 })
 
+describe('two applications in the document of one second', () => {
+  it('are two events, each once, and both end what they can', async () => {
+    const at = Math.floor(sandbox.now().getTime() / 1000)
+    const unsubscribed = (agentId: string) =>
+      `<xml><ToUserName><![CDATA[${CORP}]]></ToUserName>` +
+      '<FromUserName><![CDATA[ChenJiu]]></FromUserName>' +
+      `<CreateTime>${at}</CreateTime><MsgType><![CDATA[event]]></MsgType>` +
+      `<Event><![CDATA[unsubscribe]]></Event><AgentID>${agentId}</AgentID></xml>`
+    for (const agentId of ['1000007', '1000008', '1000007']) {
+      expect(await corp.pushDocument(unsubscribed(agentId))).toMatchObject({
+        outcome: 'acknowledged',
+      })
+    }
+    const { text } = await sender.request('/v1/events?subject=ChenJiu')
+    const { events } = JSON.parse(text) as { events: { name: string }[] }
+    expect(events.map(({ name }) => name)).toEqual(['unsubscribe', 'unsubscribe'])
+    expect(await stateOf('ChenJiu', 'member')).toBe('revoked')
+  })
+})
+
 describe('a userid in another case', () => {
   it('ends what is on record for the member, and for the relations of customers with them', async () => {
     const friend = await befriend('WangFang')
