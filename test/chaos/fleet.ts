@@ -64,3 +64,15 @@ export async function endLeases(db: Knex, dead: readonly number[]): Promise<void
     [owners],
   )
 }
+
+/** Calls of which nobody knows whether they arrived are long ago where their message's channel rests. */
+export async function ageLostCalls(db: Knex): Promise<void> {
+  await db.raw(
+    `update attempt set started_at = attempt.started_at - interval '10 minutes'
+     from message
+     join sending_pause as pause on pause.account_id = message.account_id
+       and pause.channel = message.channel and pause.until > now() + interval '1 minute'
+     where attempt.message_id = message.id and message.status = 'queued'
+       and attempt.outcome = 'unknown' and attempt.started_at > now() - interval '10 minutes'`,
+  )
+}

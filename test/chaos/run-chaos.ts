@@ -1,6 +1,6 @@
 import { sleep } from '../../src/foundation/clock.ts'
 import { planChaos, type ChaosPlan, type ChaosSize } from './chaos-plan.ts'
-import { endLeases } from './fleet.ts'
+import { ageLostCalls, endLeases } from './fleet.ts'
 import { layGround, type Ground, type GroundParts } from './ground.ts'
 import { judgeChaos, type Verdict } from './judge-chaos.ts'
 import { playStory, type Happenings } from './play-story.ts'
@@ -19,8 +19,11 @@ const LOOK_EVERY_MS = 100
 const TELL_EVERY_MS = 20_000
 /** Which wait is shortened by cancelling: longer than a clock minute with its spread, or hardly any. */
 const PATIENCE_S = { patient: 75, hurried: 3 }
-/** When messages that are still under way are given up, and the run has failed. */
-const QUIET_LIMIT_MS = 120_000
+/**
+ * When messages that are still under way are given up, and the run has failed. One whose channel rests
+ * and whose call may have arrived cannot be cancelled: it ends when the platform has forgotten the call.
+ */
+const QUIET_LIMIT_MS = { patient: 660_000, hurried: 120_000 }
 /** The platform acts two seconds after the gateway gave a call up. */
 const LATE_ACTS_MS = 2_500
 
@@ -145,10 +148,14 @@ interface Open {
 
 /** Waits until every message is over; what would wait for a day or an hour the application cancels. */
 async function untilQuiet(ground: Ground, { patient }: ChaosSize): Promise<void> {
-  const untilMs = performance.now() + QUIET_LIMIT_MS
-  const patience = patient ? PATIENCE_S.patient : PATIENCE_S.hurried
+  const mood = patient ? 'patient' : 'hurried'
+  const untilMs = performance.now() + QUIET_LIMIT_MS[mood]
+  const patience = PATIENCE_S[mood]
   while (performance.now() < untilMs) {
-    if (!patient) await endLeases(ground.db, ground.fleet.dead)
+    if (!patient) {
+      await endLeases(ground.db, ground.fleet.dead)
+      await ageLostCalls(ground.db)
+    }
     const open = await readOpen(ground, patience)
     if (open.length === 0) return
     for (const { id } of open.filter(({ waits_long: waitsLong }) => waitsLong)) {
