@@ -4,6 +4,8 @@ import type { Knex } from 'knex'
  * A merchant can take back a part of what it let a component do, and a corp the right to act for one
  * of its customer-service accounts. Each is a consent `tenant:…` of the account itself, under its own
  * appid or corpid, and the gate asks for it: what was never taken back has no row and stops nothing.
+ *
+ * And a one-time confirmation is for the template of its link: any other is refused.
  */
 export async function up(db: Knex): Promise<void> {
   await db.raw(`set local lock_timeout = '5s'; set local statement_timeout = '60s'`)
@@ -139,6 +141,8 @@ const JUDGE = `
           when named.expires_at <= p_at then split_part(p_scope, ':', 1) || '_expired'
           when named.credits = 0 and p_scope like 'template:%' then 'no_credit_left'
           when named.credits = 0 then split_part(p_scope, ':', 1) || '_used_up'
+          when named.template_id is not null and named.template_id is distinct from p_template_id
+            then split_part(p_scope, ':', 1) || '_other_template'
         end
         else 'unknown_channel'
       end as reason
