@@ -6,6 +6,7 @@ import type { Clock } from '../foundation/clock.ts'
 import { ConflictError, NotFoundError } from '../foundation/errors.ts'
 import { newApiKey, newId, sha256 } from '../foundation/ids.ts'
 import {
+  APPLICATIONS_UNAVAILABLE,
   unknownApplication,
   type Application,
   type ApplicationOverview,
@@ -70,11 +71,7 @@ export function createApplicationStore(parts: {
     load: async () => indexByKey(await readRows(db)),
     clock,
     maxAgeMs: MAX_AGE_MS,
-    unavailable: {
-      code: 'applications_unavailable',
-      message:
-        'the applications cannot be read from the database now; the same call may succeed later',
-    },
+    unavailable: APPLICATIONS_UNAVAILABLE,
   })
 
   return {

@@ -87,6 +87,12 @@ export function readSignatureDemand(typed: string | undefined): SignatureDemand 
   throw new InvalidInputError('bad_application', [fault])
 }
 
+/** What is said when applications, or what they sign with, cannot be read. */
+export const APPLICATIONS_UNAVAILABLE = {
+  code: 'applications_unavailable',
+  message: 'the applications cannot be read from the database now; the same call may succeed later',
+}
+
 /** That there is no such application, or it was revoked. */
 export function unknownApplication(name: string): NotFoundError {
   const text = `there is no application ${JSON.stringify(name)}; wcg app list shows them`

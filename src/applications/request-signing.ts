@@ -3,6 +3,7 @@ import { createSnapshot } from '../accounts/snapshot.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { newSigningSecret } from '../foundation/ids.ts'
 import type { SecretBox } from '../foundation/sealed-secrets.ts'
+import { APPLICATIONS_UNAVAILABLE } from './application.ts'
 import {
   isSignedWith,
   SIGNATURE_WINDOW_SECONDS,
@@ -82,11 +83,7 @@ export function createRequestSigning(parts: {
     load: async () => new Map((await loadSigning(db)).map((one) => [one.applicationId, one])),
     clock,
     maxAgeMs: MAX_AGE_MS,
-    unavailable: {
-      code: 'applications_unavailable',
-      message:
-        'the applications cannot be read from the database now; the same call may succeed later',
-    },
+    unavailable: APPLICATIONS_UNAVAILABLE,
   })
 
   function make(): MadeSecret {

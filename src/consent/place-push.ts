@@ -51,29 +51,27 @@ export interface PlaceParts {
   readonly findStoredTenant: FindTenant
 }
 
-/** Whether an event is of the account that its push came to, whatever else there is. */
-export function isOfReceiver(event: EventRecord): boolean {
-  return event.tenant === null || isAboutTenant(event)
+/**
+ * The merchant or corp whose event it is: what a notice to a component or suite says of a person is of
+ * the one that it names, never of the parent. Null where it is of the account that its push came to;
+ * that a tenant came or left is the parent's own.
+ */
+export function tenantOf(event: EventRecord): string | null {
+  return isAboutTenant(event) ? null : event.tenant
 }
 
-/**
- * The account that an event of a verified push belongs to. What a notice to a component or suite says
- * of a person is of the merchant or corp that it names, never of the parent; that a tenant came or left
- * is the parent's own.
- */
+/** The account that a tenant's event of a verified push belongs to. */
 export async function placeEvent(
   parts: PlaceParts,
-  push: Omit<EarlyPush, 'parent' | 'tenant'> & { readonly account: Account },
+  push: EarlyPush,
   event: EventRecord,
 ): Promise<Place> {
-  const { account: parent, ...rest } = push
-  const { tenant } = event
-  if (tenant === null || isOfReceiver(event)) return known(parent)
+  const { parent, tenant } = push
   const inService = await parts.findTenant(parent.id, tenant)
   if (inService) return known(inService)
   if (!isOfItsPeople(event))
     return known((await parts.findStoredTenant(parent.id, tenant)) ?? parent)
-  const place = await park(parts, { ...rest, parent, tenant }, event)
+  const place = await park(parts, push, event)
   const isOfNobody = place.outcome === 'nowhere' && place.reason === 'withdrawn'
   return isOfNobody ? { ...known(parent), hasLeft: true } : place
 }

@@ -14,9 +14,9 @@ import { createGatherer } from '../foundation/gather.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { consentChanges, erases } from './consent-changes.ts'
 import {
-  isOfReceiver,
   placeEarly,
   placeEvent,
+  tenantOf,
   type EarlyPush,
   type FindTenant,
   type Place,
@@ -142,7 +142,7 @@ export function createRecorder(deps: {
 
   async function recordOne(told: ReadEvent, hasLeft = false): Promise<RecordOutcome> {
     const { account } = told
-    const read = mayBeRespelled(told) ? await asOnRecord(db, told) : told
+    const read = await asOnRecord(db, told)
     const whole = toPushRow(read, deps.seal)
     const row = hasLeft ? withoutWords(whole) : whole
     const recorded = await gatherer.add(row).catch((error: unknown) => putAside(db, row, error))
@@ -164,15 +164,13 @@ export function createRecorder(deps: {
   return {
     async record(push) {
       const event = readEvent(push)
-      if (isOfReceiver(event)) {
-        const { account, document, hasLeft } = push
-        return recordOne({ account, event, document }, hasLeft)
-      }
-      const place = await orUnavailable(placeEvent(deps, push, event))
+      const { account: parent, document, hasLeft = false } = push
+      const tenant = tenantOf(event)
+      if (tenant === null) return recordOne({ account: parent, event, document }, hasLeft)
+      const place = await orUnavailable(placeEvent(deps, { ...push, parent, tenant }, event))
       if (place.outcome !== 'known') return place
       const { account } = place
-      const hasLeft = place.hasLeft || push.hasLeft === true
-      return recordOne({ account, event, document: push.document }, hasLeft)
+      return recordOne({ account, event, document }, hasLeft || place.hasLeft)
     },
     place: (early) => orUnavailable(placeEarly(deps, early)),
     recordRead: (read) => recordOne(read),
@@ -239,13 +237,9 @@ async function recordOrPutAside(trx: Knex.Transaction, rows: readonly PushRow[])
 }
 
 /** WeCom may spell a member otherwise than before; no other account has such people. */
-function mayBeRespelled({ account, event }: ReadEvent): boolean {
-  return event.subject !== null && hasMembers(account)
-}
-
 async function asOnRecord(db: Knex, read: ReadEvent): Promise<ReadEvent> {
   const { account, event } = read
-  if (event.subject === null || !mayBeRespelled(read)) return read
+  if (event.subject === null || !hasMembers(account)) return read
   const spellings = await orUnavailable(findSpellings(db, account.id, [event.subject]))
   return { ...read, event: respell(event, spellings) }
 }

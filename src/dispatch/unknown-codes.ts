@@ -1,5 +1,6 @@
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
+import { createSilence } from '../foundation/silence.ts'
 
 /** An answer with a code that is in no table, and about which no operator has decided. */
 export interface UnknownCode {
@@ -12,8 +13,6 @@ export interface UnknownCode {
 
 /** A code that the platform has begun to answer is answered to everybody; one line an hour says it. */
 const SILENCE_MS = 3_600_000
-/** More codes than anybody meets; what lies beyond is said again. */
-const MOST_REMEMBERED = 1_000
 
 /**
  * Warns of codes that no table has: they count as class `other`, which ends the message, and that may
@@ -23,13 +22,8 @@ export function createUnknownCodes(parts: {
   readonly clock: Clock
   readonly log: Log
 }): (seen: UnknownCode) => void {
-  const toldAtMs = new Map<string, number>()
+  const isNews = createSilence(parts.clock, SILENCE_MS)
   return (seen) => {
-    const key = `${seen.account}:${seen.errcode}`
-    const nowMs = parts.clock.monotonicMs()
-    if (nowMs - (toldAtMs.get(key) ?? -Infinity) < SILENCE_MS) return
-    if (toldAtMs.size >= MOST_REMEMBERED) toldAtMs.clear()
-    toldAtMs.set(key, nowMs)
-    parts.log.warn(seen, 'codes.unknown')
+    if (isNews(`${seen.account}:${seen.errcode}`)) parts.log.warn(seen, 'codes.unknown')
   }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../foundation/clock.ts'
 import { describeError } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
+import { createSilence } from '../foundation/silence.ts'
 
 /** A send that was refused for its template. */
 export interface RefusedTemplate {
@@ -15,8 +16,6 @@ const BANNED = 43116
 
 /** A template that is refused once is refused for every message: the first one says it all. */
 const SILENCE_MS = 60_000
-/** More templates than any account has; what lies beyond is reported again. */
-const MOST_REMEMBERED = 1_000
 
 /**
  * Reacts to refused templates beside the sending: a ban is noted, anything else lets the lists be
@@ -29,7 +28,7 @@ export function createRefusalWatch(parts: {
   readonly clock: Clock
   readonly log: Log
 }): { refused(refused: RefusedTemplate): void; settle(): Promise<void> } {
-  const toldAtMs = new Map<string, number>()
+  const isNews = createSilence(parts.clock, SILENCE_MS)
   const underWay = new Set<Promise<void>>()
 
   async function react(refused: RefusedTemplate): Promise<void> {
@@ -43,11 +42,7 @@ export function createRefusalWatch(parts: {
 
   return {
     refused(refused) {
-      const key = `${refused.accountId}:${refused.templateId}`
-      const nowMs = parts.clock.monotonicMs()
-      if (nowMs - (toldAtMs.get(key) ?? -Infinity) < SILENCE_MS) return
-      if (toldAtMs.size >= MOST_REMEMBERED) toldAtMs.clear()
-      toldAtMs.set(key, nowMs)
+      if (!isNews(`${refused.accountId}:${refused.templateId}`)) return
       const work = react(refused).finally(() => underWay.delete(work))
       underWay.add(work)
     },
