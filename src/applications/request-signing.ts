@@ -98,7 +98,8 @@ export function createRequestSigning(parts: {
       const { id } = await findSigner(db, name)
       const { secret, sealFor } = make()
       const previousUntil = endPrevious ? null : new Date(clock.now().getTime() + SECRET_OVERLAP_MS)
-      const replaced = await replaceSigningSecret(db, id, { sealed: sealFor(id), previousUntil })
+      const next = { sealed: sealFor(id), previousUntil, keyIds: box.keyIds }
+      const replaced = await replaceSigningSecret(db, id, next)
       copy.invalidate()
       return { secret, ...replaced }
     },

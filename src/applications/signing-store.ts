@@ -52,26 +52,32 @@ export async function findSigner(
 
 /**
  * Puts a new secret in place of the one before, which stays accepted until the time given; null ends
- * it now. An application that had none may sign from now on, and need not.
+ * it now, and so does a master key that this process does not hold. An application that had none may
+ * sign from now on, and need not.
  */
 export async function replaceSigningSecret(
   db: Knex,
   id: string,
-  secret: { readonly sealed: string; readonly previousUntil: Date | null },
+  secret: {
+    readonly sealed: string
+    readonly previousUntil: Date | null
+    readonly keyIds: SecretBox['keyIds']
+  },
 ): Promise<{ readonly signatures: SignatureDemand; readonly previousUntil: Date | null }> {
-  const { sealed, previousUntil } = secret
+  const { sealed, previousUntil, keyIds } = secret
+  const opens = `split_part(sealed_signing_secret, '.', 2) = any(?)`
   const { rows } = await db.raw<{
     rows: { signatures: SignatureDemand; previous_until: Date | null }[]
   }>(
     `update application set
        previous_signing_secret =
-         case when ?::timestamptz is not null then sealed_signing_secret end,
-       previous_until = case when sealed_signing_secret is not null then ?::timestamptz end,
+         case when ?::timestamptz is not null and ${opens} then sealed_signing_secret end,
+       previous_until = case when ${opens} then ?::timestamptz end,
        sealed_signing_secret = ?,
        signatures = case signatures when 'off' then 'optional' else signatures end
      where id = ?
      returning signatures, previous_until`,
-    [previousUntil, previousUntil, sealed, id],
+    [previousUntil, [...keyIds], [...keyIds], previousUntil, sealed, id],
   )
   const [row] = rows
   return {

@@ -1,4 +1,5 @@
-import type { Parts } from '../compose.ts'
+import type { Gateway, Parts } from '../compose.ts'
+import type { Config } from '../config.ts'
 import { sleep, systemClock } from '../foundation/clock.ts'
 import type { Caller } from '../messages/caller.ts'
 import { findMessage } from '../messages/find-message.ts'
@@ -98,7 +99,8 @@ export const send: Command = {
   async run(context) {
     const { args, say, output, withGateway } = context
     const body = await readBody(context)
-    return withGateway(async ({ parts }, config) => {
+    const seals = 'robot_key' in body || body['channel'] === 'wecom_welcome_message'
+    const send = async ({ parts }: Gateway, config: Config) => {
       const { id: accountId, name } = await parts.accounts.show(args.text('account') ?? '')
       const caller: Caller = { id: null, name: 'cli', accounts: [{ id: accountId, name }] }
       const accepted = await sendMessage(
@@ -140,7 +142,8 @@ export const send: Command = {
       )
       if (!isFinal(status)) output.note(say('still_under_way'))
       return GOOD.has(status) ? 0 : 1
-    })
+    }
+    return withGateway(send, { masterKey: seals ? 'own' : 'any' })
   },
 }
 
