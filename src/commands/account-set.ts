@@ -18,6 +18,7 @@ const OPPOSITES = [
   ['templates-strict', 'templates-lenient'],
   ['keep-templates-on-unfollow', 'end-templates-on-unfollow'],
   ['keep-data-on-cancellation', 'erase-on-cancellation'],
+  ['erase-on-unfollow', 'keep-data-on-unfollow'],
   ['empty-receive-id', 'require-receive-id'],
 ] as const
 

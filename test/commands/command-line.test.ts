@@ -364,10 +364,25 @@ describe('wcg account rotate, set, check and show', () => {
 
   it('refuses opposites, all of them, and a change of nothing', async () => {
     const typed = ['account', 'set', 'turning', '--enable', '--disable', '--lang', 'zh']
-    const both = await wcg([...typed, '--templates-strict', '--templates-lenient'])
+    const pairs = [
+      ['enable', 'disable'],
+      ['templates-strict', 'templates-lenient'],
+      ['keep-templates-on-unfollow', 'end-templates-on-unfollow'],
+      ['keep-data-on-cancellation', 'erase-on-cancellation'],
+      ['erase-on-unfollow', 'keep-data-on-unfollow'],
+      ['empty-receive-id', 'require-receive-id'],
+    ]
+    const both = await wcg([
+      ...typed,
+      ...pairs
+        .slice(1)
+        .flat()
+        .map((name) => `--${name}`),
+    ])
     expect([both.out, both.code]).toEqual(['', 2])
-    expect(both.err).toContain('--enable: 与 --disable 相反')
-    expect(both.err).toContain('--templates-strict: 与 --templates-lenient 相反')
+    for (const [one, other] of pairs) {
+      expect(both.err).toContain(`--${one}: 与 --${other} 相反`)
+    }
     const none = await wcg(['account', 'set', 'turning'])
     expect([none.code, none.err]).toEqual([2, expect.stringContaining('at least one option')])
   })
