@@ -176,14 +176,12 @@ export function createRecorder(deps: {
     recordRead: (read) => recordOne(read),
     async recordWithin(trx, reads) {
       const rows: PushRow[] = []
-      for (const read of reads) {
-        const row = toPushRow(await asOnRecord(trx, read), deps.seal)
-        countChanges(metrics, read.account.name, row)
-        rows.push(row)
-      }
+      for (const read of reads) rows.push(toPushRow(await asOnRecord(trx, read), deps.seal))
+      const names = new Map(reads.map(({ account }) => [account.id, account.name]))
+      const onNew = (row: PushRow) => countChanges(metrics, names.get(row.accountId) ?? '', row)
       let aside = 0
       for (let from = 0; from < rows.length; from += MAX_BATCH) {
-        aside += await recordOrPutAside(trx, rows.slice(from, from + MAX_BATCH))
+        aside += await recordOrPutAside(trx, rows.slice(from, from + MAX_BATCH), onNew)
       }
       return { aside }
     },
@@ -216,13 +214,19 @@ function describeRefusal(error: unknown): string {
  * Records rows in a transaction under way. If they fail for a reason of one of them, they are halved
  * until it is alone; that one is kept aside.
  *
- * @returns how many are.
+ * @param onNew is told of each row that was not on record yet.
+ * @returns how many are kept aside.
  */
-async function recordOrPutAside(trx: Knex.Transaction, rows: readonly PushRow[]): Promise<number> {
+async function recordOrPutAside(
+  trx: Knex.Transaction,
+  rows: readonly PushRow[],
+  onNew: (row: PushRow) => void,
+): Promise<number> {
   const [row] = rows
   if (row === undefined) return 0
   try {
-    await withTransaction(trx, (inner) => recordPushes(inner, rows))
+    const recorded = await withTransaction(trx, (inner) => recordPushes(inner, rows))
+    rows.filter((_, place) => recorded[place]?.repeated === false).forEach(onNew)
     return 0
   } catch (error) {
     if (isUnavailable(error) || isRetryable(error)) throw error
@@ -231,8 +235,8 @@ async function recordOrPutAside(trx: Knex.Transaction, rows: readonly PushRow[])
       return 1
     }
     const middle = Math.ceil(rows.length / 2)
-    const before = await recordOrPutAside(trx, rows.slice(0, middle))
-    return before + (await recordOrPutAside(trx, rows.slice(middle)))
+    const before = await recordOrPutAside(trx, rows.slice(0, middle), onNew)
+    return before + (await recordOrPutAside(trx, rows.slice(middle), onNew))
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import type { Account, EventSource } from '../accounts/account.ts'
 import { readEvent } from '../events/read-event.ts'
+import { AppError } from '../foundation/errors.ts'
 import type { SecretBox } from '../foundation/sealed-secrets.ts'
 import {
   dropParked,
@@ -79,7 +80,18 @@ function acceptOne(
   parked: ParkingPlace & ParkedPush,
   family: { readonly parent: Account; readonly tenant: Account },
 ) {
-  const { document, timestamp } = readParked(box.open(parked.sealed, placeOfParked(parked)))
+  const opened = tryToOpen(box, parked)
+  if ('refusal' in opened) return { ok: false, ...opened } as const
   const { source, receivedAt } = parked
-  return acceptParked({ ...family, source, document, timestamp, receivedAt })
+  return acceptParked({ ...family, ...opened, source, receivedAt })
+}
+
+/** One that no master key opens any more is lost; the right that its tenant has given is not. */
+function tryToOpen(box: SecretBox, parked: ParkingPlace & ParkedPush) {
+  try {
+    return readParked(box.open(parked.sealed, placeOfParked(parked)))
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    return { refusal: { reason: error.code } }
+  }
 }
