@@ -537,7 +537,8 @@ async function suitesOf(
   if (ids.length === 0) return new Map()
   const suites = await db<AccountRow>('account')
     .select('id', 'app_id', 'settings')
-    .whereIn('id', unique(ids))
+    .whereIn('id', [...new Set(ids)])
+    .timeout(QUICK_QUERY_MS)
   return new Map(suites.map((suite) => [suite.id, suite]))
 }
 
@@ -547,10 +548,6 @@ function asItsSuiteSays(account: Account, suite: SuiteRow | undefined): Account 
   const settings = readStoredSettings(suite.settings)
   const corp_token_from = corpTokenFrom({ appId: suite.app_id, settings })
   return { ...account, settings: { ...account.settings, corp_token_from } }
-}
-
-function unique(ids: readonly number[]): number[] {
-  return [...new Set(ids)]
 }
 
 async function namesOf(db: Knex, ids: readonly number[]): Promise<Map<number | null, string>> {

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { z } from 'zod'
+import { QUICK_QUERY_MS } from '../database/connection.ts'
 import { withTransaction } from '../database/unit-of-work.ts'
 import { TEMPLATE_CHANNELS, type TemplateChannel } from '../wechat/template-lists.ts'
 import type { AliasStep, TemplateAlias } from './alias.ts'
@@ -46,12 +47,13 @@ export async function loadTemplates(
 export async function listLongTermTemplates(
   db: Knex,
 ): Promise<ReadonlyMap<number, readonly string[]>> {
-  const { rows } = await db.raw<{
-    rows: { account_id: number; template_ids: readonly string[] }[]
-  }>(
-    `select account_id, array_agg(template_id order by template_id) as template_ids
-     from template where type = 'long_term' group by account_id`,
-  )
+  const { rows } = await db
+    .raw<{ rows: { account_id: number; template_ids: readonly string[] }[] }>(
+      `select account_id, array_agg(template_id order by template_id) as template_ids
+       from template where type = 'long_term' group by account_id`,
+    )
+    // pushes and sends wait for it where it loads the copy of the accounts
+    .timeout(QUICK_QUERY_MS)
   return new Map(rows.map((row) => [row.account_id, row.template_ids]))
 }
 
