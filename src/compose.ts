@@ -295,8 +295,7 @@ async function build(
     rest: (rest) => restForQuota(db, rest),
     askPlatform: async ({ id }, path) => {
       const account = await cache.findById(id)
-      if (!account || codeSpaceOf(account) === 'wecom') return
-      await quotas.ask(account, path, { lifts: false })
+      if (account) await quotas.ask(account, path, { lifts: false })
     },
     clock,
     log,

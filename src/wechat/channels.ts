@@ -1,4 +1,5 @@
 import type { AccountKind } from '../accounts/account.ts'
+import { KIND_RULES } from '../accounts/account-kinds.ts'
 import type { z } from 'zod'
 import { InvariantError } from '../foundation/errors.ts'
 import {
@@ -325,11 +326,12 @@ export function channelsAt(path: string): readonly Channel[] {
   return CHANNEL_NAMES.filter((channel) => pathsOf(channel).includes(path))
 }
 
-/** Every path of WeChat that an open channel sends to. */
+/** The paths that channels send to, where the platform counts the day's calls: WeCom does not. */
 export const SEND_PATHS: ReadonlySet<string> = new Set(CHANNEL_NAMES.flatMap(pathsOf))
 
 function pathsOf(channel: ChannelName): readonly string[] {
-  return Object.values(CHANNELS[channel].ways).map(({ path }) => path)
+  const ways = Object.entries(CHANNELS[channel].ways) as [AccountKind, { path: string }][]
+  return ways.flatMap(([kind, { path }]) => (KIND_RULES[kind].platform === 'wecom' ? [] : [path]))
 }
 
 /** The account a message is sent by. */
