@@ -3,6 +3,7 @@ import { sleep, type Clock } from '../foundation/clock.ts'
 import { describeError } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
+import { createUnderWay } from '../foundation/under-way.ts'
 import { createWaker } from '../foundation/waker.ts'
 import type { PlatformClient } from '../wechat/platform-client.ts'
 import { claimMessages, releaseMessages, type ClaimedMessage } from './dispatch-store.ts'
@@ -77,7 +78,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     onFree: () => startWhatFits(),
   })
   const line = createLine(options.concurrency, { places, onLow: () => waker.wake() })
-  const working = new Set<Promise<void>>()
+  const working = createUnderWay()
   const mostWorking = (1 + FINISHING_PER_PLACE) * options.concurrency
   const watch = createCallWatch({
     ...options,
@@ -139,7 +140,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function startWhatFits(): void {
-    while (working.size < mostWorking && !stopping.signal.aborted) {
+    while (working.count < mostWorking && !stopping.signal.aborted) {
       const turn = line.next()
       if (!turn) return
       startOne(turn)
@@ -147,16 +148,16 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function startOne({ message, leave }: Turn): void {
-    const work = sendClaimed(parts, message, leave)
+    working.begin()
+    void sendClaimed(parts, message, leave)
       .catch((error: unknown) => {
         log.error({ message_id: message.id, error: describeError(error) }, 'dispatch.failed')
       })
-      .finally(() => {
-        working.delete(work)
+      .then(() => {
+        working.end()
         leave()
         startWhatFits()
       })
-    working.add(work)
   }
 
   return {
@@ -169,7 +170,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       stopping.abort()
       await loop
       await giveBack(line.takeOut(() => true)).catch(roundFailed)
-      await Promise.all(working)
+      await working.none()
     },
     get lastRoundAt() {
       return lastRoundAt

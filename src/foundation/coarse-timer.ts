@@ -1,17 +1,27 @@
 /*
  * Timers for limits that are hardly ever reached: set for every request and nearly always taken back.
- * One timer of Node's looks after them all, so that each costs no more than its place in a set.
+ * One timer of Node's looks after them all, so that each costs no more than its place in a ring.
  */
 
 /** How late a coarse timer may be. */
 const STEP_MS = 50
 
+/**
+ * A place in the ring of timers. Not in a Set: a Set that grows or is tidied leaves its old table
+ * behind, which points to the new one. Once the collector has moved one such table to the long-lived,
+ * it keeps all later ones, and with them nearly every push, until the next collection of everything.
+ */
 interface CoarseTimer {
   readonly dueMs: number
-  readonly late: () => void
+  /** What is left of a timer that has been taken back holds nothing. */
+  late: (() => void) | undefined
+  before: CoarseTimer | undefined
+  after: CoarseTimer | undefined
 }
 
-const timers = new Set<CoarseTimer>()
+/** Begins and ends the ring; never due. */
+const ring: CoarseTimer = { dueMs: Infinity, late: undefined, before: undefined, after: undefined }
+ring.before = ring.after = ring
 let looking: NodeJS.Timeout | undefined
 
 /**
@@ -20,20 +30,34 @@ let looking: NodeJS.Timeout | undefined
  * @returns takes it back; nothing happens when it is too late for that.
  */
 export function setCoarseTimer(ms: number, late: () => void): () => void {
-  const timer = { dueMs: performance.now() + ms, late }
-  timers.add(timer)
+  const timer = { dueMs: performance.now() + ms, late, before: ring.before, after: ring }
+  if (ring.before) ring.before.after = timer
+  ring.before = timer
   looking ??= setInterval(look, STEP_MS)
-  return () => void timers.delete(timer)
+  return () => takeOut(timer)
+}
+
+function takeOut(timer: CoarseTimer): void {
+  const { before, after } = timer
+  if (!before || !after) return
+  before.after = after
+  after.before = before
+  timer.late = timer.before = timer.after = undefined
 }
 
 function look(): void {
   const nowMs = performance.now()
-  for (const timer of timers) {
-    if (timer.dueMs > nowMs) continue
-    timers.delete(timer)
-    timer.late()
+  const due: CoarseTimer[] = []
+  for (let timer = ring.after; timer && timer !== ring; timer = timer.after) {
+    if (timer.dueMs <= nowMs) due.push(timer)
   }
-  if (timers.size > 0) return
+  for (const timer of due) {
+    // none where one before it has taken it back
+    const { late } = timer
+    takeOut(timer)
+    late?.()
+  }
+  if (ring.after !== ring) return
   clearInterval(looking)
   looking = undefined
 }
@@ -49,7 +73,12 @@ export function within<Result>(
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
     const takeBack = setCoarseTimer(limit.ms, () => reject(limit.tooLate()))
-    work.then(resolve, reject)
-    work.then(takeBack, takeBack)
+    const andTakeBack =
+      <Value>(settle: (value: Value) => void) =>
+      (value: Value) => {
+        takeBack()
+        settle(value)
+      }
+    work.then(andTakeBack(resolve), andTakeBack(reject))
   })
 }

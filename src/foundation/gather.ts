@@ -1,4 +1,5 @@
 import { UnavailableError } from './errors.ts'
+import { createUnderWay } from './under-way.ts'
 
 /** Work that is cheaper done together: many callers, few runs at a time. */
 export interface Gatherer<Item, Result> {
@@ -52,19 +53,22 @@ export function createGatherer<Item, Result>(
 ): Gatherer<Item, Result> {
   const { maxRuns = 1, worthwhile = 1 } = options
   const queue: Waiting<Item, Result>[] = []
-  const running = new Set<Promise<void>>()
+  const running = createUnderWay()
 
   function startWorthwhile(): void {
-    while (queue.length > 0 && running.size < maxRuns) {
-      if (running.size > 0 && queue.length < worthwhile) return
-      const run = runBatch(queue.splice(0, options.maxBatch)).finally(() => {
-        running.delete(run)
-        startWorthwhile()
-      })
-      running.add(run)
+    while (queue.length > 0 && running.count < maxRuns) {
+      if (running.count > 0 && queue.length < worthwhile) return
+      running.begin()
+      void runBatch(queue.splice(0, options.maxBatch)).then(startNext)
     }
   }
 
+  function startNext(): void {
+    running.end()
+    startWorthwhile()
+  }
+
+  /** Never fails: what becomes of the items is told to those who wait for them. */
   async function runBatch(batch: readonly Waiting<Item, Result>[]): Promise<void> {
     try {
       const results = await options.run(batch.map((one) => one.item))
@@ -96,7 +100,7 @@ export function createGatherer<Item, Result>(
       return queue.length
     },
     async idle() {
-      while (running.size > 0) await Promise.all(running)
+      while (running.count > 0) await running.none()
     },
   }
 }
