@@ -661,10 +661,11 @@ async function build(
   undo.push(() => workers.stop())
 
   const app = createApp({
-    findAccount: (name) => cache.find(name),
+    findAccount: (name) => cache.known(name) ?? cache.find(name),
     findTenant: (parentId, appId) => cache.findTenant(parentId, appId),
     recordPush: (push) => recorder.record(push),
     placePush: (early) => recorder.place(early),
+    mayReply: (account) => replyDesk.isAwaited(account),
     askForReply: (asked) => replyDesk.ask(asked),
     queueReleaseCheck: (check) => queueReleaseCheck({ db, box }, check),
     exchangeRedirect: (account, redirect) =>

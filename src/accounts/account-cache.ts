@@ -4,6 +4,8 @@ import { createSnapshot } from './snapshot.ts'
 
 /** The accounts as every push and send asks for them: by name or id, without a query each time. */
 export interface AccountCache {
+  /** What `find` would say, where it need not wait for that; undefined says nothing. */
+  known(name: string): Account | undefined
   /** @throws UnavailableError `accounts_unavailable` */
   find(name: string): Promise<Account | undefined>
   /** @throws UnavailableError `accounts_unavailable` */
@@ -38,6 +40,7 @@ export function createAccountCache(parts: {
     },
   })
   return {
+    known: (name) => snapshot.fresh()?.byName.get(name),
     find: (name) => snapshot.find(({ byName }) => byName.get(name)),
     findById: (id) => snapshot.find(({ byId }) => byId.get(id)),
     findTenant: (parentId, appId) =>

@@ -18,6 +18,8 @@ const MAX_STALE_MS = 10 * 60_000
  * loading fails, a copy of up to ten minutes serves on.
  */
 export interface Snapshot<Copy> {
+  /** The copy, where a question would be answered from it at once; undefined where one has to wait. */
+  fresh(): Copy | undefined
   /** @throws UnavailableError when nothing could be loaded and no copy is young enough. */
   find<Found>(look: (copy: Copy) => Found | undefined): Promise<Found | undefined>
   /** The next question loads again. */
@@ -89,6 +91,8 @@ export function createSnapshot<Copy>(parts: {
   }
 
   return {
+    fresh: () => (mustLoad() ? undefined : held?.copy),
+
     async find(look) {
       if (mustLoad()) await refresh()
       const found = held && look(held.copy)

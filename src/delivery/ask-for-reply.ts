@@ -39,6 +39,8 @@ export interface GivenReply {
 }
 
 export interface ReplyDesk {
+  /** Whether there may be somebody to ask about this account's pushes; false is certain. */
+  isAwaited(account: Account): boolean
   /** Null: `success` is all there is to say. Does not throw. */
   ask(asked: RecordedAsk): Promise<GivenReply | null>
   /** The endpoints have changed. */
@@ -97,6 +99,10 @@ export function createReplyDesk(parts: ReplyParts): ReplyDesk {
   }
 
   return {
+    isAwaited({ id }) {
+      const known = endpoints.fresh()
+      return known === undefined || known.has(id)
+    },
     invalidate: () => endpoints.invalidate(),
     async ask(asked) {
       underWay += 1

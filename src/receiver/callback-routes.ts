@@ -50,7 +50,7 @@ export type PushOutcome =
 
 export interface CallbackDeps {
   /** By our name for the account; undefined when there is none or it is disabled. */
-  readonly findAccount: (name: string) => Promise<Account | undefined>
+  readonly findAccount: (name: string) => Account | Promise<Account | undefined>
   /** By its parent and what the platform calls it; undefined when that is not authorised. */
   readonly findTenant: (parentId: number, appId: string) => Promise<Account | undefined>
   /** Resolves only when the event and all that follows from it are committed. */
@@ -62,6 +62,8 @@ export interface CallbackDeps {
     | { readonly outcome: 'known'; readonly account: Account; readonly hasLeft: boolean }
     | Exclude<PushOutcome, RecordedPush>
   >
+  /** Whether an application may want to answer pushes of this account; false is certain. */
+  readonly mayReply: (account: Account) => boolean
   /**
    * What an application wants a person to be answered with at once; null: nothing, or not in time. It
    * is asked when the push has been committed, the same for every repeat, and does not throw.
@@ -159,9 +161,7 @@ async function decide(
   if (req.method !== 'GET' && req.method !== 'POST')
     return refused({ reason: 'method_not_allowed' })
   const name = req.params.account
-  const found = isPossibleName(name)
-    ? await inTime(deps.clock, arrival, deps.findAccount(name))
-    : undefined
+  const found = await findAccount(deps, arrival, name)
   const account = found && hasAddress(found, req.params.tenant) ? found : undefined
   const query = readQuery(req.url)
   const now = arrival.receivedAt
@@ -236,6 +236,7 @@ async function replyTo(
   { verdict, sealed }: { readonly verdict: PushVerdict; readonly sealed: PushInput },
 ): Promise<string | null> {
   const { push, recorded } = verdict
+  if (!deps.mayReply(push.account)) return null
   const leftMs = startedMs + ANSWER_LIMIT_MS - REPLY_MARGIN_MS - deps.clock.monotonicMs()
   const limitMs = Math.min(push.account.settings.reply_deadline_ms, leftMs)
   if (limitMs <= 0) return null
@@ -313,10 +314,7 @@ async function decideRedirect(
   req: Request<{ account: string }>,
   arrival: Arrival,
 ): Promise<Verdict | null> {
-  const name = req.params.account
-  const account = isPossibleName(name)
-    ? await inTime(deps.clock, arrival, deps.findAccount(name))
-    : undefined
+  const account = await findAccount(deps, arrival, req.params.account)
   if (!account || KIND_RULES[account.kind].tenants === null) {
     return refused({ reason: 'unknown_account' })
   }
@@ -328,6 +326,17 @@ async function decideRedirect(
     typeof proof === 'string' &&
     (await inTime(deps.clock, arrival, deps.exchangeRedirect(account, { code, proof })))
   return isOurs ? null : refused({ reason: 'bad_signature', detail: 'proof' }, account)
+}
+
+/** Whose callback address it is; nearly always known without a wait. */
+function findAccount(
+  deps: CallbackDeps,
+  arrival: Arrival,
+  name: string,
+): Account | undefined | Promise<Account | undefined> {
+  if (!isPossibleName(name)) return undefined
+  const found = deps.findAccount(name)
+  return found instanceof Promise ? inTime(deps.clock, arrival, found) : found
 }
 
 /** Whether an account receives anything at an address of this form. */
@@ -564,11 +573,13 @@ function readQuery(url: string): Record<string, string | string[]> {
 /** As the platform writes it nothing is encoded, and the pairs can be read off. */
 function readPairs(text: string): Iterable<[string, string]> {
   if (/[%+]/.test(text)) return new URLSearchParams(text)
-  return text.split('&').flatMap((pair): [string, string][] => {
-    if (pair === '') return []
+  const pairs: [string, string][] = []
+  for (const pair of text.split('&')) {
+    if (pair === '') continue
     const at = pair.indexOf('=')
-    return at === -1 ? [[pair, '']] : [[pair.slice(0, at), pair.slice(at + 1)]]
-  })
+    pairs.push(at === -1 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)])
+  }
+  return pairs
 }
 
 /** A name that is not even percent-encoded text (`/callbacks/%ff`) is an unknown account. */

@@ -4,7 +4,7 @@ import { describeError } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
 
 export interface OneTimeDeps {
-  readonly findAccount: (name: string) => Promise<Account | undefined>
+  readonly findAccount: (name: string) => Account | Promise<Account | undefined>
   /** Records the answer to a link of ours; null when it is none. */
   readonly answerLink: (answer: {
     readonly accountId: number

@@ -10,6 +10,7 @@ export type OpenFields = { -readonly [Name in keyof Fields]: Fields[Name] }
 class NoFields {}
 Object.setPrototypeOf(NoFields.prototype, null)
 Reflect.deleteProperty(NoFields.prototype, 'constructor')
+Object.freeze(NoFields.prototype)
 
 /** No fields yet. */
 export function emptyFields(): OpenFields {

@@ -80,7 +80,8 @@ async function startRoutes(
   const exchangeRedirect = async () => false
   const askForReply = async () => null
   const placePush = async () => ({ outcome: 'nowhere', reason: 'full' }) as const
-  const asked = { placePush, queueReleaseCheck, exchangeRedirect, askForReply }
+  const mayReply = () => true
+  const asked = { placePush, queueReleaseCheck, exchangeRedirect, mayReply, askForReply }
   const deps = { findAccount, findTenant, recordPush, ...asked, clock, log, metrics, ...changes }
   const app = express().disable('x-powered-by')
   addCallbackRoutes(app, deps)

@@ -85,6 +85,7 @@ beforeAll(async () => {
     placePush: (early) => recorder.place(early),
     queueReleaseCheck: async () => undefined,
     exchangeRedirect: async () => false,
+    mayReply: () => true,
     askForReply: async () => null,
     clock,
     log: createLog('debug', {

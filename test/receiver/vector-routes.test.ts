@@ -81,6 +81,7 @@ beforeAll(async () => {
     placePush: async () => ({ outcome: 'nowhere', reason: 'full' }),
     queueReleaseCheck: async () => undefined,
     exchangeRedirect: async () => false,
+    mayReply: () => true,
     askForReply: async () => reply,
     clock: { now: () => now, monotonicMs: () => performance.now() },
     log: createLog('debug', {
