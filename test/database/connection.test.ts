@@ -25,6 +25,11 @@ describe('openDatabase', () => {
     expect(answer.rows.map((row) => Number(row.setting))).toEqual([20_000, 5_000, 15_000])
   })
 
+  it('has no statement compiled, whatever PostgreSQL takes it for', async () => {
+    const answer = await database().db.raw<{ rows: unknown[] }>('show jit')
+    expect(answer.rows).toEqual([{ jit: 'off' }])
+  })
+
   it('keeps the values of a failed statement out of the message', async () => {
     const statement = 'select ?::text, 1 / 0'
     const failed = database().db.raw<unknown>(statement, ['oSecretPerson'])
