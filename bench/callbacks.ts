@@ -41,6 +41,12 @@ export async function measureCallbacks(
       connections: 64,
     }),
     gatewayUnderLoad(pushes, {
+      key: 'messages64',
+      name: `${OURS}, text messages alone, 64 connections`,
+      connections: 64,
+      mix: 'messages',
+    }),
+    gatewayUnderLoad(pushes, {
       key: 'gateway256',
       name: `${OURS}, 256 connections`,
       connections: 256,

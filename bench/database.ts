@@ -6,6 +6,7 @@ import { createAccountStore } from '../src/accounts/account-store.ts'
 import { openDatabase } from '../src/database/connection.ts'
 import { startEmbeddedServer } from '../src/database/embedded-server.ts'
 import { migrate } from '../src/database/migrate.ts'
+import { binariesAt } from '../src/database/postgres-binaries.ts'
 import { createLog } from '../src/foundation/log.ts'
 import { createSecretBox, parseMasterKey } from '../src/foundation/sealed-secrets.ts'
 import { MASTER_KEY } from './children.ts'
@@ -35,16 +36,20 @@ export interface BenchDatabase {
 /**
  * Starts a server as the gateway starts its own on a development machine, with `SETTINGS` and
  * `more`. It is durable: fsync, full_page_writes and synchronous_commit stay on.
+ *
+ * @param folder of another PostgreSQL than the one that came with `npm install`.
  */
 export async function startServer(
   more: Readonly<Record<string, string>> = {},
+  folder: string | null = null,
 ): Promise<BenchServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'wcg-bench-'))
+  const data = await mkdtemp(join(tmpdir(), 'wcg-bench-'))
   const server = await startEmbeddedServer({
-    directory: join(folder, 'postgres'),
+    directory: join(data, 'postgres'),
     log,
     mode: 'own',
     settings: { ...SETTINGS, ...more },
+    ...(folder !== null && { binaries: binariesAt(folder) }),
   })
   const pools: Knex[] = []
   const open = (url: string) => {
@@ -67,7 +72,7 @@ export async function startServer(
       // The server first: it ends statements under way, for which the pools would wait.
       await server.stop()
       await Promise.all(pools.map((pool) => pool.destroy()))
-      await rm(folder, { recursive: true, force: true })
+      await rm(data, { recursive: true, force: true })
     },
   }
 }

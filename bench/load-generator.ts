@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { answerParent } from './answer-parent.ts'
-import { createPushMaker, type PushMaker } from './pushes.ts'
+import { createPushMaker, type PushMaker, type PushMix } from './pushes.ts'
 import { percentile } from './statistics.ts'
 
 /*
@@ -10,7 +10,12 @@ import { percentile } from './statistics.ts'
 
 export type LoadRequest =
   /** Makes this many new pushes and forgets all earlier ones. */
-  | { readonly kind: 'make'; readonly count: number; readonly people: number }
+  | {
+      readonly kind: 'make'
+      readonly count: number
+      readonly people: number
+      readonly mix: PushMix
+    }
   | ({ readonly kind: 'run' } & LoadRun)
 
 export interface LoadRun {
@@ -33,14 +38,15 @@ export interface LoadResult {
   readonly p99Ms: number
 }
 
-let makers = new Map<number, PushMaker>()
+const makers = new Map<string, PushMaker>()
 let pushes: Buffer[] = []
 let used = 0
 
 answerParent((request: LoadRequest) => {
   if (request.kind === 'run') return run(request)
-  const maker = makers.get(request.people) ?? createPushMaker(request)
-  makers = new Map([...makers, [request.people, maker]])
+  const wanted = `${request.people} ${request.mix}`
+  const maker = makers.get(wanted) ?? createPushMaker(request)
+  makers.set(wanted, maker)
   pushes = Array.from({ length: request.count }, () => maker.next())
   used = 0
   return {}

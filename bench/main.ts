@@ -16,7 +16,7 @@ async function main(): Promise<number> {
     return 2
   }
   const children = createChildren(options)
-  const starting = startServer()
+  const starting = startServer({}, options.postgresFolder)
   const stopped = Promise.withResolvers<never>()
   const overdue = setTimeout(
     () => stopped.reject(new Stopped('the bench took too long and was given up')),

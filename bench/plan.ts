@@ -73,16 +73,20 @@ export interface Options {
   readonly jsonFile: string | null
   /** Where the gateways leave CPU profiles; null: they run without. */
   readonly profileFolder: string | null
+  /** The folder of the PostgreSQL to measure with; null: the one that came with `npm install`. */
+  readonly postgresFolder: string | null
 }
 
-export const USAGE = `npm run bench -- [--quick] [--only PART | --growth [--rows N]] [--json FILE] [--profile FOLDER]
+export const USAGE = `npm run bench -- [--quick] [--only PART | --growth [--rows N]] [--json FILE]
+                   [--profile FOLDER] [--postgres FOLDER]
 
-  --quick           a short run, under two minutes
-  --only PART       callbacks, starts or sends alone
-  --growth          callbacks with 10 thousand and with N rows, and nothing else
-  --rows N          rows of the large database, 10 thousand or more; 10,000,000 by default
-  --json FILE       writes every figure of every round to FILE as well
-  --profile FOLDER  every gateway leaves a CPU profile there; the figures are then worse
+  --quick            a short run, under two minutes
+  --only PART        callbacks, starts or sends alone
+  --growth           callbacks with 10 thousand and with N rows, and nothing else
+  --rows N           rows of the large database, 10 thousand or more; 10,000,000 by default
+  --json FILE        writes every figure of every round to FILE as well
+  --profile FOLDER   every gateway leaves a CPU profile there; the figures are then worse
+  --postgres FOLDER  measures with another PostgreSQL, e.g. the one in /usr/lib/postgresql/17
 `
 
 /** @returns undefined when the words are not those of `USAGE`. */
@@ -100,6 +104,7 @@ export function readOptions(words: readonly string[]): Options | undefined {
       : { ...plan, parts: only === null ? PARTS : [only] },
     jsonFile: values.json ?? null,
     profileFolder: values.profile ?? null,
+    postgresFolder: values.postgres ?? null,
   }
 }
 
@@ -114,6 +119,7 @@ function parseWords(words: readonly string[]) {
         rows: { type: 'string', default: '10000000' },
         json: { type: 'string' },
         profile: { type: 'string' },
+        postgres: { type: 'string' },
       },
     }).values
   } catch {

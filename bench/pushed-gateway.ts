@@ -3,6 +3,7 @@ import type { Contender } from './contenders.ts'
 import type { BenchDatabase } from './database.ts'
 import type { LoadRequest, LoadResult } from './load-generator.ts'
 import { postgresMs, processorMs } from './processor-time.ts'
+import type { PushMix } from './pushes.ts'
 import type { Check } from './report.ts'
 import type { Sample } from './sample.ts'
 
@@ -38,8 +39,9 @@ export interface PushedGateway {
 /** The gateway; each round gets pushes that nobody has seen. */
 export function gatewayUnderLoad(
   { load, gateway, database, tally, people }: PushedGateway,
-  { key, name, connections }: { key: string; name: string; connections: number },
+  options: { key: string; name: string; connections: number; mix?: PushMix },
 ): Contender {
+  const { key, name, connections, mix = 'mixed' } = options
   let expectedRate = 10_000
   return {
     key,
@@ -47,7 +49,7 @@ export function gatewayUnderLoad(
     async run(ms) {
       // Half as many again as the last time; should they run out, the round ends a little earlier.
       const count = Math.ceil((expectedRate * 1.5 * ms) / 1000) + connections
-      await ask(load, { kind: 'make', count, people })
+      await ask(load, { kind: 'make', count, people, mix })
       const before = [await processorMs(gateway.pid), await postgresMs(database.db)] as const
       const run = { port: gateway.port, connections, ms, once: true }
       const result = await askToRun(load, run)

@@ -25,18 +25,25 @@ export function openidOf(person: number): string {
   return `o${createHash('sha256').update(String(person)).digest('base64url').slice(0, 27)}`
 }
 
+/** What people do: in turn a text message, a follow and an unfollow, or nothing but write. */
+export type PushMix = 'mixed' | 'messages'
+
 export interface PushMaker {
   /** A whole HTTP request, signed and sealed at this moment; never the same twice. */
   next(): Buffer
 }
 
 /**
- * Makes pushes in safe mode, in turn a text message, a follow and an unfollow, each of a person drawn
- * from `people`. Every document differs from every other, those of other makers included.
+ * Makes pushes in safe mode, each of a person drawn from `people`. Every document differs from every
+ * other, those of other makers included.
  *
  * @param options.people how many people there are; numbers from 0.
  */
-export function createPushMaker(options: { readonly people: number }): PushMaker {
+export function createPushMaker(options: {
+  readonly people: number
+  readonly mix: PushMix
+}): PushMaker {
+  const writeDocument = options.mix === 'mixed' ? writeInTurn : writeMessage
   const key = prepareKey(ACCOUNT.aesKey)
   const maker = randomInt(1_000_000, 9_999_999)
   const openids = new Map<number, string>()
@@ -62,11 +69,16 @@ export function createPushMaker(options: { readonly people: number }): PushMaker
 
 type Head = Parameters<typeof writeEvent>[0]
 
-function writeDocument(head: Head, number: number, maker: number): string {
+function writeMessage(head: Head, number: number, maker: number): string {
+  const text = `你好，请问订单 ${maker}_${number} 什么时候发货？`
+  return writeText(head, text, `${maker}${1e9 + number}`)
+}
+
+function writeInTurn(head: Head, number: number, maker: number): string {
   const mark = `${maker}_${number}`
   switch (number % 3) {
     case 0:
-      return writeText(head, `你好，请问订单 ${mark} 什么时候发货？`, `${maker}${1e9 + number}`)
+      return writeMessage(head, number, maker)
     case 1:
       return writeEvent(head, 'subscribe', [{ name: 'EventKey', text: `qrscene_${mark}` }])
     default:

@@ -28,6 +28,8 @@ export interface EmbeddedServerOptions {
   readonly mode: ServerMode
   /** More settings of PostgreSQL, for tests: `{ fsync: 'off' }`. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Another PostgreSQL than the one that came with `npm install`, for measuring. */
+  readonly binaries?: PostgresBinaries
 }
 
 export interface EmbeddedServer {
@@ -57,7 +59,7 @@ const POLL_MS = 25
  */
 export async function startEmbeddedServer(options: EmbeddedServerOptions): Promise<EmbeddedServer> {
   const directory = resolve(options.directory)
-  const binaries = await findBinaries()
+  const binaries = options.binaries ?? (await findBinaries())
   const data = await prepareData(directory, binaries)
   const giveUpAt = performance.now() + START_LIMIT_MS
   while (performance.now() < giveUpAt) {

@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { AppError } from '../foundation/errors.ts'
 import { errorCode } from './availability.ts'
 
-/** The programs of a PostgreSQL that came with `npm install`. */
+/** The programs of a PostgreSQL. */
 export interface PostgresBinaries {
   /** The folder that holds `bin`, `lib` and `share`. */
   readonly root: string
@@ -26,6 +26,11 @@ export async function findBinaries(
   const root = packageRoot(platform, arch)
   if (root === undefined || platform === 'win32') throw unsupported(platform, arch)
   await completeLibraries(root)
+  return binariesAt(root)
+}
+
+/** The programs in the folder of a PostgreSQL, e.g. `/usr/lib/postgresql/17`. */
+export function binariesAt(root: string): PostgresBinaries {
   return { root, initdb: join(root, 'bin/initdb'), postgres: join(root, 'bin/postgres') }
 }
 

@@ -28,13 +28,13 @@ describe('the bench', () => {
     'measures every part, loses nothing and does nothing twice',
     async () => {
       const report = await runBench(children, server, SMALLEST)
-      expect(report.series).toHaveLength(13)
+      expect(report.series).toHaveLength(14)
       for (const { name, samples } of report.series) {
         expect(samples, name).toHaveLength(1)
         expect(samples[0]?.rate, name).toBeGreaterThan(0)
       }
       expect(report.figures).toHaveLength(3)
-      expect(report.ratios).toHaveLength(9)
+      expect(report.ratios).toHaveLength(10)
       expect(report.checks).toHaveLength(3)
       for (const { name, expected, found } of report.checks) {
         expect(found, name).toBe(expected)
@@ -79,7 +79,7 @@ describe('the bench', () => {
 
 describe('createPushMaker', () => {
   it('makes whole requests of which no two are the same', () => {
-    const maker = createPushMaker({ people: 10 })
+    const maker = createPushMaker({ people: 10, mix: 'mixed' })
     const pushes = Array.from({ length: 100 }, () => maker.next().toString())
     expect(new Set(pushes).size).toBe(100)
     for (const push of pushes) {
@@ -95,6 +95,7 @@ describe('readOptions', () => {
     expect(readOptions([])?.plan.growthRows).toBeNull()
     expect(readOptions(['--quick', '--only', 'sends'])?.plan.parts).toEqual(['sends'])
     expect(readOptions(['--growth', '--rows', '20000'])?.plan.growthRows).toBe(20_000)
+    expect(readOptions(['--postgres', '/opt/pg'])?.postgresFolder).toBe('/opt/pg')
     for (const words of [['--fast'], ['--only', 'rows'], ['--rows', '5'], ['sends']]) {
       expect(readOptions(words), words.join(' ')).toBeUndefined()
     }
