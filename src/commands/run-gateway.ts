@@ -5,6 +5,7 @@ import { describeConfig, type Config } from '../config.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { requireSchema } from './context.ts'
 import { unreadableAccounts } from './doctor.ts'
+import { drain } from './drain.ts'
 import { inBoth, SpokenError } from './explain-error.ts'
 import { explainListen } from './explain-listen.ts'
 
@@ -128,20 +129,9 @@ async function stopInTime(gateway: Gateway, server: Server | undefined): Promise
     log.warn({ limit_ms: STOP_MS }, 'service.stop_overdue')
     process.exit(1)
   }, STOP_MS)
-  if (server) await drain(server)
+  if (server) await drain(server, DRAIN_MS)
   await gateway.stop()
   clearTimeout(late)
   log.info('service.stopped')
   return 0
-}
-
-/** Ends when the requests under way have their answers, or have had their time. */
-async function drain(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => {
-    server.close(() => resolve())
-  })
-  server.closeIdleConnections()
-  const impatient = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
-  await closed
-  clearTimeout(impatient)
 }
