@@ -14,15 +14,16 @@ const QUIET_FILES = [
 ]
 
 /**
- * Every test file has a database of its own (test/support), so files may run side by side; two at a
- * time is what the smallest machines of our pipelines carry. Files that start processes, servers or
- * signals are a process of their own, too; the others share one and read our sources once.
+ * Every test file has a database of its own (test/support), so files may run side by side. Three at
+ * a time keep the two cores of the smallest machines of our pipelines busy: tests wait a third of
+ * their time. Files that start processes, servers or signals are a process of their own, too; the
+ * others share one and read our sources once.
  */
 export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 30_000,
     // A test that needs a second try is a test that lies now and then.
