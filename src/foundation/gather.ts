@@ -99,8 +99,6 @@ export function createGatherer<Item, Result>(
     get waiting() {
       return queue.length
     },
-    async idle() {
-      while (running.count > 0) await running.none()
-    },
+    idle: () => running.none(),
   }
 }

@@ -3,7 +3,7 @@ export interface UnderWay {
   readonly count: number
   begin(): void
   end(): void
-  /** Resolves when nothing is under way. */
+  /** Resolves when nothing is under way, nor has begun in the moment when the last work ended. */
   none(): Promise<void>
 }
 
@@ -26,8 +26,8 @@ export function createUnderWay(): UnderWay {
       waiting = []
       for (const tell of told) tell()
     },
-    none() {
-      return count === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))
+    async none() {
+      while (count > 0) await new Promise<void>((resolve) => waiting.push(resolve))
     },
   }
 }

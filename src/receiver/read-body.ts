@@ -35,22 +35,18 @@ function collect(
     let size = 0
     const finish = (result: BodyResult) => {
       takeBack()
-      resolve(result)
-    }
-    const leave = (reason: 'too_large' | 'slow_body' | 'incomplete_body') => {
       req.off('data', take).off('end', complete).off('close', abandon)
       req.pause()
-      finish({ ok: false, reason })
+      resolve(result)
     }
     const take = (chunk: Buffer) => {
       size += chunk.length
-      if (size > limits.maxBytes) leave('too_large')
+      if (size > limits.maxBytes) finish({ ok: false, reason: 'too_large' })
       else chunks.push(chunk)
     }
     const complete = () => finish({ ok: true, bytes: whole(chunks) })
-    // also after the end, when it changes nothing any more
-    const abandon = () => leave('incomplete_body')
-    const late = () => leave('slow_body')
+    const abandon = () => finish({ ok: false, reason: 'incomplete_body' })
+    const late = () => finish({ ok: false, reason: 'slow_body' })
     const takeBack = setCoarseTimer(limits.timeoutMs, late)
     // 'error' stays listened to for the life of the request: without a listener an abort would throw.
     req.on('error', abandon)

@@ -2,6 +2,7 @@ import type { Clock } from '../foundation/clock.ts'
 import { describeError } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
 import { createSilence } from '../foundation/silence.ts'
+import { createUnderWay } from '../foundation/under-way.ts'
 
 /** A send that was refused for its template. */
 export interface RefusedTemplate {
@@ -29,7 +30,7 @@ export function createRefusalWatch(parts: {
   readonly log: Log
 }): { refused(refused: RefusedTemplate): void; settle(): Promise<void> } {
   const isNews = createSilence(parts.clock, SILENCE_MS)
-  const underWay = new Set<Promise<void>>()
+  const underWay = createUnderWay()
 
   async function react(refused: RefusedTemplate): Promise<void> {
     try {
@@ -43,11 +44,9 @@ export function createRefusalWatch(parts: {
   return {
     refused(refused) {
       if (!isNews(`${refused.accountId}:${refused.templateId}`)) return
-      const work = react(refused).finally(() => underWay.delete(work))
-      underWay.add(work)
+      underWay.begin()
+      void react(refused).then(() => underWay.end())
     },
-    async settle() {
-      await Promise.all(underWay)
-    },
+    settle: () => underWay.none(),
   }
 }

@@ -1,5 +1,6 @@
 import { sleep } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
+import { createUnderWay } from '../foundation/under-way.ts'
 import { reportDeath } from './refresh-report.ts'
 import { refreshToken, type RefreshParts, type TokenAccount } from './refresh-token.ts'
 import { createTokenMemory, type TokenAnswer, type TokenMemory } from './token-memory.ts'
@@ -216,21 +217,19 @@ export function createTokenKeeper(parts: TokenKeeperParts): TokenKeeper {
 
 /** Refreshes that nobody waits for. */
 function createBackground(log: Log) {
-  const running = new Set<Promise<void>>()
+  const running = createUnderWay()
   return {
     leave(account: TokenAccount, refresh: Promise<void>): void {
-      const ended = refresh
+      running.begin()
+      void refresh
         .catch((error: unknown) => {
           log.warn({ account: account.name, error: nameOf(error) }, 'token.row_unreachable')
         })
-        .finally(() => running.delete(ended))
-      running.add(ended)
+        .finally(() => running.end())
     },
 
-    async settle(): Promise<void> {
-      // A refresh of one account may have begun one of its parent.
-      while (running.size > 0) await Promise.all(running)
-    },
+    /** Also for those of parents, which the refresh of one account may have begun. */
+    settle: () => running.none(),
   }
 }
 

@@ -2,6 +2,7 @@ import type { Clock } from '../foundation/clock.ts'
 import { AppError, describeError } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Metrics } from '../foundation/metrics.ts'
+import { createUnderWay } from '../foundation/under-way.ts'
 import type { QuotaPlace } from './quota-place.ts'
 import type { CallCount } from './quota-store.ts'
 import {
@@ -50,23 +51,22 @@ const ASK_AGAIN_MS = 600_000
  */
 export function createQuotaWatch(parts: QuotaWatchParts, readAgain: (place: QuotaPlace) => void) {
   const { clock, log, metrics } = parts
-  const asking = new Set<Promise<void>>()
+  const asking = createUnderWay()
   let isOver = false
 
   /** Never fails; a platform that does not answer is asked again later. */
   function ask(account: CountedAccount, place: QuotaPlace): Promise<void> {
     place.askAgainMs = clock.now().getTime() + ASK_AGAIN_MS
     const { path } = place
-    const asked = parts
+    asking.begin()
+    return parts
       .askPlatform(account, path)
       .then(() => readAgain(place))
       .catch((error: unknown) => {
         if (isRefused(error)) place.askAgainMs = Infinity
         log.warn({ account: account.name, path, error: describeError(error) }, 'quota.not_read')
       })
-      .finally(() => asking.delete(asked))
-    asking.add(asked)
-    return asked
+      .finally(() => asking.end())
   }
 
   async function rest(account: CountedAccount, tally: QuotaTally): Promise<void> {
@@ -113,7 +113,7 @@ export function createQuotaWatch(parts: QuotaWatchParts, readAgain: (place: Quot
     /** Asks nothing more, and waits for the questions under way; for an orderly stop. */
     async settle(): Promise<void> {
       isOver = true
-      while (asking.size > 0) await Promise.all(asking)
+      await asking.none()
     },
   }
 }

@@ -16,6 +16,19 @@ describe('createUnderWay', () => {
     expect([work.count, told]).toEqual([0, ['one', 'two']])
   })
 
+  it('waits on for work that begins when the last work ends', async () => {
+    const work = createUnderWay()
+    work.begin()
+    let isOver = false
+    const waiting = work.none().then(() => (isOver = true))
+    work.end()
+    work.begin()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(isOver).toBe(false)
+    work.end()
+    await waiting
+  })
+
   it('does not wait where there is nothing, and counts anew afterwards', async () => {
     const work = createUnderWay()
     await work.none()
