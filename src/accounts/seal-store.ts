@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { countSeals, type SealCount, type SecretBox } from '../foundation/sealed-secrets.ts'
+import { countSeals, opens, type SealCount, type SecretBox } from '../foundation/sealed-secrets.ts'
 import { placeOfSecret, type SecretName } from './secret-store.ts'
 
 /** Whether the master keys of this process open what is stored: secrets and access tokens. */
@@ -94,14 +94,4 @@ function placeOfToken(table: TokenTable, accountId: number): string {
 
 function reseal(box: SecretBox, row: SealedRow, place: string) {
   return { sealed: box.seal(box.open(row.sealed, place), place), key_id: box.keyId }
-}
-
-/** The report says whose does not open; the reason is the same for all that a key does not fit. */
-function opens(box: SecretBox, row: { readonly sealed: string; readonly place: string }): boolean {
-  try {
-    box.open(row.sealed, row.place)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -116,6 +116,20 @@ export function createSecretBox(keys: readonly [MasterKey, ...MasterKey[]]): Sec
   }
 }
 
+/** Whether a sealed text opens under the master keys of this process, at its place. */
+export function opens(
+  box: SecretBox,
+  { sealed, place }: { sealed: string; place: string },
+): boolean {
+  try {
+    box.open(sealed, place)
+    return true
+  } catch (error) {
+    if (error instanceof AppError) return false
+    throw error
+  }
+}
+
 /** How what rests sealed stands to the master keys of this process. */
 export interface SealCount {
   readonly total: number
