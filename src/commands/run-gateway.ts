@@ -1,8 +1,8 @@
 import type { Server } from 'node:http'
-import { setFlagsFromString } from 'node:v8'
 import { createAppServer } from '../app.ts'
 import { compose, type Gateway } from '../compose.ts'
 import { describeConfig, type Config } from '../config.ts'
+import { collectEarly } from '../foundation/heap.ts'
 import type { Metrics } from '../foundation/metrics.ts'
 import { requireSchema } from './context.ts'
 import { unreadableAccounts } from './doctor.ts'
@@ -16,12 +16,6 @@ import { explainListen } from './explain-listen.ts'
  */
 const DRAIN_MS = 4_000
 const STOP_MS = 9_000
-
-/**
- * Left alone, V8 lets what has lived for a moment grow to four times what is in use before it looks
- * what of it is over. Nearly all of ours is: half more is enough, and takes a third of the memory.
- */
-const HEAP_GROWING_PERCENT = 50
 
 /** What of the gateway runs in this process. */
 export interface Duties {
@@ -56,7 +50,7 @@ export async function runGateway(
   duties: Duties,
   { signal, siblings }: GatewaySurroundings,
 ): Promise<number> {
-  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`)
+  collectEarly()
   const gateway = await compose(config, siblings && { sumMetrics: () => siblings.sumMetrics() })
   siblings?.share(gateway.parts.metrics)
   let server: Server | undefined

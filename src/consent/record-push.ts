@@ -142,7 +142,7 @@ export function createRecorder(deps: {
 
   async function recordOne(told: ReadEvent, hasLeft = false): Promise<RecordOutcome> {
     const { account } = told
-    const read = hasMembers(account) ? await asOnRecord(db, told) : told
+    const read = await asOnRecord(db, told)
     const whole = toPushRow(read, deps.seal)
     const row = hasLeft ? withoutWords(whole) : whole
     const recorded = await gatherer.add(row).catch((error: unknown) => putAside(db, row, error))

@@ -321,7 +321,7 @@ export function pathOf(channel: ChannelName, account: ServedAccount): string | n
   return wayOf(channel, account)?.path ?? null
 }
 
-/** The open channels whose sends go to a path. */
+/** The open channels whose sends go to a path of WeChat. */
 export function channelsAt(path: string): readonly Channel[] {
   return CHANNEL_NAMES.filter((channel) => pathsOf(channel).includes(path))
 }
