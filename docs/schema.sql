@@ -2699,7 +2699,9 @@ AS $function$
         (held.state = 'granted' and held.expires_at > p_at and held.credits > 0) desc,
         (held.state = 'granted' and held.expires_at > p_at) desc,
         case when held.state = 'granted' and held.expires_at > p_at then held.expires_at end,
-        held.effective_at desc
+        held.effective_at desc,
+        -- what one answer ended has one moment: the same window is named every time
+        held.scope = 'conversation' desc
       limit 1
     ) as talk on true
     cross join lateral (

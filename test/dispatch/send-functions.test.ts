@@ -376,6 +376,25 @@ describe('judge_send', () => {
     expect(decision.scope).toBe('conversation:action')
   })
 
+  it.each([
+    ['conversation', 'conversation:action'],
+    ['conversation:action', 'conversation'],
+  ])(
+    'names the conversation of two windows that one answer ended, written as %s, %s',
+    async (first, second) => {
+      const at = ago(SECOND)
+      const ended = (scope: string): Change => ({ scope, change: 'suppressed', at })
+      const { accountId, subject } = await aPerson(ended(first), ended(second))
+      const question = { accountId, subject, channel: 'customer_service_message', templateId: null }
+      const decision = await db().transaction(async (trx) => {
+        // the key of the table gives them in one order, the table itself in the order of writing
+        await trx.raw('set local enable_indexscan = off; set local enable_bitmapscan = off')
+        return decideSend(trx, { ...question, at: new Date() })
+      })
+      expect(decision).toMatchObject({ reason: 'conversation_suppressed', scope: 'conversation' })
+    },
+  )
+
   it('asks for the customer-service account too, as far as it was ever taken back', async () => {
     const { accountId, subject } = await aPerson({ scope: 'kf:wk1' }, { scope: 'kf:wk2' })
     const [{ app_id: corpId } = { app_id: '' }] = await db()<{ id: number; app_id: string }>(
