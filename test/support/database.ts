@@ -11,6 +11,8 @@ export interface TestServer {
   readonly url: string
   /** The database that holds the migrated schema and nothing else. */
   readonly template: string
+  /** `strategy file_copy`, which takes 20 ms instead of 160; nothing on 14, which has no other. */
+  readonly strategy: string
 }
 
 declare module 'vitest' {
@@ -40,8 +42,7 @@ export async function createTestDatabase(
   const server = inject('testServer')
   const name = `wcg_test_${randomBytes(6).toString('hex')}`
   const template = options.empty ? 'template0' : server.template
-  // Copying files takes 20 ms here; the default strategy, which copies through the log, 160 ms.
-  await runOnServer(server.url, `create database ${name} template ${template} strategy file_copy`)
+  await runOnServer(server.url, `create database ${name} template ${template} ${server.strategy}`)
 
   const url = urlOfDatabase(server.url, name)
   const pools: Knex[] = []
