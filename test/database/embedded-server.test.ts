@@ -21,6 +21,7 @@ import { startEmbeddedServer, type EmbeddedServer } from '../../src/database/emb
 import { choosePostgresAccount } from '../../src/database/postgres-account.ts'
 import { findPostmaster, stopPostmaster } from '../../src/database/postgres-process.ts'
 import type { ServerMode } from '../../src/database/server-users.ts'
+import { sleep } from '../../src/foundation/clock.ts'
 import { createLog } from '../../src/foundation/log.ts'
 
 const SCRIPT = resolve(import.meta.dirname, 'embedded-process.ts')
@@ -186,6 +187,22 @@ describe('startEmbeddedServer', () => {
     const next = await start('own')
     expect(next.url).toBe(answer.url)
     expect(await query(next.url, 'select text from note')).toEqual([{ text: 'kept' }])
+  })
+
+  it('waits until PostgreSQL has noticed that the gateway before was killed', async () => {
+    const { url } = await start('join')
+    const { child } = await startProcess('join')
+    await end(child, 'SIGKILL')
+    const held = new Client({
+      connectionString: url,
+      application_name: `wcg own ${child.pid}`,
+    })
+    await held.connect()
+    await held.query('select pg_advisory_lock(724701, 2)')
+    const next = start('own')
+    await sleep(300)
+    await held.end()
+    expect((await next).url).toBe(url)
   })
 
   it('recovers what was committed after gateway and server were killed', async () => {
