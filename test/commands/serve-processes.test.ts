@@ -54,6 +54,19 @@ async function serve(count: string, env: Record<string, string>, cwd?: string) {
   return { out, err, code: child.exitCode }
 }
 
+/** Until the push lies in one of the processes; others wait for locks too, in other databases. */
+async function waitsToBeRecorded({ database }: Road): Promise<void> {
+  await until(
+    () =>
+      database.db.raw<{ rows: unknown[] }>(
+        `select 1 from pg_stat_activity
+         where datname = current_database() and wait_event_type = 'Lock'
+           and query like '%from record_pushes%'`,
+      ),
+    ({ rows }) => rows.length > 0,
+  )
+}
+
 async function sumOf(road: Road, metric: string): Promise<number> {
   const answer = await fetch(`${gatewayOf(road).url}/metrics`)
   expect(answer.headers.get('content-type')).toContain('text/plain')
@@ -137,10 +150,7 @@ describe('wcg serve --processes 2, when its first process is killed', { timeout:
     const lock = await road().database.db.transaction()
     await lock.raw('lock table event in access exclusive mode')
     const pushed = road().push(follow(road()))
-    await until(
-      () => lock.raw<{ rows: unknown[] }>(`select 1 from pg_locks where not granted`),
-      ({ rows }) => rows.length > 0,
-    )
+    await waitsToBeRecorded(road())
     expect(await gateway.end('SIGKILL')).toBeNull()
     await lock.rollback()
     expect(await pushed).toMatchObject({ status: 200, text: 'success' })
@@ -162,10 +172,7 @@ describe('wcg serve --processes 2, told twice to stop,', { timeout: 60_000 }, ()
     const pushed = road()
       .push(follow(road()))
       .catch(() => 'no answer')
-    await until(
-      () => lock.raw<{ rows: unknown[] }>(`select 1 from pg_locks where not granted`),
-      ({ rows }) => rows.length > 0,
-    )
+    await waitsToBeRecorded(road())
     const ended = gateway.end('SIGTERM')
     await until(
       () => linesNamed(gateway, 'service.stopping'),

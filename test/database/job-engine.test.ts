@@ -126,7 +126,7 @@ describe('createJobEngine', () => {
     expect(state.dead).toEqual([{ task: 'fails', count: 1 }])
     expect(state.oldestDueAt).toBeNull()
     const { rows } = await db.raw<{ rows: { last_error: string; in_seconds: number }[] }>(
-      `select last_error, extract(epoch from run_at - now())::float as in_seconds
+      `select last_error, extract(epoch from run_at - updated_at)::float as in_seconds
        from graphile_worker.jobs order by attempts < max_attempts`,
     )
     expect(rows[1]?.in_seconds).toBeGreaterThan(0.5)
