@@ -300,7 +300,7 @@ describe('createQuotaLedger', () => {
       at: clock.now(),
       lifts: false,
     })
-    const { ledger } = openLedger(accountId, clock)
+    const { ledger } = openLedger(accountId, clock, { limit: 100 })
     let left = 0
     const client = countCalls(
       {
@@ -343,7 +343,7 @@ describe('createQuotaLedger', () => {
       at: clock.now(),
       lifts: false,
     })
-    const { ledger, callMany } = openLedger(accountId, clock)
+    const { ledger, callMany } = openLedger(accountId, clock, { limit: 50, used: 40 })
     callMany(40)
     await untilCalls(accountId, 40)
     await until(
