@@ -164,7 +164,7 @@ export async function findLiveTemplate(
      where account_id = ? and subject = ?
        and scope like 'template:%' and scope <> 'template:*'
        and state = 'granted' and not refused and credits is distinct from 0
-     order by effective_at desc
+     order by effective_at desc, scope
      limit 1`,
     [person.accountId, person.subject],
   )
