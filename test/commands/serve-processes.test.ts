@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
+import { isAlive } from '../../src/database/postgres-process.ts'
+import { countLockWaits } from '../support/database.ts'
 import { TEST_MASTER_KEY } from '../support/gateway-process.ts'
 import { linesNamed, pidsBehind } from '../support/log-lines.ts'
 import { documentOf, newOpenid } from '../support/push-documents.ts'
@@ -24,14 +26,6 @@ function follow({ account }: Road): string {
   const at = Math.floor(Date.now() / 1000)
   const head = { originalId: account.originalId, openid: newOpenid(), at }
   return documentOf(head, { kind: 'subscribe', key: '' })
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
 }
 
 /** `wcg serve --processes …` with these settings and no others, to its end. */
@@ -54,16 +48,11 @@ async function serve(count: string, env: Record<string, string>, cwd?: string) {
   return { out, err, code: child.exitCode }
 }
 
-/** Until the push lies in one of the processes; others wait for locks too, in other databases. */
+/** Until the push lies in one of the processes. */
 async function waitsToBeRecorded({ database }: Road): Promise<void> {
   await until(
-    () =>
-      database.db.raw<{ rows: unknown[] }>(
-        `select 1 from pg_stat_activity
-         where datname = current_database() and wait_event_type = 'Lock'
-           and query like '%from record_pushes%'`,
-      ),
-    ({ rows }) => rows.length > 0,
+    () => countLockWaits(database.db, 'from record_pushes'),
+    (waiting) => waiting > 0,
   )
 }
 

@@ -9,7 +9,7 @@ import { createMetrics } from '../../src/foundation/metrics.ts'
 import { createPlatformClient } from '../../src/wechat/platform-client.ts'
 import { lookUpErrorCode } from '../../src/wechat/error-codes.ts'
 import { codeSpaceOf } from '../../src/wechat/served-account.ts'
-import { useTestDatabase } from '../support/database.ts'
+import { countLockWaits, useTestDatabase } from '../support/database.ts'
 import {
   giveConsent,
   insertMessage,
@@ -109,15 +109,6 @@ function aDoor() {
   return { opened, open: () => open() }
 }
 
-/** Statements of this database that wait for somebody's lock. */
-async function waitingForLocks(): Promise<number> {
-  const { rows } = await db().raw<{ rows: { waiting: number }[] }>(
-    `select count(*)::integer as waiting from pg_stat_activity
-     where datname = current_database() and wait_event_type = 'Lock'`,
-  )
-  return rows[0]?.waiting ?? 0
-}
-
 describe('createDispatcher', () => {
   it('sends what is queued, with token, recipient and its own name for the message', async () => {
     const platform = await startPlatform()
@@ -209,7 +200,7 @@ describe('createDispatcher', () => {
         people[0]!,
       ])
       startDispatcher(platform)
-      await vi.waitFor(async () => expect(await waitingForLocks()).toBe(1))
+      await vi.waitFor(async () => expect(await countLockWaits(db())).toBe(1))
       await sleep(DECISION_VALID_MS + 50)
     })
     await untilStatus(ids, 'sent')

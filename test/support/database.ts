@@ -89,6 +89,21 @@ export async function runOnServer(url: string, statement: string): Promise<void>
   }
 }
 
+/**
+ * Statements of this database that wait for somebody's lock; in other databases of the server others
+ * wait, too. Not to be asked within a transaction: it would see the same again and again.
+ *
+ * @param words what the statements contain.
+ */
+export async function countLockWaits(db: Knex, words = ''): Promise<number> {
+  const { rows } = await db.raw<{ rows: { waiting: number }[] }>(
+    `select count(*)::integer as waiting from pg_stat_activity
+     where datname = current_database() and wait_event_type = 'Lock' and strpos(query, ?) > 0`,
+    [words],
+  )
+  return rows[0]?.waiting ?? 0
+}
+
 /** The same server and user, another database. */
 export function urlOfDatabase(serverUrl: string, database: string): string {
   const url = new URL(serverUrl)

@@ -6,13 +6,12 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import type { TestProject } from 'vitest/node'
-import { errorCode } from '../../src/database/availability.ts'
 import { openDatabase } from '../../src/database/connection.ts'
 import { startEmbeddedServer } from '../../src/database/embedded-server.ts'
 import { migrate } from '../../src/database/migrate.ts'
-import { stopPostmaster } from '../../src/database/postgres-process.ts'
+import { isAlive, stopPostmaster } from '../../src/database/postgres-process.ts'
 import { createLog } from '../../src/foundation/log.ts'
-import { runOnServer, urlOfDatabase } from './database.ts'
+import { runOnServer, urlOfDatabase, type TestServer } from './database.ts'
 
 const log = createLog('silent')
 const MAIN = resolve(import.meta.dirname, '../../src/main.ts')
@@ -28,17 +27,13 @@ const FOLDER = 'wcg-test-'
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const compiled = await keepCompiled()
   const server = await openServer()
-  const template = `wcg_template_${randomBytes(6).toString('hex')}`
-  let strategy: string
-  try {
-    strategy = await createTemplate(server.url, template)
-  } catch (error) {
+  const testServer = await createTemplate(server.url).catch(async (error: unknown) => {
     await server.close()
     throw error
-  }
-  project.provide('testServer', { url: server.url, template, strategy })
+  })
+  project.provide('testServer', testServer)
   return async () => {
-    await runOnServer(server.url, `drop database if exists ${template} with (force)`)
+    await runOnServer(server.url, `drop database if exists ${testServer.template} with (force)`)
     await server.close()
     // a worker that ends late still writes into it
     await rm(compiled, { recursive: true, force: true, maxRetries: 10 })
@@ -108,30 +103,23 @@ function removeOnceStopped(folder: string): void {
 async function removeAbandoned(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const pid = Number(/^wcg-test-(\d+)-/.exec(name)?.[1])
-    if (Number.isNaN(pid) || isRunning(pid)) continue
+    if (Number.isNaN(pid) || isAlive(pid)) continue
     await stopPostmaster(join(tmpdir(), name, 'postgres'))
     await rm(join(tmpdir(), name), { recursive: true, force: true })
   }
 }
 
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return errorCode(error) === 'EPERM' // another user's run
-  }
-}
-
-/** @returns how this server copies it at its fastest. */
-async function createTemplate(serverUrl: string, name: string): Promise<string> {
-  await runOnServer(serverUrl, `create database ${name} template template0`)
-  const db = openDatabase({ url: urlOfDatabase(serverUrl, name), log })
+/** Makes the database that every test file copies, and finds out how this server does so quickest. */
+async function createTemplate(url: string): Promise<TestServer> {
+  const template = `wcg_template_${randomBytes(6).toString('hex')}`
+  await runOnServer(url, `create database ${template} template template0`)
+  const db = openDatabase({ url: urlOfDatabase(url, template), log })
   try {
     await migrate(db)
     const { rows } = await db.raw<{ rows: { is_modern: boolean }[] }>(
       `select current_setting('server_version_num')::integer >= 150000 as is_modern`,
     )
-    return rows[0]?.is_modern ? 'strategy file_copy' : ''
+    return { url, template, strategy: rows[0]?.is_modern ? 'strategy file_copy' : '' }
   } finally {
     await db.destroy()
   }
