@@ -18,12 +18,17 @@ const log = createLog('error')
  * What an operator sets on any server of some size, after PostgreSQL's own advice; the defaults are
  * those of a machine of twenty years ago. Nothing here makes a commit less durable.
  */
-const SETTINGS = { shared_buffers: '1GB', max_wal_size: '4GB' }
+const SETTINGS = { shared_buffers: '1GB', max_wal_size: '4GB', min_wal_size: '2GB' }
 
 /** A PostgreSQL of this run alone, in a temporary folder. */
 export interface BenchServer {
   /** A new database with the whole schema and the account of the run. */
   createDatabase(name: string): Promise<BenchDatabase>
+  /**
+   * Has this many files of the log ready, 16 MB each, as a server has that has run for a day: it writes
+   * into those it no longer needs. A new one must first fill each with zeros, while everybody waits.
+   */
+  layOutLog(files: number): Promise<void>
   /** Stops it and removes its files. */
   stop(): Promise<void>
 }
@@ -68,6 +73,13 @@ export async function startServer(
       await addAccount(db)
       return { url: url.href, db }
     },
+    async layOutLog(files) {
+      for (let file = 0; file < files; file++) await leaveLogFile(root)
+      await root.raw(`checkpoint`)
+      // those before a checkpoint are made ready for use by the next
+      await leaveLogFile(root)
+      await root.raw(`checkpoint`)
+    },
     async stop() {
       // The server first: it ends statements under way, for which the pools would wait.
       await server.stop()
@@ -75,6 +87,12 @@ export async function startServer(
       await rm(data, { recursive: true, force: true })
     },
   }
+}
+
+/** Goes on to the next file of the log; one that nothing was written to would be stayed in. */
+async function leaveLogFile(db: Knex): Promise<void> {
+  await db.raw(`select pg_logical_emit_message(false, 'bench', '')`)
+  await db.raw(`select pg_switch_wal()`)
 }
 
 async function addAccount(db: Knex): Promise<void> {

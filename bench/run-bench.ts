@@ -38,6 +38,7 @@ export async function runBench(
 ): Promise<Report> {
   const startedMs = performance.now()
   const startedAt = new Date().toISOString()
+  await server.layOutLog(plan.logFiles)
   const database = await server.createDatabase('bench')
   const machine = await describeMachine(database.db)
   const surroundings = { children, server, database, plan }
