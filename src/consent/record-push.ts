@@ -94,17 +94,21 @@ export interface Recorder {
   stop(): Promise<void>
 }
 
-/** Pushes of one commit: enough to make the commit's cost small, few enough to stay under 100 ms. */
-const MAX_BATCH = 200
-/**
- * While PostgreSQL records one batch, node opens the envelopes of the next, and so on: with one batch
- * under way at a time each would wait for the other. A further batch is begun when it is large enough
- * to be worth its fixed cost.
- */
-const MAX_RUNS = 2
-const WORTHWHILE = 24
-/** About one second of work at the rate of a small machine; more would miss the platform's 5 s. */
-const MAX_WAITING = 5_000
+/** How pushes are gathered. */
+export const GATHERED = {
+  /** Pushes of one commit: enough to make the commit's cost small, few enough to stay under 100 ms. */
+  maxBatch: 200,
+  /**
+   * While PostgreSQL records one batch, node opens the envelopes of the next, and so on: with one batch
+   * under way at a time each would wait for the other. A further batch is begun when it is large enough
+   * to be worth its fixed cost.
+   */
+  maxRuns: 2,
+  worthwhile: 24,
+  /** About one second of work at the rate of a small machine; more would miss the platform's 5 s. */
+  maxWaiting: 5_000,
+} as const
+
 /**
  * Gathers the pushes that arrive while a commit is under way and commits them together.
  *
@@ -126,10 +130,7 @@ export function createRecorder(deps: {
   const { db, clock, metrics } = deps
 
   const gatherer = createGatherer<PushRow, RecordedPush>({
-    maxBatch: MAX_BATCH,
-    maxRuns: MAX_RUNS,
-    worthwhile: WORTHWHILE,
-    maxWaiting: MAX_WAITING,
+    ...GATHERED,
     isCommonFailure: isUnavailable,
     run: async (rows) => {
       const startedMs = clock.monotonicMs()
@@ -179,9 +180,10 @@ export function createRecorder(deps: {
       for (const read of reads) rows.push(toPushRow(await asOnRecord(trx, read), deps.seal))
       const names = new Map(reads.map(({ account }) => [account.id, account.name]))
       const onNew = (row: PushRow) => countChanges(metrics, names.get(row.accountId) ?? '', row)
+      const { maxBatch } = GATHERED
       let aside = 0
-      for (let from = 0; from < rows.length; from += MAX_BATCH) {
-        aside += await recordOrPutAside(trx, rows.slice(from, from + MAX_BATCH), onNew)
+      for (let from = 0; from < rows.length; from += maxBatch) {
+        aside += await recordOrPutAside(trx, rows.slice(from, from + maxBatch), onNew)
       }
       return { aside }
     },
