@@ -1,11 +1,19 @@
 import type { Children, Helper } from './children.ts'
 import { inTurn, type Contender } from './contenders.ts'
 import type { BenchDatabase } from './database.ts'
+import type { FloorName } from './floor-server.ts'
 import type { InsertResult, InsertRun } from './insert-loop.ts'
 import type { PeerName } from './peer-server.ts'
 import type { Plan } from './plan.ts'
 import { peakMemory, postgresMs, processorMs } from './processor-time.ts'
-import { askToRun, createTally, gatewayUnderLoad, NO_PLATFORM, sampleOf } from './pushed-gateway.ts'
+import {
+  askToRun,
+  createTally,
+  gatewayUnderLoad,
+  NO_PLATFORM,
+  sampleOf,
+  type PushedGateway,
+} from './pushed-gateway.ts'
 import type { Check } from './report.ts'
 import type { Series } from './sample.ts'
 
@@ -56,6 +64,7 @@ export async function measureCallbacks(
       { key: 'gateway64info', name: `${OURS}, 64 connections, LOG_LEVEL=info`, connections: 64 },
     ),
     ...(await startPeers(children, load)),
+    ...(await startFloors(children, pushes)),
     await startInserts(children, database),
   ]
   const series = await inTurn(contenders, plan)
@@ -68,7 +77,13 @@ export async function measureCallbacks(
   return figures
 }
 
-const PEER_ROWS: readonly { peer: PeerName; name: string; connections: number }[] = [
+interface Peer<Name> {
+  readonly peer: Name
+  readonly name: string
+  readonly connections: number
+}
+
+const PEER_ROWS: readonly Peer<PeerName>[] = [
   { peer: 'wechat', name: 'wechat 2.1.0 on Express 5, in memory', connections: 64 },
   { peer: 'wechat', name: 'wechat 2.1.0 on Express 5, in memory', connections: 256 },
   { peer: 'co-wechat', name: 'co-wechat 2.4.0 on Koa 3, in memory', connections: 64 },
@@ -91,7 +106,7 @@ async function startPeers(children: Children, load: Helper): Promise<Contender[]
 function peerUnderLoad(
   load: Helper,
   helper: Helper,
-  { peer, name, connections }: (typeof PEER_ROWS)[number],
+  { peer, name, connections }: Peer<string>,
 ): Contender {
   const { port } = helper.ready as { port: number }
   return {
@@ -104,6 +119,29 @@ function peerUnderLoad(
       return { ...sampleOf(result), ownUs }
     },
   }
+}
+
+/** What is left when the gateway keeps nothing, or nothing but one row of each push. */
+async function startFloors(children: Children, pushes: PushedGateway): Promise<Contender[]> {
+  const { load, database } = pushes
+  const start = (floor: FloorName) => children.startHelper('floor-server.ts', floor, database.url)
+  const [opened, oneRow] = [await start('opened'), await start('one-row')]
+  const { port } = oneRow.ready as { port: number }
+  return [
+    peerUnderLoad(load, opened, {
+      peer: 'opened',
+      name: 'floor: Express, the checks and the reading, nothing kept',
+      connections: 64,
+    }),
+    gatewayUnderLoad(
+      { ...pushes, gateway: { pid: oneRow.pid, port }, tally: { add: () => 0 } },
+      {
+        key: 'one-row64',
+        name: 'floor: the same and one row each, in batches, 64 connections',
+        connections: 64,
+      },
+    ),
+  ]
 }
 
 async function startInserts(children: Children, { url, db }: BenchDatabase): Promise<Contender> {

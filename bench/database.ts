@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Knex } from 'knex'
-import { createAccountStore } from '../src/accounts/account-store.ts'
+import { createAccountStore, type AccountStore } from '../src/accounts/account-store.ts'
 import { openDatabase } from '../src/database/connection.ts'
 import { startEmbeddedServer } from '../src/database/embedded-server.ts'
 import { migrate } from '../src/database/migrate.ts'
@@ -95,13 +95,17 @@ async function leaveLogFile(db: Knex): Promise<void> {
   await db.raw(`select pg_switch_wal()`)
 }
 
-async function addAccount(db: Knex): Promise<void> {
+/** The accounts of a database of the bench. */
+export function accountsOf(db: Knex): AccountStore {
   const masterKey = parseMasterKey(MASTER_KEY.toString('hex'))
   if (!masterKey) throw new Error('the master key of the bench has 32 bytes')
   const box = createSecretBox([masterKey])
+  return createAccountStore({ db, box, onUnreadable: () => undefined })
+}
+
+async function addAccount(db: Knex): Promise<void> {
   const { name, appId, originalId, token, aesKey, secret } = ACCOUNT
-  const accounts = createAccountStore({ db, box, onUnreadable: () => undefined })
-  await accounts.add({
+  await accountsOf(db).add({
     name,
     kind: 'official_account',
     appId,

@@ -30,9 +30,10 @@ export function createTally(database: BenchDatabase) {
 
 export interface PushedGateway {
   readonly load: Helper
-  readonly gateway: GatewayProcess
+  /** Or another server that takes each push only once. */
+  readonly gateway: Pick<GatewayProcess, 'pid' | 'port'>
   readonly database: BenchDatabase
-  readonly tally: ReturnType<typeof createTally>
+  readonly tally: Pick<ReturnType<typeof createTally>, 'add'>
   readonly people: number
 }
 

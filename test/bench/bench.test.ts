@@ -28,13 +28,13 @@ describe('the bench', () => {
     'measures every part, loses nothing and does nothing twice',
     async () => {
       const report = await runBench(children, server, SMALLEST)
-      expect(report.series).toHaveLength(14)
+      expect(report.series).toHaveLength(16)
       for (const { name, samples } of report.series) {
         expect(samples, name).toHaveLength(1)
         expect(samples[0]?.rate, name).toBeGreaterThan(0)
       }
       expect(report.figures).toHaveLength(3)
-      expect(report.ratios).toHaveLength(10)
+      expect(report.ratios).toHaveLength(14)
       expect(report.checks).toHaveLength(3)
       for (const { name, expected, found } of report.checks) {
         expect(found, name).toBe(expected)
