@@ -26,7 +26,7 @@ export interface BenchServer {
   createDatabase(name: string): Promise<BenchDatabase>
   /**
    * Has this many files of the log ready, 16 MB each, as a server has that has run for a day: it writes
-   * into those it no longer needs. A new one must first fill each with zeros, while everybody waits.
+   * into those it no longer needs. A new one must first be filled with zeros, while everybody waits.
    */
   layOutLog(files: number): Promise<void>
   /** Stops it and removes its files. */
