@@ -35,7 +35,7 @@ export interface ServerUser {
 
 export type Entry =
   | { readonly kind: 'entered'; readonly user: ServerUser }
-  /** The last user is about to stop the server: start another one in a moment. */
+  /** To be tried again in a moment: the last user is stopping the server, or its owner just went. */
   | { readonly kind: 'closing' }
   /** Another gateway owns this folder; its process id where it can be told. */
   | { readonly kind: 'owned'; readonly pid: number | undefined }
@@ -76,7 +76,8 @@ async function takeLocks(
 ): Promise<Exclude<Entry, { kind: 'entered' }> | undefined> {
   if (!(await ask(client, 'pg_try_advisory_lock_shared', USED))) return { kind: 'closing' }
   if (mode === 'join' || (await ask(client, 'pg_try_advisory_lock', OWNED))) return undefined
-  return { kind: 'owned', pid: await findOwnerPid(client) }
+  const owner = await findOwner(client)
+  return owner ? { kind: 'owned', pid: owner.pid } : { kind: 'closing' }
 }
 
 type LockFunction =
@@ -90,7 +91,8 @@ async function ask(client: Client, lockFunction: LockFunction, lock: number): Pr
   return answer.rows[0]?.yes ?? false
 }
 
-async function findOwnerPid(client: Client): Promise<number | undefined> {
+/** Undefined when the owner has gone since it was in the way. */
+async function findOwner(client: Client): Promise<{ pid: number | undefined } | undefined> {
   const answer = await client.query<{ application_name: string }>(
     `select activity.application_name
      from pg_locks as held
@@ -101,8 +103,10 @@ async function findOwnerPid(client: Client): Promise<number | undefined> {
        and held.granted`,
     [LOCKS, OWNED],
   )
-  const pid = /^wcg own (\d+)$/.exec(answer.rows[0]?.application_name ?? '')?.[1]
-  return pid === undefined ? undefined : Number(pid)
+  const [owner] = answer.rows
+  if (!owner) return undefined
+  const pid = /^wcg own (\d+)$/.exec(owner.application_name)?.[1]
+  return { pid: pid === undefined ? undefined : Number(pid) }
 }
 
 /** Keeps the locks; comes back when the server threw everybody out, as it does after a crash. */

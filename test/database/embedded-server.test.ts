@@ -51,8 +51,11 @@ afterEach(async () => {
   await rm(root, { recursive: true, force: true })
 })
 
-async function start(mode: ServerMode): Promise<EmbeddedServer> {
-  const server = await startEmbeddedServer({ directory, mode, log: createLog('silent') })
+async function start(
+  mode: ServerMode,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<EmbeddedServer> {
+  const server = await startEmbeddedServer({ directory, mode, settings, log: createLog('silent') })
   servers.push(server)
   return server
 }
@@ -203,6 +206,20 @@ describe('startEmbeddedServer', () => {
     await sleep(300)
     await held.end()
     expect((await next).url).toBe(url)
+  })
+
+  it('tries again where the gateway before goes between being met and being asked for', async () => {
+    const settings = { max_prepared_transactions: '1' }
+    const first = await start('join', settings)
+    // A prepared transaction is in the way and has no process, like a gateway of that moment.
+    await query(
+      first.url,
+      `begin; select pg_advisory_xact_lock(724701, 2); prepare transaction 'gone'`,
+    )
+    const next = start('own')
+    await sleep(300)
+    await query(first.url, `rollback prepared 'gone'`)
+    expect((await next).url).toBe(first.url)
   })
 
   it('recovers what was committed after gateway and server were killed', async () => {
