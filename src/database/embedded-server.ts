@@ -9,7 +9,6 @@ import { findBinaries, type PostgresBinaries } from './postgres-binaries.ts'
 import { prepareData, SUPERUSER, type PostgresData } from './postgres-data.ts'
 import {
   findPostmaster,
-  isAlive,
   readLogTail,
   signalPostmasterAtExit,
   spawnPostmaster,
@@ -113,10 +112,7 @@ function spawnServer(start: Start): Promise<ChildProcess> {
   })
 }
 
-/**
- * Undefined when it is to be tried again: the server went away between being found and being entered,
- * or PostgreSQL has not noticed yet that the gateway that owned it was killed.
- */
+/** Undefined when it is to be tried again: the server, or the gateway that owned it, just went away. */
 async function enter(
   data: PostgresData,
   postmaster: Postmaster,
@@ -130,10 +126,7 @@ async function enter(
     return { kind: 'closing' as const }
   })
   if (entry.kind === 'closing') return undefined
-  if (entry.kind === 'owned') {
-    if (entry.pid !== undefined && !isAlive(entry.pid)) return undefined
-    throw inUse(data.directory, entry.pid)
-  }
+  if (entry.kind === 'owned') throw inUse(data.directory, entry.pid)
   return keep({ url, user: entry.user, postmaster, directory: data.directory, mode })
 }
 

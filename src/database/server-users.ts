@@ -2,6 +2,7 @@ import { Client } from 'pg'
 import { sleep } from '../foundation/clock.ts'
 import { describeError } from '../foundation/errors.ts'
 import type { Log } from '../foundation/log.ts'
+import { isAlive } from './postgres-process.ts'
 
 /**
  * Who uses an embedded server is kept where it cannot go stale: in advisory locks, which PostgreSQL
@@ -91,7 +92,7 @@ async function ask(client: Client, lockFunction: LockFunction, lock: number): Pr
   return answer.rows[0]?.yes ?? false
 }
 
-/** Undefined when the owner has gone since it was in the way. */
+/** Undefined when the owner has gone since it was in the way, whether or not PostgreSQL has noticed. */
 async function findOwner(client: Client): Promise<{ pid: number | undefined } | undefined> {
   const answer = await client.query<{ application_name: string }>(
     `select activity.application_name
@@ -105,8 +106,9 @@ async function findOwner(client: Client): Promise<{ pid: number | undefined } | 
   )
   const [owner] = answer.rows
   if (!owner) return undefined
-  const pid = /^wcg own (\d+)$/.exec(owner.application_name)?.[1]
-  return { pid: pid === undefined ? undefined : Number(pid) }
+  const named = /^wcg own (\d+)$/.exec(owner.application_name)?.[1]
+  const pid = named === undefined ? undefined : Number(named)
+  return pid === undefined || isAlive(pid) ? { pid } : undefined
 }
 
 /** Keeps the locks; comes back when the server threw everybody out, as it does after a crash. */
