@@ -1,3 +1,6 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
 /**
  * Makes this process a helper: it answers the requests of the process that started it, one at a
  * time, and ends when that process is gone.
@@ -15,4 +18,15 @@ export function answerParent<Request extends object>(
     void (async () => process.send?.(await answer(message as Request)))()
   })
   process.send?.(ready)
+}
+
+/** The same for a server: it listens on a free port of 127.0.0.1 and says which. */
+export function serveParent<Request extends object>(
+  server: Server,
+  answer: (request: Request) => Promise<object> | object = () => ({}),
+): void {
+  server.listen(0, '127.0.0.1', () => {
+    const { port } = server.address() as AddressInfo
+    answerParent(answer, { port })
+  })
 }

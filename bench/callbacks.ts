@@ -1,4 +1,4 @@
-import type { Children, Helper } from './children.ts'
+import { portOf, type Children, type Helper } from './children.ts'
 import { inTurn, type Contender } from './contenders.ts'
 import type { BenchDatabase } from './database.ts'
 import type { FloorName } from './floor-server.ts'
@@ -108,7 +108,7 @@ function peerUnderLoad(
   helper: Helper,
   { peer, name, connections }: Peer<string>,
 ): Contender {
-  const { port } = helper.ready as { port: number }
+  const port = portOf(helper)
   return {
     key: `${peer}${connections}`,
     name: `${name}, ${connections} connections`,
@@ -126,7 +126,6 @@ async function startFloors(children: Children, pushes: PushedGateway): Promise<C
   const { load, database } = pushes
   const start = (floor: FloorName) => children.startHelper('floor-server.ts', floor, database.url)
   const [opened, oneRow] = [await start('opened'), await start('one-row')]
-  const { port } = oneRow.ready as { port: number }
   return [
     peerUnderLoad(load, opened, {
       peer: 'opened',
@@ -134,7 +133,7 @@ async function startFloors(children: Children, pushes: PushedGateway): Promise<C
       connections: 64,
     }),
     gatewayUnderLoad(
-      { ...pushes, gateway: { pid: oneRow.pid, port }, tally: { add: () => 0 } },
+      { ...pushes, gateway: { pid: oneRow.pid, port: portOf(oneRow) }, tally: { add: () => 0 } },
       {
         key: 'one-row64',
         name: 'floor: the same and one row each, in batches, 64 connections',

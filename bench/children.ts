@@ -27,6 +27,11 @@ export interface Helper {
   ask<Reply>(request: object): Promise<Reply>
 }
 
+/** Where a helper that is a server listens. */
+export function portOf(helper: Helper): number {
+  return (helper.ready as { port: number }).port
+}
+
 export interface GatewayProcess {
   readonly pid: number
   readonly port: number

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import express, { type Response } from 'express'
 import { Pool } from 'pg'
 import type { Account } from '../src/accounts/account.ts'
@@ -11,8 +10,9 @@ import { repeatKey } from '../src/events/repeat-key.ts'
 import { createGatherer } from '../src/foundation/gather.ts'
 import { createLog } from '../src/foundation/log.ts'
 import { prepareKeys } from '../src/receiver/callback-keys.ts'
+import { readQuery } from '../src/receiver/callback-routes.ts'
 import { verifyPush, type VerifiedPush } from '../src/receiver/receive-push.ts'
-import { answerParent } from './answer-parent.ts'
+import { serveParent } from './answer-parent.ts'
 import { accountsOf } from './database.ts'
 import { ACCOUNT, CALLBACK_PATH } from './pushes.ts'
 
@@ -26,7 +26,7 @@ export type FloorName = 'opened' | 'one-row'
 
 const [, , floor, databaseUrl = ''] = process.argv
 
-const pool = new Pool({ connectionString: databaseUrl, max: 20 })
+const pool = new Pool({ connectionString: databaseUrl, max: GATHERED.maxRuns })
 const gatherer = createGatherer<VerifiedPush, undefined>({
   ...GATHERED,
   isCommonFailure: () => true,
@@ -61,15 +61,6 @@ async function findAccount(): Promise<Account> {
   return found
 }
 
-function readQuery(url: string): Record<string, string> {
-  const query: Record<string, string> = {}
-  for (const pair of url.slice(url.indexOf('?') + 1).split('&')) {
-    const at = pair.indexOf('=')
-    query[pair.slice(0, at)] = pair.slice(at + 1)
-  }
-  return query
-}
-
 function readBody(req: IncomingMessage, done: (body: Buffer) => void): void {
   const chunks: Buffer[] = []
   req.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -95,8 +86,4 @@ app.post(CALLBACK_PATH, (req, res) => {
     else gatherer.add(verified.push).then(() => succeed(res), fail)
   })
 })
-const server = createAppServer(app)
-server.listen(0, '127.0.0.1', () => {
-  const { port } = server.address() as AddressInfo
-  answerParent(() => ({}), { port })
-})
+serveParent(createAppServer(app))

@@ -1,10 +1,9 @@
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import coWechat from 'co-wechat'
 import express from 'express'
 import Koa from 'koa'
 import wechat from 'wechat'
-import { answerParent } from './answer-parent.ts'
+import { serveParent } from './answer-parent.ts'
 import { ACCOUNT, CALLBACK_PATH } from './pushes.ts'
 
 /*
@@ -62,8 +61,4 @@ const PEERS: Readonly<Record<PeerName, () => RequestListener>> = {
 }
 
 const listener = PEERS[process.argv[2] as PeerName]()
-const server = createServer(listener)
-server.listen(0, '127.0.0.1', () => {
-  const { port } = server.address() as AddressInfo
-  answerParent(() => ({}), { port })
-})
+serveParent(createServer(listener))

@@ -1,6 +1,6 @@
 import { sleep } from '../src/foundation/clock.ts'
 import type { CallResult, CallRun } from './call-loop.ts'
-import type { Children, GatewayProcess, Helper } from './children.ts'
+import { portOf, type Children, type GatewayProcess, type Helper } from './children.ts'
 import { inTurn, type Contender } from './contenders.ts'
 import type { BenchDatabase } from './database.ts'
 import type { Plan } from './plan.ts'
@@ -35,7 +35,7 @@ export async function measureSends(
 ): Promise<SendFigures> {
   await seed(database, { people: plan.queued })
   const stub = await children.startHelper('stub-platform.ts')
-  const platformUrl = `http://127.0.0.1:${(stub.ready as { port: number }).port}`
+  const platformUrl = `http://127.0.0.1:${portOf(stub)}`
   const loop = await children.startHelper('call-loop.ts', platformUrl)
   let series: Record<string, Series> = {}
   const checks: Check[] = []

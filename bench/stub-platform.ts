@@ -1,6 +1,5 @@
 import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { answerParent } from './answer-parent.ts'
+import { serveParent } from './answer-parent.ts'
 
 /*
  * A process of its own that plays the platform for sends: a token, and for every template message a
@@ -54,18 +53,12 @@ const server = createServer((request, response) => {
 })
 // A connection may rest between two rounds.
 server.keepAliveTimeout = 60_000
-server.listen(0, '127.0.0.1', () => {
-  const { port } = server.address() as AddressInfo
-  answerParent(
-    (request: StubRequest): StubReport => {
-      const before = report()
-      if (request.delayMs !== undefined) {
-        delayMs = request.delayMs
-        arrived = 0
-        mostAtOnce = 0
-      }
-      return before
-    },
-    { port },
-  )
+serveParent(server, (request: StubRequest): StubReport => {
+  const before = report()
+  if (request.delayMs !== undefined) {
+    delayMs = request.delayMs
+    arrived = 0
+    mostAtOnce = 0
+  }
+  return before
 })

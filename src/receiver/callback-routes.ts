@@ -557,7 +557,7 @@ function isPossibleName(name: string): boolean {
 }
 
 /** Every value by its name; a list where the name came more than once. `a[b]` is a name like any. */
-function readQuery(url: string): Record<string, string | string[]> {
+export function readQuery(url: string): Record<string, string | string[]> {
   const at = url.indexOf('?')
   const text = at === -1 ? '' : url.slice(at + 1)
   const query = Object.create(null) as Record<string, string | string[]>
