@@ -1,7 +1,15 @@
+import type { Knex } from 'knex'
 import { Client } from 'pg'
 import type { BenchServer } from './database.ts'
 import { HOT_STATEMENTS, type HotStatement } from './hot-statements.ts'
-import { fillPlansQueue, growTo, prepareGround, type Ground, type Size } from './plans-ground.ts'
+import {
+  fillPlansQueue,
+  growTo,
+  prepareGround,
+  shiftGround,
+  type Ground,
+  type Size,
+} from './plans-ground.ts'
 import { openPlanWatch, type Plan, type PlanWatch } from './plans.ts'
 
 /** A hot statement with the plans it ran by. */
@@ -17,38 +25,48 @@ const SMALL = { people: 40, queued: 32, batch: 4 }
 const RUNS_UNTIL_KEPT = 7
 
 /**
- * Runs every hot statement and collects its plans.
+ * How a database came to be as large as it is, and what PostgreSQL knows of it:
  *
- * @param options.grown on a connection that made its plans while the database was nearly empty, and
- *   with nothing analysed since; otherwise on a new connection, everything analysed.
+ * - `analysed`: everything was analysed, then the connection was opened.
+ * - `grown`: the connection made its plans while the database was nearly empty; nothing was analysed.
+ * - `shifted`: everything was analysed, the connection made its plans, then came as many rows of
+ *   kinds of which there had been none. Autovacuum does not mind them: they are a small part of it.
  */
+export type History = 'analysed' | 'grown' | 'shifted'
+
+/** Runs every hot statement on one connection to a database of this history and collects its plans. */
 export async function collectPlans(
   server: BenchServer,
-  options: { readonly database: string; readonly size: Size; readonly grown: boolean },
+  options: { readonly database: string; readonly size: Size; readonly history: History },
 ): Promise<readonly PlannedStatement[]> {
+  const { history, size } = options
   const database = await server.createDatabase(options.database)
   const { db } = database
-  const ground = await prepareGround(db, options.size)
-  if (!options.grown) {
-    await growTo(database, ground, 0)
+  const ground = await prepareGround(db, size)
+  const small = { ...ground, size: SMALL }
+  const first = history === 'grown' ? small : ground
+  await growTo(database, first, 0)
+  if (history !== 'grown') {
     await fillPlansQueue(db, ground)
     await analyze(database.url)
   }
   const watch = await openPlanWatch(database.url)
   try {
-    if (options.grown) {
-      const small = { ...ground, size: SMALL }
-      await growTo(database, small, 0)
-      for (let run = 0; run < RUNS_UNTIL_KEPT; run += 1) {
-        await fillPlansQueue(db, small)
-        for (const { run: runIt } of HOT_STATEMENTS) await runIt(watch.db, small, unwatched)
-      }
-      await growTo(database, ground, SMALL.people)
-      await fillPlansQueue(db, ground)
-    }
+    if (history !== 'analysed') await keepPlans(watch, db, first)
+    if (history === 'grown') await growTo(database, ground, SMALL.people)
+    if (history === 'shifted') await shiftGround(db, ground, size.queued / 5)
+    if (history !== 'analysed') await fillPlansQueue(db, ground)
     return await collect(watch, ground)
   } finally {
     await watch.close()
+  }
+}
+
+/** Has the connection make its plans, on the database as it is now. */
+async function keepPlans(watch: PlanWatch, db: Knex, ground: Ground): Promise<void> {
+  for (let run = 0; run < RUNS_UNTIL_KEPT; run += 1) {
+    await fillPlansQueue(db, ground)
+    for (const { run: runIt } of HOT_STATEMENTS) await runIt(watch.db, ground, unwatched)
   }
 }
 

@@ -17,7 +17,11 @@ async function main(words: readonly string[]): Promise<number> {
   }
   const server = await startServer({ autovacuum: 'off' })
   try {
-    const planned = await collectPlans(server, { database: 'plans', size: SIZE, grown: false })
+    const planned = await collectPlans(server, {
+      database: 'plans',
+      size: SIZE,
+      history: 'analysed',
+    })
     const text = writePlans(planned)
     if (words.includes('--write')) {
       await writeFile(PAGE, replaceGenerated(await readFile(PAGE, 'utf8'), text))

@@ -43,6 +43,8 @@ export interface HotStatement {
   readonly purpose: string
   /** The indexes that serve it on the growing tables; `a or b` where it may be either. */
   readonly indexes: readonly string[]
+  /** Those it goes through from one end, for a few rows or because it is about all that are in it. */
+  readonly walks?: readonly string[]
   /**
    * Each request has it planned anew, and the plan is good when PostgreSQL knows how large the tables
    * are. Of a table that has just grown a lot it may sort what one account has, until autovacuum has
@@ -66,6 +68,7 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     purpose:
       'Records a batch of pushes with their consent changes, before the platform is answered.',
     indexes: ['event_pkey', 'consent_pkey', 'message_sending_idx'],
+    walks: ['message_sending_idx'],
     async run(db, ground, watched) {
       await beginSome(db, ground)
       const pushes = batchOf(ground, (n) => [
@@ -82,6 +85,7 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     purpose:
       'The same for accepted and refused templates, whose credits follow from the whole ledger.',
     indexes: ['event_pkey', 'consent_pkey', 'consent_ledger_subject_idx'],
+    walks: ['message_sending_idx'],
     async run(db, ground, watched) {
       const pushes = batchOf(ground, (n) => [
         {
@@ -98,6 +102,7 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     file: PUSH_STORE,
     purpose: 'The same for what the platform reports of messages it had accepted.',
     indexes: ['event_pkey', 'message_msgid_idx', 'message_pkey'],
+    walks: ['message_sending_idx'],
     async run(db, ground, watched) {
       const pushes = batchOf(ground, () => []).map((push) => ({
         ...push,
@@ -173,6 +178,7 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     file: MESSAGE_STORE,
     purpose: 'Answers GET /v1/messages.',
     indexes: ['message_account_id_idx or message_pkey'],
+    walks: ['message_account_id_idx', 'message_pkey'],
     needsStatistics: true,
     async run(db, ground, watched) {
       const messages = createMessageStore(db)
@@ -195,6 +201,7 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     file: DISPATCH_STORE,
     purpose: 'Takes the messages that are due, under a lease.',
     indexes: ['message_channel_idx', 'message_pkey'],
+    walks: ['message_channel_idx'],
     async run(db, ground, watched) {
       await watched(() => claim(db, ground))
     },
@@ -270,6 +277,7 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     file: DISPATCH_STORE,
     purpose: 'Looks every two seconds for messages whose process died during the call.',
     indexes: ['message_sending_idx', 'message_pkey', 'attempt_message_id_number_key'],
+    walks: ['message_sending_idx'],
     async run(db, ground, watched) {
       await beginSome(db, ground)
       await db.raw(`update message set leased_until = now() where status = 'sending'`)
@@ -282,6 +290,7 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     file: DISPATCH_STORE,
     purpose: 'Counts the queue every two seconds, for the metrics.',
     indexes: ['message_channel_idx', 'message_sending_idx'],
+    walks: ['message_channel_idx', 'message_sending_idx'],
     async run(db, ground, watched) {
       await beginSome(db, ground)
       await watched(() => measureQueue(db))
@@ -324,6 +333,7 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     file: EVENT_STORE,
     purpose: 'Answers GET /v1/events.',
     indexes: ['event_id_idx'],
+    walks: ['event_id_idx'],
     needsStatistics: true,
     async run(db, ground, watched) {
       const page = { accountIds: [ground.accountId], withDocument: false, limit: PAGE }

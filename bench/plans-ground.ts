@@ -11,7 +11,7 @@ export interface Size {
   /** People; each has an event, a ledger entry, a consent, a sent message with its attempt, and a
    * place in the list of a broadcast that is over. */
   readonly people: number
-  /** Messages that wait; one in four is a customer-service message. */
+  /** Messages that wait; one in four is a customer-service message, one in eight has been tried. */
   readonly queued: number
   /** How much one statement is given to do. */
   readonly batch: number
@@ -63,13 +63,55 @@ export async function growTo({ db }: BenchDatabase, ground: Ground, from: number
   await insertSent(db, ground, subjects)
 }
 
+/**
+ * Adds rows of which there were hardly any when everything was analysed, so that PostgreSQL goes on
+ * believing that there are none: each person's sent message has used up a credit, each has a stop
+ * that was lifted, and as many calls are under way as `inFlight` says, to other people.
+ */
+export async function shiftGround(db: Knex, ground: Ground, inFlight: number): Promise<void> {
+  const { accountId } = ground
+  await db.raw(
+    `insert into consent_ledger (
+       account_id, subject, scope, change, effective_at, evidence, attempt_id, reason
+     )
+     select tried.account_id, sent.recipient, 'conversation', step, tried.started_at, 'attempt', tried.id,
+       'plans'
+     from attempt as tried
+     join message as sent on sent.id = tried.message_id and sent.status = 'sent'
+       and sent.recipient is not null
+     cross join unnest(array['reserved', 'spent']) as step`,
+  )
+  await db.raw(
+    `insert into consent (account_id, subject, scope, state, effective_at, ledger_id)
+     select account_id, subject, 'everything', 'granted', '2020-01-01', 1
+     from consent where scope = 'follow'
+     on conflict do nothing`,
+  )
+  await db.raw(
+    `with begun as (
+       insert into message (
+         id, account_id, recipient, channel, template_id, content, status, send_at, due_at,
+         expires_at, attempt_count, lease_owner, leased_until
+       )
+       select
+         uuidv7(), ?, 'elsewhere' || n, 'template_message', ?, ?::jsonb, 'sending', now(), now(),
+         now() + interval '1 day', 1, 'elsewhere', now() + interval '1 hour'
+       from generate_series(1, ?) as n
+       returning id, account_id
+     )
+     insert into attempt (message_id, account_id, number, started_at, evidence, process)
+     select id, account_id, 1, now(), array[1], 'elsewhere' from begun`,
+    [accountId, TEMPLATE_ID, CONTENT, inFlight],
+  )
+}
+
 /** Brings in what was begun before and fills the queue anew. */
 export async function fillPlansQueue(db: Knex, ground: Ground): Promise<void> {
   const { queued, people } = ground.size
   await db.raw(
     `update message set status = 'cancelled', finished_at = now(), lease_owner = null,
        leased_until = null
-     where status in ('queued', 'scheduled', 'sending')`,
+     where status in ('queued', 'scheduled', 'sending') and lease_owner is distinct from 'elsewhere'`,
   )
   await db.raw(
     `update broadcast set phase = 'cancelled', finished_at = now() where finished_at is null`,
@@ -77,18 +119,30 @@ export async function fillPlansQueue(db: Knex, ground: Ground): Promise<void> {
   const subjects = Array.from({ length: Math.min(queued, people) }, (_, n) => ground.person(n))
   await openConversations(db, ground, subjects)
   await db.raw(
-    `insert into message (
-       id, account_id, recipient, channel, template_id, content, status, send_at, due_at, expires_at
+    `with waiting as (
+       insert into message (
+         id, account_id, recipient, channel, template_id, content, status, send_at, due_at,
+         expires_at, attempt_count
+       )
+       select
+         uuidv7(), ?, subject, ${channelOf('n')}, ?, ?::jsonb, 'queued', now(),
+         now() - interval '1 minute', now() + interval '1 day', (n % ${ONE_TRIED_OF} = 0)::integer
+       from unnest(?::text[]) with ordinality as listed (subject, n)
+       returning id, account_id, attempt_count
      )
-     select
-       uuidv7(), ?, subject, ${channelOf('n')}, ?, ?::jsonb, 'queued', now(),
-       now() - interval '1 minute', now() + interval '1 day'
-     from unnest(?::text[]) with ordinality as listed (subject, n)`,
+     insert into attempt (
+       message_id, account_id, number, started_at, finished_at, outcome, evidence, process
+     )
+     select id, account_id, 1, now(), now(), 'retry', array[1], 'earlier'
+     from waiting where attempt_count = 1`,
     [ground.accountId, TEMPLATE_ID, CONTENT, subjects],
   )
 }
 
 const CONTENT = JSON.stringify({ template_id: TEMPLATE_ID, data: {} })
+
+/** One of so many waiting messages has been tried before. */
+const ONE_TRIED_OF = 8
 
 function channelOf(number: string): string {
   return `case when ${number} % 4 = 0 then 'customer_service_message' else 'template_message' end`

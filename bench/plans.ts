@@ -16,6 +16,8 @@ export interface Plan {
   readonly indexes: readonly string[]
   /** Growing tables that it reads from end to end. */
   readonly scanned: readonly string[]
+  /** Indexes of growing tables that it goes through with nothing to look for, in its order or all of it. */
+  readonly walked: readonly string[]
   /** The most rows that one of its nodes read from a growing table, those it threw away included. */
   readonly mostRead: number
 }
@@ -140,6 +142,7 @@ function readPlan(notice: string, partOf: ReadonlyMap<string, string>): Plan {
     statement: lines.slice(0, root).join(' ').replaceAll(/\s+/g, ' ').trim(),
     text: textOf(body),
     indexes: indexesOf(body),
+    walked: walkedIn(body),
     ...readsOf(body),
   }
 
@@ -165,6 +168,16 @@ function indexesOf(body: readonly string[]): readonly string[] {
     return [scan?.[1], scan?.[2], ...arbiters].filter((name) => name !== undefined)
   })
   return [...new Set(found)].sort()
+}
+
+/** Also where it was not executed: the next time it may be. */
+function walkedIn(body: readonly string[]): readonly string[] {
+  const walked = body.flatMap((line, place) => {
+    const scan = /Index (?:Only )?Scan(?: Backward)? using (\S+) on (\w+)/.exec(line)
+    const isSought = /^\s*Index Cond: /.test(body[place + 1] ?? '')
+    return scan?.[1] && GROWING.test(scan[2] ?? '') && !isSought ? [scan[1]] : []
+  })
+  return [...new Set(walked)].sort()
 }
 
 /** What the nodes of a plan read from growing tables. */

@@ -1276,12 +1276,16 @@ AS $function$
             or wanted.leased_until <= v_now then 'lost'
           when wanted.attempt_count > 0 and wanted.receipt_status is not null then 'told'
           when wanted.expires_at <= v_now
-            or repeat_is_late(wanted.id, wanted.attempt_count, v_now) then 'expired'
+            or (
+              wanted.attempt_count > 0
+              and repeat_is_late(wanted.id, wanted.attempt_count, v_now)
+            ) then 'expired'
           when limits.reason = 'quiet_hours' then 'later'
           when exists (
             select from message as other
             where other.account_id = wanted.account_id and other.recipient = wanted.recipient
               and other.status = 'sending'
+            offset 0 -- each by its key, or it may read every call under way
           ) then 'busy'
           when not gate.allowed or limits.reason = 'person_cap' then 'blocked'
           when limits.reason = 'recipient_pace' then 'later'
@@ -1315,13 +1319,18 @@ AS $function$
             and held.scope = reserved.scope
         ) as counts
         from attempt as tried
-        join consent_ledger as reserved
-          on reserved.attempt_id = tried.id and reserved.change = 'reserved'
+        cross join lateral (
+          select entry.attempt_id, entry.scope, entry.effective_at
+          from consent_ledger as entry
+          where entry.attempt_id = tried.id and entry.change = 'reserved'
+          offset 0 -- each by its key, or it may read every entry of an attempt
+        ) as reserved
         where wanted.attempt_count > 0 and tried.message_id = wanted.id
           and tried.number <= wanted.attempt_count
           and not exists (
             select from consent_ledger as settled
             where settled.attempt_id = tried.id and settled.change in ('spent', 'returned')
+            offset 0
           )
         limit 1
       ) as kept on true
@@ -3353,6 +3362,7 @@ AS $function$
     v_subjects text[];
     v_scopes text[];
     v_extra record;
+    v_ending integer[];
     v_receipt jsonb;
   begin
     perform lock_subjects(p_account_ids, p_lock_names);
@@ -3482,13 +3492,23 @@ AS $function$
 
     -- before an erasure takes the person's name from the messages
     if exists (select from message where message.status = 'sending') then
-      select array_agg(exists (
-        select from unnest(c_pushes, c_changes) as change (push, change)
-        join message as sending on sending.account_id = push.account_id
-          and sending.status = 'sending'
-          -- a call whose person has been erased may be to this person
-          and (sending.recipient = push.subject or sending.recipient is null)
-        where change.push = push.n and change.change = 'revoked'
+      select coalesce(array_agg(change.push), '{}') into v_ending
+      from unnest(c_pushes, c_changes) as change (push, change)
+      where change.change = 'revoked';
+
+      select array_agg(push.n = any (v_ending) and (
+        exists (
+          select from message as sending
+          where sending.account_id = push.account_id and sending.recipient = push.subject
+            and sending.status = 'sending'
+          offset 0
+        )
+        -- a call whose person has been erased may be to this person; it stands last in the index
+        or coalesce((
+          select sending.recipient is null from message as sending
+          where sending.account_id = push.account_id and sending.status = 'sending'
+          order by sending.recipient desc nulls first limit 1
+        ), false)
       ) order by push.n)
       into call_under_way
       from unnest(p_account_ids, p_subjects) with ordinality as push (account_id, subject, n);
@@ -3528,7 +3548,6 @@ AS $function$
       end if;
     end loop;
 
-    
     if exists (
       select from endpoint
       where endpoint.account_id = any (p_account_ids) and endpoint.purpose = 'events'
@@ -3543,7 +3562,6 @@ AS $function$
         and endpoint.kinds && array['*', push.kind]
       where is_new[push.n] and not (v_any_erasure and v_erased[push.n]);
     end if;
-
   end
   $function$;
 

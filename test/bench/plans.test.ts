@@ -23,7 +23,11 @@ describe('hot statements', () => {
   it(
     'are served by their indexes, and the page names all of them',
     async () => {
-      const planned = await collectPlans(server, { database: 'analysed', size: SIZE, grown: false })
+      const planned = await collectPlans(server, {
+        database: 'analysed',
+        size: SIZE,
+        history: 'analysed',
+      })
       expect(planned.flatMap(faultsOf)).toEqual([])
 
       const page = await readFile(new URL('../../docs/plans.md', import.meta.url), 'utf8')
@@ -37,7 +41,11 @@ describe('hot statements', () => {
   it(
     'are so on a connection that planned them when the database was nearly empty',
     async () => {
-      const planned = await collectPlans(server, { database: 'grown', size: SIZE, grown: true })
+      const planned = await collectPlans(server, {
+        database: 'grown',
+        size: SIZE,
+        history: 'grown',
+      })
       const healing = planned.filter(({ statement }) => statement.needsStatistics)
       const others = planned.filter(({ statement }) => !statement.needsStatistics)
       expect(others.flatMap(faultsOf)).toEqual([])
@@ -45,6 +53,37 @@ describe('hot statements', () => {
     },
     LIMIT_MS,
   )
+
+  it(
+    'are so when rows come of kinds that were not there when everything was analysed',
+    async () => {
+      const planned = await collectPlans(server, {
+        database: 'shifted',
+        size: SIZE,
+        history: 'shifted',
+      })
+      expect(planned.flatMap(faultsOf)).toEqual([])
+    },
+    LIMIT_MS,
+  )
+
+  it('are seen to go through an index with nothing to look for', async () => {
+    const { url } = await server.createDatabase('walking')
+    const watch = await openPlanWatch(url)
+    try {
+      const [all, one] = await watch.watch(async () => {
+        await watch.db.raw(`set enable_seqscan = off; set enable_bitmapscan = off`)
+        await watch.db.raw(`do $$ begin
+          perform from consent order by account_id, subject, scope;
+          perform from consent where account_id = 1 and subject = 'p' and scope = 'follow';
+        end $$`)
+      })
+      expect(all?.walked).toEqual(['consent_pkey'])
+      expect(one?.walked).toEqual([])
+    } finally {
+      await watch.close()
+    }
+  })
 
   it('are seen to read a table from end to end when they do', async () => {
     const { url, db } = await server.createDatabase('scanning')
@@ -77,12 +116,17 @@ describe('hot statements', () => {
 
 /** What is wrong with the plans of a statement, each with the plan. */
 function faultsOf(planned: PlannedStatement): string[] {
-  const { name, indexes } = planned.statement
+  const { name, indexes, walks = [] } = planned.statement
   const used = indexesUsed(planned)
   const missing = indexes.filter((index) => !index.split(' or ').some((one) => used.includes(one)))
   const greedy = planned.plans.filter((plan) => plan.mostRead > SIZE.queued)
   return [
     ...scansOf(planned),
+    ...planned.plans.flatMap((plan) =>
+      plan.walked
+        .filter((index) => !walks.includes(index))
+        .map((index) => `${name}: goes through ${index}\n${plan.statement}\n${plan.text}`),
+    ),
     ...missing.map((index) => `${name}: not served by ${index}, but by ${used.join(', ')}`),
     ...greedy.map(
       (plan) => `${name}: reads ${plan.mostRead} rows\n${plan.statement}\n${plan.text}`,
