@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { Client } from 'pg'
 import type { BenchServer } from './database.ts'
+import { HOT_DELIVERIES } from './hot-deliveries.ts'
 import { HOT_STATEMENTS, type HotStatement } from './hot-statements.ts'
 import {
   fillPlansQueue,
@@ -20,6 +21,8 @@ export interface PlannedStatement {
 
 /** A database that has hardly anything in it. */
 const SMALL = { people: 40, queued: 32, batch: 4 }
+
+export const ALL_HOT: readonly HotStatement[] = [...HOT_STATEMENTS, ...HOT_DELIVERIES]
 
 /** A plan of a function is kept, if it is, from its sixth run on. */
 const RUNS_UNTIL_KEPT = 7
@@ -66,7 +69,7 @@ export async function collectPlans(
 async function keepPlans(watch: PlanWatch, db: Knex, ground: Ground): Promise<void> {
   for (let run = 0; run < RUNS_UNTIL_KEPT; run += 1) {
     await fillPlansQueue(db, ground)
-    for (const { run: runIt } of HOT_STATEMENTS) await runIt(watch.db, ground, unwatched)
+    for (const { run: runIt } of ALL_HOT) await runIt(watch.db, ground, unwatched)
   }
 }
 
@@ -76,7 +79,7 @@ async function unwatched(statement: () => Promise<unknown>): Promise<void> {
 
 async function collect(watch: PlanWatch, ground: Ground): Promise<readonly PlannedStatement[]> {
   const collected: PlannedStatement[] = []
-  for (const statement of HOT_STATEMENTS) {
+  for (const statement of ALL_HOT) {
     const plans: Plan[] = []
     await statement.run(watch.db, ground, async (work) => {
       plans.push(...(await watch.watch(work)))

@@ -8,10 +8,11 @@ import { insertPeople } from './seed.ts'
 
 /** How large a database the plans are made on. */
 export interface Size {
-  /** People; each has an event, a ledger entry, a consent, a sent message with its attempt, and a
-   * place in the list of a broadcast that is over. */
+  /** People; each has an event that was delivered, a ledger entry, a consent, a sent message with its
+   * attempt, and a place in the list of a broadcast that is over. */
   readonly people: number
-  /** Messages that wait; one in four is a customer-service message, one in eight has been tried. */
+  /** Messages that wait; one in four is a customer-service message, one in eight has been tried. As
+   * many deliveries wait. */
   readonly queued: number
   /** How much one statement is given to do. */
   readonly batch: number
@@ -21,6 +22,8 @@ export interface Size {
 export interface Ground {
   readonly accountId: number
   readonly applicationId: string
+  /** The application hears of every event at this endpoint. */
+  readonly endpointId: string
   readonly size: Size
   /** Somebody of the people; numbers beyond their count begin again. */
   person(number: number): string
@@ -30,7 +33,7 @@ const MONTH_MS = 31 * 86_400_000
 /** Enough months for all that `insertPeople` dates back. */
 const MONTHS = 4
 
-/** Makes what comes before any row: the months, and an application. */
+/** Makes what comes before any row: the months, and an application with an endpoint. */
 export async function prepareGround(db: Knex, size: Size): Promise<Ground> {
   const now = new Date()
   await makeMonths(db, new Date(now.getTime() - MONTHS * MONTH_MS), now)
@@ -47,7 +50,18 @@ export async function prepareGround(db: Knex, size: Size): Promise<Ground> {
   }
   const account = await db<{ id: number }>('account').select('id').first()
   if (!account) throw new Error('the database of the bench has an account')
-  return { accountId: account.id, applicationId, size, person: (n) => openidOf(n % size.people) }
+  const endpointId = newId(now)
+  await db('endpoint').insert({
+    id: endpointId,
+    application_id: applicationId,
+    account_id: account.id,
+    purpose: 'events',
+    url: 'https://nobody.example/',
+    kinds: ['*'],
+    sealed_secret: 'none',
+  })
+  const person = (n: number) => openidOf(n % size.people)
+  return { accountId: account.id, applicationId, endpointId, size, person }
 }
 
 /**
@@ -61,6 +75,13 @@ export async function growTo({ db }: BenchDatabase, ground: Ground, from: number
   await insertPeople(db, { from, until: people, people })
   const subjects = Array.from({ length: people - from }, (_, n) => openidOf(from + n))
   await insertSent(db, ground, subjects)
+  await db.raw(
+    `insert into delivery (
+       endpoint_id, event_id, event_occurred_at, status, attempt_count, finished_at
+     )
+     select ?, id, occurred_at, 'delivered', 1, now() from event where id > ? and id <= ?`,
+    [ground.endpointId, from, people],
+  )
 }
 
 /**
@@ -115,6 +136,14 @@ export async function fillPlansQueue(db: Knex, ground: Ground): Promise<void> {
   )
   await db.raw(
     `update broadcast set phase = 'cancelled', finished_at = now() where finished_at is null`,
+  )
+  await db.raw(
+    `update delivery set status = 'dropped', finished_at = now() where status = 'waiting'`,
+  )
+  await db.raw(
+    `insert into delivery (endpoint_id, message_id, due_at)
+     select ?, uuidv7(), now() - interval '1 minute' from generate_series(1, ?)`,
+    [ground.endpointId, queued],
   )
   const subjects = Array.from({ length: Math.min(queued, people) }, (_, n) => ground.person(n))
   await openConversations(db, ground, subjects)

@@ -4,7 +4,8 @@ import { openDatabase } from '../src/database/connection.ts'
 import { createLog } from '../src/foundation/log.ts'
 
 /** Tables that grow with people and messages: no hot statement may read one from end to end. */
-const GROWING = /^(event(_\w+)?|consent|consent_ledger|message|attempt|broadcast_recipient)$/
+const GROWING =
+  /^(event(_\w+)?|consent|consent_ledger|message|attempt|broadcast_recipient|delivery)$/
 
 /** One plan, as PostgreSQL ran it. */
 export interface Plan {

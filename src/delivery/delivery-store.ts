@@ -34,7 +34,7 @@ export interface DeliveryFilter {
 
 /**
  * Takes deliveries of an endpoint that are due, oldest first: for as long as `leaseSeconds` nobody
- * else does. Served by delivery_due_idx.
+ * else does. Served by delivery_due_idx and delivery_pkey.
  */
 export async function claimDeliveries(
   db: Knex,
@@ -44,17 +44,16 @@ export async function claimDeliveries(
   const { rows } = await db.raw<{ rows: ClaimedRow[] }>(
     `update delivery as taken
      set due_at = clock_timestamp() + make_interval(secs => ?)
-     from (
+     where taken.endpoint_id = ? and taken.id = any (array(
        select due.id from delivery as due
        where due.endpoint_id = ? and due.status = 'waiting' and due.due_at <= clock_timestamp()
        order by due.due_at
        limit ?
        for update skip locked
-     ) as due
-     where taken.endpoint_id = ? and taken.id = due.id
+     ))
      returning taken.id, taken.event_id, taken.event_occurred_at, taken.message_id,
        taken.broadcast_id, taken.attempt_count`,
-    [leaseSeconds, endpointId, limit, endpointId],
+    [leaseSeconds, endpointId, endpointId, limit],
   )
   return rows
     .toSorted((a, b) => (a.id < b.id ? -1 : 1))
@@ -68,7 +67,11 @@ export async function claimDeliveries(
     }))
 }
 
-/** Writes what became of deliveries; one that has ended meanwhile stays as it is. */
+/**
+ * Writes what became of deliveries; one that has ended meanwhile stays as it is. Served by
+ * delivery_pkey: `status = 'waiting'` would invite a plan that reads all that wait, so what has not
+ * ended is told by its end.
+ */
 export async function endDeliveries(
   db: Knex,
   endpointId: string,
@@ -94,8 +97,9 @@ export async function endDeliveries(
      from jsonb_to_recordset(?) as told (
        id uuid, status text, due_at timestamptz, tries integer, http_status integer, reason text
      )
-     where ended.endpoint_id = ? and ended.id = told.id and ended.status = 'waiting'`,
-    [JSON.stringify(told), endpointId],
+     where ended.endpoint_id = ? and ended.id = any (?::uuid[]) and ended.id = told.id
+       and ended.finished_at is null`,
+    [JSON.stringify(told), endpointId, ends.map(({ id }) => id)],
   )
 }
 
@@ -104,11 +108,11 @@ export async function dropDeliveries(db: Knex, endpointId: string, limit: number
   const { rowCount } = await db.raw<{ rowCount: number }>(
     `update delivery as dropped
      set status = 'dropped', reason = 'endpoint_disabled', finished_at = clock_timestamp()
-     where dropped.endpoint_id = ? and dropped.id in (
+     where dropped.endpoint_id = ? and dropped.id = any (array(
        select waiting.id from delivery as waiting
        where waiting.endpoint_id = ? and waiting.status = 'waiting'
        limit ?
-     )`,
+     )) and dropped.finished_at is null`,
     [endpointId, endpointId, limit],
   )
   return rowCount
@@ -124,16 +128,20 @@ export async function nextDueAt(db: Knex, endpointId: string): Promise<Date | nu
   return found?.due_at ?? null
 }
 
-/** Endpoints with deliveries that should have been tried by now: a job was lost or has died. */
+/**
+ * Endpoints with deliveries that should have been tried by now: a job was lost or has died. Served by
+ * delivery_due_idx, whose first entry of an endpoint is all there is to see.
+ */
 export async function findOverdueEndpoints(db: Knex, overdueSeconds: number): Promise<string[]> {
   const { rows } = await db.raw<{ rows: { id: string }[] }>(
     `select endpoint.id
      from endpoint
-     where (endpoint.paused_at is null or endpoint.disabled_at is not null) and exists (
-       select from delivery
+     where (endpoint.paused_at is null or endpoint.disabled_at is not null) and (
+       select delivery.due_at from delivery
        where delivery.endpoint_id = endpoint.id and delivery.status = 'waiting'
-         and delivery.due_at < clock_timestamp() - make_interval(secs => ?)
-     )`,
+       order by delivery.due_at
+       limit 1
+     ) < clock_timestamp() - make_interval(secs => ?)`,
     [overdueSeconds],
   )
   return rows.map(({ id }) => id)

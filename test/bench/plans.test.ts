@@ -1,8 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { collectPlans, indexesUsed, type PlannedStatement } from '../../bench/collect-plans.ts'
+import {
+  ALL_HOT,
+  collectPlans,
+  indexesUsed,
+  type PlannedStatement,
+} from '../../bench/collect-plans.ts'
 import { startServer, type BenchServer } from '../../bench/database.ts'
-import { HOT_STATEMENTS } from '../../bench/hot-statements.ts'
 import { replaceGenerated, writePlans } from '../../bench/plans-page.ts'
 import { openPlanWatch } from '../../bench/plans.ts'
 
@@ -32,7 +36,7 @@ describe('hot statements', () => {
 
       const page = await readFile(new URL('../../docs/plans.md', import.meta.url), 'utf8')
       const headings = [...page.matchAll(/^### (.+)$/gm)].map(([, heading]) => heading)
-      expect(headings).toEqual(HOT_STATEMENTS.map(({ name }) => name))
+      expect(headings).toEqual(ALL_HOT.map(({ name }) => name))
       expect(rowsOf(page)).toEqual(rowsOf(replaceGenerated(page, writePlans(planned))))
     },
     LIMIT_MS,
