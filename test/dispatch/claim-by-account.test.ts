@@ -42,6 +42,27 @@ async function messagesOf(
   }
 }
 
+/** So many accounts with so many messages each, all due at one moment. */
+async function manyAccounts(count: number, messages: number): Promise<number[]> {
+  const { rows } = await db().raw<{ rows: { id: number }[] }>(
+    `insert into account (name, kind, app_id, original_id, mode)
+     select name, 'official_account', name, name, 'safe'
+     from (select gen_random_uuid()::text as name from generate_series(1, ?)) as made
+     returning id`,
+    [count],
+  )
+  const accounts = rows.map(({ id }) => id)
+  await db().raw(
+    `insert into message (
+       id, account_id, recipient, channel, content, status, send_at, due_at, expires_at
+     )
+     select new_message_id(), id, id || '-' || n, ?, '{}', 'queued', now(), now(), now() + interval '1 day'
+     from unnest(?::integer[]) as id, generate_series(1, ?) as n`,
+    [channel, accounts, messages],
+  )
+  return accounts.toSorted((a, b) => a - b)
+}
+
 const claim = (limit: number, offer?: Partial<Offer>) =>
   claimMessages(db(), {
     process: 'p1',
@@ -114,6 +135,37 @@ describe('claim_messages by account', () => {
     expect(claimed.filter(({ hasMore }) => hasMore)).toHaveLength(1)
   })
 
+  it('serves accounts by chance that have equally much in hand, where they are many', async () => {
+    const accounts = await manyAccounts(400, 3)
+    const served = new Set<number>()
+    for (let round = 0; round < 3; round += 1) {
+      const claimed = await claim(100, { otherRoom: 50 })
+      expect(claimed).toHaveLength(100)
+      // it has looked at a part of them, and says that there is more
+      expect(claimed.every(({ hasMore }) => hasMore)).toBe(true)
+      for (const { accountId } of claimed) served.add(accountId)
+      await db()('message')
+        .whereIn(
+          'id',
+          claimed.map(({ id }) => id),
+        )
+        .update({ status: 'sent' })
+    }
+    // the first hundred again and again are 100; by chance it is some 230
+    expect(served.size).toBeGreaterThan(180)
+    const last = accounts.slice(-100)
+    expect(last.filter((id) => served.has(id)).length).toBeGreaterThan(20)
+  })
+
+  it('comes to every account in the end, wherever it begins', async () => {
+    const accounts = await manyAccounts(400, 1)
+    const served = new Set<number>()
+    for (let round = 0; round < 30 && served.size < accounts.length; round += 1) {
+      for (const { accountId } of await claim(60)) served.add(accountId)
+    }
+    expect(served.size).toBe(accounts.length)
+  })
+
   it('takes seven of eight from what people wait for, and all from broadcasts alone', async () => {
     const account = await anAccount(40, { lane: 1, dueAgoMs: 60_000 })
     await messagesOf(account, 40)
@@ -168,8 +220,22 @@ describe('call_breaker', () => {
     expect(await countsOf([one, other, wecom], claim(20))).toEqual([0, 0, 3])
     await expire()
     const trial = await claim(20)
-    expect(trial).toMatchObject([{ onTrial: true }])
+    expect(trial).toMatchObject([{ accountId: one, onTrial: true }])
     expect(await listBreakers(db())).toMatchObject([{ owner: { kind: 'host', host: 'wechat' } }])
+  })
+})
+
+describe('call_breaker of a host', () => {
+  it('keeps none of many accounts from those of another host, and lets one of all try', async () => {
+    const [first] = await manyAccounts(400, 1)
+    const wecom = await anAccount(3)
+    await db()('account').where({ id: wecom }).update({ kind: 'wecom_kf', original_id: null })
+    await openBreaker(db(), { kind: 'host', host: 'wechat' }, 'timeout')
+    expect(await countsOf([wecom], claim(20))).toEqual([3])
+    await db().raw(`update call_breaker set until = now() - interval '1 second'`)
+    expect(await claim(20)).toMatchObject([{ accountId: first, onTrial: true }])
+    const offer = { accountIds: [first ?? 0], rooms: [10], held: [1], otherRoom: 10 }
+    expect(await claim(20, offer)).toEqual([])
   })
 })
 
