@@ -436,6 +436,7 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
       'attempt_message_id_number_key',
       'event_subject_idx',
       'consent_ledger_subject_idx',
+      'one_time_link_person_idx',
     ],
     async run(db, ground, watched) {
       const subject = ground.person(ground.size.people - 1)

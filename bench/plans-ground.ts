@@ -9,7 +9,7 @@ import { insertPeople } from './seed.ts'
 /** How large a database the plans are made on. */
 export interface Size {
   /** People; each has an event that was delivered, a ledger entry, a consent, a sent message with its
-   * attempt, and a place in the list of a broadcast that is over. */
+   * attempt, a one-time link, and a place in the list of a broadcast that is over. */
   readonly people: number
   /** Messages that wait; one in four is a customer-service message, one in eight has been tried. As
    * many deliveries wait. */
@@ -75,6 +75,14 @@ export async function growTo({ db }: BenchDatabase, ground: Ground, from: number
   await insertPeople(db, { from, until: people, people })
   const subjects = Array.from({ length: people - from }, (_, n) => openidOf(from + n))
   await insertSent(db, ground, subjects)
+  await db.raw(
+    `insert into one_time_link (
+       digest, account_id, template_id, scene, subject, actor, created_at, expires_at
+     )
+     select sha256(subject::bytea), ?, ?, '1', subject, 'plans', now(), now()
+     from unnest(?::text[]) as subject`,
+    [ground.accountId, TEMPLATE_ID, subjects],
+  )
   await db.raw(
     `insert into delivery (
        endpoint_id, event_id, event_occurred_at, status, attempt_count, finished_at

@@ -5,7 +5,7 @@ import { createLog } from '../src/foundation/log.ts'
 
 /** Tables that grow with people and messages: no hot statement may read one from end to end. */
 const GROWING =
-  /^(event(_\w+)?|consent|consent_ledger|message|attempt|broadcast_recipient|delivery)$/
+  /^(event(_\w+)?|consent|consent_ledger|message|attempt|broadcast_recipient|delivery|one_time_link)$/
 
 /** One plan, as PostgreSQL ran it. */
 export interface Plan {

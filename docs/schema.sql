@@ -764,6 +764,8 @@ CREATE INDEX consent_ledger_attempt_idx ON public.consent_ledger USING btree (at
 
 CREATE INDEX consent_ledger_subject_idx ON public.consent_ledger USING btree (account_id, subject, scope, effective_at);
 
+CREATE INDEX consent_ledger_tenant_idx ON public.consent_ledger USING btree (account_id, event_id) WHERE ((scope = 'tenant'::text) AND (event_id IS NOT NULL));
+
 CREATE INDEX delivery_due_idx ON public.delivery USING btree (endpoint_id, due_at) WHERE (status = 'waiting'::text);
 
 CREATE UNIQUE INDEX delivery_event_key ON public.delivery USING btree (endpoint_id, event_id) WHERE (event_id IS NOT NULL);
@@ -815,6 +817,8 @@ CREATE INDEX message_recipient_idx ON public.message USING btree (account_id, re
 CREATE INDEX message_sending_idx ON public.message USING btree (account_id, recipient) WHERE (status = 'sending'::text);
 
 CREATE INDEX one_time_link_expires_at_idx ON public.one_time_link USING btree (expires_at);
+
+CREATE INDEX one_time_link_person_idx ON public.one_time_link USING btree (subject_hash(account_id, subject)) WHERE (subject IS NOT NULL);
 
 CREATE INDEX parked_push_received_at_idx ON public.parked_push USING btree (received_at);
 
@@ -1576,7 +1580,42 @@ CREATE OR REPLACE FUNCTION public.claim_messages(p_process text, p_lease interva
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
-    with recursive lane as (
+    with recursive ends as materialized (
+      select
+        (
+          select head.account_id from message as head where head.status in ('scheduled', 'queued')
+          order by head.account_id, head.lane, head.channel, head.due_at limit 1
+        ) as first,
+        (
+          select head.account_id from message as head where head.status in ('scheduled', 'queued')
+          order by head.account_id desc, head.lane desc, head.channel desc, head.due_at desc limit 1
+        ) as last
+    ), start as materialized (
+      select ends.first + floor(random() * (ends.last - ends.first + 1))::integer as account_id
+      from ends
+    ), later as (
+      (
+        select head.account_id, head.lane, head.channel, head.due_at
+        from message as head
+        where head.status in ('scheduled', 'queued') and head.account_id >= (select start.account_id from start)
+        order by head.account_id, head.lane, head.channel, head.due_at
+        limit 1
+      )
+      union all
+      select after.account_id, after.lane, after.channel, after.due_at
+      from later
+      cross join lateral (
+        select head.account_id, head.lane, head.channel, head.due_at
+        from message as head
+        where head.status in ('scheduled', 'queued')
+          and (head.account_id, head.lane, head.channel)
+            > (later.account_id, later.lane, later.channel)
+        order by head.account_id, head.lane, head.channel, head.due_at
+        limit 1
+      ) as after
+      
+    ),
+    earlier as (
       (
         select head.account_id, head.lane, head.channel, head.due_at
         from message as head
@@ -1586,15 +1625,28 @@ AS $function$
       )
       union all
       select after.account_id, after.lane, after.channel, after.due_at
-      from lane
+      from earlier
       cross join lateral (
         select head.account_id, head.lane, head.channel, head.due_at
         from message as head
         where head.status in ('scheduled', 'queued')
-          and (head.account_id, head.lane, head.channel) > (lane.account_id, lane.lane, lane.channel)
+          and (head.account_id, head.lane, head.channel)
+            > (earlier.account_id, earlier.lane, earlier.channel)
         order by head.account_id, head.lane, head.channel, head.due_at
         limit 1
       ) as after
+      where earlier.account_id < (select start.account_id from start)
+    ),
+    most as materialized (
+      select case when not exists (select from call_breaker where call_breaker.account_id = 0)
+        then greatest(256, 4 * p_limit) end as lanes
+    ), lane as materialized (
+      -- no more of the walk is done than this takes of it
+      select * from later where later.due_at <= now()
+      union all
+      select * from earlier
+      where earlier.due_at <= now() and earlier.account_id < (select start.account_id from start)
+      limit (select most.lanes from most)
     ), bucket as materialized (
       select pace.account_id, filled.tokens
       from send_pace as pace
@@ -1645,6 +1697,7 @@ AS $function$
         paced.room is not null or channel_paced.room is not null as is_paced,
         channel_paced.room as channel_room,
         lane.lane = 1 and quiet.account_id is not null as is_quiet,
+        coalesce(count(*) over () >= (select most.lanes from most), false) as is_cut,
         least(paced.room, case
           when own.until > now() or theirs.until > now() then 0
           when theirs.until is not null and lane.account_id > min(lane.account_id)
@@ -1655,8 +1708,13 @@ AS $function$
           else coalesce(known.room, p_other_room)
         end) as room
       from lane
-      left join unnest(p_account_ids, p_rooms, p_held) as known (account_id, room, held)
-        on known.account_id = lane.account_id
+      -- the process names a few hundred accounts: a join would compare each with each
+      cross join lateral (
+        select array_position(p_account_ids, lane.account_id) as place offset 0
+      ) as named
+      cross join lateral (
+        select p_rooms[named.place] as room, p_held[named.place] as held
+      ) as known
       -- row by row by the key: a join may read every account there is for each lane
       left join lateral (
         select open.until from call_breaker as open
@@ -1673,7 +1731,7 @@ AS $function$
       left join channel_paced
         on channel_paced.account_id = lane.account_id and channel_paced.channel = lane.channel
       left join quiet on quiet.account_id = lane.account_id
-      where lane.due_at <= now()
+      
     ), wanted as materialized (
       select found.*,
         greatest(1, (2 * p_limit + count(*) over () - 1) / count(*) over ())::integer as share,
@@ -1683,6 +1741,7 @@ AS $function$
       select
         waiting.id, wanted.account_id, wanted.lane, wanted.channel, wanted.held, wanted.room,
         wanted.channel_room, wanted.on_trial, wanted.is_paced, wanted.share, wanted.luck,
+        wanted.is_cut,
         -- what is due at the same moment goes as it came, not by the names of the channels
         row_number() over (
           partition by wanted.account_id, wanted.lane order by waiting.due_at, waiting.id
@@ -1722,8 +1781,10 @@ AS $function$
     ), due as materialized (
       select
         fitting.id, fitting.account_id, fitting.channel, fitting.on_trial, fitting.is_paced,
-        fitting.channel_place = fitting.share
-          and fitting.share < least(fitting.room, fitting.channel_room) as has_more
+        fitting.is_cut or (
+          fitting.channel_place = fitting.share
+          and fitting.share < least(fitting.room, fitting.channel_room)
+        ) as has_more
       from (
         select turned.*,
           row_number() over (partition by turned.account_id order by turned.turn, turned.lane)
@@ -1738,7 +1799,7 @@ AS $function$
         where turned.channel_room is null or turned.both_lanes_place <= turned.channel_room
       ) as fitting
       where fitting.account_place <= fitting.room
-      order by fitting.held + fitting.turn, fitting.lane
+      order by fitting.held + fitting.turn, fitting.lane, random()
       limit least(p_limit, (select paced.room from paced where paced.account_id = 0))
     ), spent as (
       update send_pace as pace set tokens = bucket.tokens - used.count, counted_at = now()
@@ -1927,10 +1988,14 @@ AS $function$
         )
         union
         (
-          select distinct listed.recipient
+          select listed.recipient
           from broadcast
-          join broadcast_recipient as listed on listed.broadcast_id = broadcast.id
-          where broadcast.account_id = p_account_id and listed.recipient is not null
+          cross join lateral (
+            select place.recipient from broadcast_recipient as place
+            where place.broadcast_id = broadcast.id and place.recipient is not null
+            order by place.recipient limit p_limit
+          ) as listed
+          where broadcast.account_id = p_account_id
           limit p_limit
         )
         limit p_limit
@@ -1995,6 +2060,10 @@ AS $function$
 CREATE OR REPLACE FUNCTION public.erase_subject(p_account_id integer, p_subject text, p_effective_at timestamp with time zone, p_actor text, p_reason text)
  RETURNS bigint
  LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
   declare
     v_ledger_rows integer;
@@ -2933,6 +3002,7 @@ AS $function$
         limit 1
       ) as said
       where held.account_id = v_sync.account_id and held.scope = 'everything'
+        and lower(held.subject) is not null
         and held.state = 'suppressed' and held.effective_at < v_sync.began_at
         and said.evidence = 'sync' and said.reason = 'sync_blacklisted'
       except
@@ -3093,6 +3163,7 @@ AS $function$
       v_kind text;
       v_state text;
       v_since timestamptz;
+      v_after timestamptz;
     begin
       perform lock_subjects(array[p_parent_id], array[p_tenant]);
       select account.id, account.kind into account_id, v_kind
@@ -3109,15 +3180,17 @@ AS $function$
       end if;
       -- A corp that comes back is named only once its code is exchanged; until then what is later than
       -- its withdrawal may be of its new authorisation. A code that is not exchanged by then never is.
+      v_after := greatest(v_since, clock_timestamp() - interval '1 hour');
       if v_state = 'revoked' and not (p_effective_at > v_since and exists (
         select from event
         where event.account_id = p_parent_id
-          and event.occurred_at > greatest(v_since, clock_timestamp() - interval '1 hour')
+          and event.occurred_at > v_after
           and event.kind in ('suite.create_auth', 'suite.reset_permanent_code')
           and not exists (
             select from consent_ledger as entry
             where entry.account_id = p_parent_id and entry.scope = 'tenant'
               and entry.event_id = event.id
+            offset 0
           )
       )) then
         outcome := 'withdrawn';

@@ -33,7 +33,10 @@ interface StateRow {
   readonly ticket_at: Date | null
 }
 
-/** The state of an account by its id. The last push is the account's last event by id. */
+/**
+ * The state of an account by its id. The last push is the last by the
+ * time that the platform gives it, which is how the log is ordered.
+ */
 export async function readAccountState(db: Knex, accountId: number): Promise<AccountState> {
   const { rows } = await db.raw<{ rows: StateRow[] }>(
     `select
@@ -45,9 +48,11 @@ export async function readAccountState(db: Knex, accountId: number): Promise<Acc
        access_token.breaker_reason,
        access_token.failures,
        (
-         select max(event.received_at)
+         select event.received_at
          from event
          where event.account_id = account.id
+         order by event.account_id, event.occurred_at desc
+         limit 1
        ) as last_push_at,
        (
          select account_secret.effective_at

@@ -138,11 +138,14 @@ export async function dropOldParked(
     KNOWN_DAYS,
   ])
   await db.raw(
-    `delete from parked_push as parked using consent as held
-     where held.account_id = parked.parent_id and held.subject = parked.tenant
-       and held.scope = ? and held.state = 'revoked'
-       and parked.received_at < now() - make_interval(hours => ?)`,
-    [TENANT, RETURN_HOURS],
+    `delete from parked_push as parked
+     where parked.received_at < now() - make_interval(hours => ?) and exists (
+       select from consent as held
+       where held.account_id = parked.parent_id and held.subject = parked.tenant
+         and held.scope = ? and held.state = 'revoked'
+       offset 0
+     )`,
+    [RETURN_HOURS, TENANT],
   )
   const { rows } = await db.raw<{ rows: { account: string; count: string }[] }>(
     `with dropped as (

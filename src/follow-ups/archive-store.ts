@@ -31,17 +31,21 @@ export async function listArchivePairs(
        known.subject, known.scope, substring(known.scope from ':(.+)$') as userid,
        archive.state, archive.effective_at
      from consent as known
-     left join consent as archive on archive.account_id = known.account_id
-       and archive.subject = known.subject
-       and archive.scope = 'msgaudit:' || substring(known.scope from ':(.+)$')
+     left join lateral (
+       select said.state, said.effective_at from consent as said
+       where said.account_id = known.account_id and said.subject = known.subject
+         and said.scope = 'msgaudit:' || substring(known.scope from ':(.+)$')
+       offset 0
+     ) as archive on true
      where known.account_id = ? and (known.subject, known.scope) > (?, ?)
        and (
-         (known.scope like 'msgaudit:%' and not exists (
+         (left(known.scope, 9) = 'msgaudit:' and not exists (
            select from archive_room
            where archive_room.account_id = known.account_id
              and archive_room.chat_id = substring(known.scope from ':(.+)$')
+           offset 0
          ))
-         or (known.scope like 'external\\_contact:%' and known.state = 'granted')
+         or (left(known.scope, 17) = 'external_contact:' and known.state = 'granted')
        )
      order by known.subject, known.scope
      limit ?`,

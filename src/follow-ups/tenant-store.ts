@@ -392,9 +392,14 @@ export async function listHeldTenants(db: Knex, parentId: number): Promise<HeldT
        select account.id, account.serves,
          account.permission_sets is not null as knows_permissions
        from account
-       join account_secret as secret
-         on secret.account_id = account.id and secret.name = 'refresh_token'
-       where account.parent_id = held.account_id and account.app_id = held.subject
+       where account.kind in ('authorizer', 'wecom_authorizer') and account.app_id = held.subject
+         and coalesce(account.parent_id, 0) = held.account_id
+         and exists (
+           select from account_secret as secret
+           where secret.account_id = account.id and secret.name = 'refresh_token'
+           offset 0
+         )
+       offset 0
      ) as own on true
      where held.account_id = ? and held.scope = ? and held.state = 'granted'`,
     [parentId, TENANT],
