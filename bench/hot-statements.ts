@@ -385,6 +385,20 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     },
   },
   {
+    name: 'feed of a broadcast: paused',
+    file: BROADCAST_STORE,
+    purpose: 'Holds back, once a second, what a paused broadcast still has waiting.',
+    indexes: ['message_broadcast_queue_idx', 'message_pkey'],
+    async run(db, ground, watched) {
+      const id = await listBroadcast(db, ground)
+      await createBroadcastStore(db).feed()
+      await db('broadcast')
+        .where({ id })
+        .update({ paused_at: new Date(), fed_at: new Date(0) })
+      await watched(() => createBroadcastStore(db).feed())
+    },
+  },
+  {
     name: 'countMessages of a broadcast',
     file: BROADCAST_STORE,
     purpose: 'Answers how far a broadcast has come.',

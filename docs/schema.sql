@@ -768,9 +768,9 @@ CREATE INDEX consent_ledger_tenant_idx ON public.consent_ledger USING btree (acc
 
 CREATE INDEX delivery_due_idx ON public.delivery USING btree (endpoint_id, due_at) WHERE (status = 'waiting'::text);
 
-CREATE UNIQUE INDEX delivery_event_key ON public.delivery USING btree (endpoint_id, event_id) WHERE (event_id IS NOT NULL);
+CREATE INDEX delivery_ended_idx ON public.delivery USING btree (endpoint_id, status, finished_at) WHERE (finished_at IS NOT NULL);
 
-CREATE INDEX delivery_finished_at_idx ON public.delivery USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+CREATE UNIQUE INDEX delivery_event_key ON public.delivery USING btree (endpoint_id, event_id) WHERE (event_id IS NOT NULL);
 
 CREATE INDEX delivery_waiting_age_idx ON public.delivery USING btree (endpoint_id, created_at) WHERE (status = 'waiting'::text);
 
@@ -1448,14 +1448,20 @@ AS $function$
 CREATE OR REPLACE FUNCTION public.cancel_broadcast_messages(p_broadcast_id uuid)
  RETURNS void
  LANGUAGE sql
+ SET enable_seqscan TO 'off'
 AS $function$
-    with waiting as (
+    with queue as materialized (
       select message.id from message
       where message.broadcast_id = p_broadcast_id
-        and message.status in ('scheduled', 'queued')
+        and message.status in ('scheduled', 'queued', 'sending')
+    ), waiting as materialized (
+      select message.id from message
+      where message.id = any (array(select queue.id from queue))
+        and message.status <> 'sending' and message.finished_at is null
         and (message.leased_until is null or message.leased_until < clock_timestamp())
         and not exists (
           select from attempt where attempt.message_id = message.id and attempt.outcome = 'unknown'
+          offset 0
         )
       order by message.id
       for no key update skip locked
@@ -1463,8 +1469,8 @@ AS $function$
     update message set
       status = 'cancelled', reason = 'broadcast_cancelled', lease_owner = null, leased_until = null,
       updated_at = clock_timestamp(), finished_at = clock_timestamp()
-    from waiting where message.id = waiting.id
-  $function$;
+    where message.id = any (array(select waiting.id from waiting))
+$function$;
 
 CREATE OR REPLACE FUNCTION public.carry_consents(p_account_id integer, p_event_id bigint, p_ended_at timestamp with time zone, p_reason text, p_from_subjects text[], p_from_scopes text[], p_to_subjects text[], p_to_scopes text[])
  RETURNS integer
@@ -2144,9 +2150,14 @@ AS $function$
 CREATE OR REPLACE FUNCTION public.expand_broadcast(p_limit integer)
  RETURNS TABLE(broadcast_id uuid, account_id integer, added bigint, accepted bigint, done boolean)
  LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
 AS $function$
   declare
     v_broadcast broadcast;
+    c_read constant integer := 10 * p_limit;
+    v_read integer;
+    v_end text;
     v_last text;
   begin
     select * into v_broadcast from broadcast as wanted
@@ -2157,12 +2168,20 @@ AS $function$
       return;
     end if;
 
+    -- a step reads so much, however few of them belong to the audience
+    select count(*), max(slice.subject) into v_read, v_end from (
+      select held.subject from consent as held
+      where held.account_id = v_broadcast.account_id
+        and held.subject > coalesce(v_broadcast.expanded_after, '')
+      order by held.subject limit c_read
+    ) as slice;
+
     begin
       with person as materialized (
         select held.subject
         from consent as held
         where held.account_id = v_broadcast.account_id
-          and held.subject > coalesce(v_broadcast.expanded_after, '')
+          and held.subject > coalesce(v_broadcast.expanded_after, '') and held.subject <= v_end
           and held.scope = v_broadcast.audience_scope
           and held.state = 'granted'
           and (held.expires_at is null or held.expires_at > clock_timestamp())
@@ -2184,9 +2203,9 @@ AS $function$
 
     broadcast_id := v_broadcast.id; account_id := v_broadcast.account_id;
     accepted := v_broadcast.accepted + added;
-    done := added < p_limit;
+    done := added < p_limit and v_read < c_read;
     update broadcast as wanted set
-      expanded_after = coalesce(v_last, wanted.expanded_after),
+      expanded_after = coalesce(case when added < p_limit then v_end else v_last end, wanted.expanded_after),
       lines_read = wanted.lines_read + added,
       accepted = expand_broadcast.accepted,
       phase = case when done then 'running' else wanted.phase end,
@@ -2195,7 +2214,7 @@ AS $function$
     where wanted.id = v_broadcast.id;
     return next;
   end
-  $function$;
+$function$;
 
 CREATE OR REPLACE FUNCTION public.feed_broadcast()
  RETURNS TABLE(broadcast_id uuid, account_id integer, state text, fed bigint, accepted bigint, reason text)
@@ -2585,11 +2604,16 @@ AS $function$
 CREATE OR REPLACE FUNCTION public.hold_broadcast_messages(p_broadcast_id uuid)
  RETURNS void
  LANGUAGE sql
+ SET enable_seqscan TO 'off'
 AS $function$
-    with waiting as (
+    with queue as materialized (
       select message.id from message
       where message.broadcast_id = p_broadcast_id
-        and message.status in ('scheduled', 'queued')
+        and message.status in ('scheduled', 'queued', 'sending')
+    ), waiting as materialized (
+      select message.id from message
+      where message.id = any (array(select queue.id from queue))
+        and message.status <> 'sending' and message.finished_at is null
         and message.due_at < message.expires_at
         and (message.leased_until is null or message.leased_until < clock_timestamp())
       order by message.id
@@ -2597,8 +2621,8 @@ AS $function$
     )
     update message set held_due_at = message.due_at,
       due_at = message.expires_at, lease_owner = null, leased_until = null
-    from waiting where message.id = waiting.id
-  $function$;
+    where message.id = any (array(select waiting.id from waiting))
+$function$;
 
 CREATE OR REPLACE FUNCTION public.hold_follower_sync(p_sync_id bigint, p_owner text)
  RETURNS follower_sync
@@ -3824,22 +3848,27 @@ AS $function$
 CREATE OR REPLACE FUNCTION public.resume_broadcast_messages(p_broadcast_id uuid)
  RETURNS void
  LANGUAGE sql
+ SET enable_seqscan TO 'off'
 AS $function$
-    with held as (
+    with queue as materialized (
       select message.id from message
       where message.broadcast_id = p_broadcast_id
-        and message.status in ('scheduled', 'queued')
+        and message.status in ('scheduled', 'queued', 'sending')
+    ), held as materialized (
+      select message.id from message
+      where message.id = any (array(select queue.id from queue))
+        and message.status <> 'sending' and message.finished_at is null
         and message.due_at = message.expires_at
       order by message.id
       for no key update skip locked
     )
-    update message set 
+    update message set
       due_at = case when message.reason in ('quiet_hours', 'recipient_pace')
         then greatest(message.send_at, clock_timestamp())
         else greatest(message.held_due_at, clock_timestamp()) end,
       held_due_at = null
-    from held where message.id = held.id and message.expires_at > clock_timestamp()
-  $function$;
+    where message.id = any (array(select held.id from held)) and message.expires_at > clock_timestamp()
+$function$;
 
 CREATE OR REPLACE FUNCTION public.seek_fallback()
  RETURNS trigger
@@ -3884,6 +3913,7 @@ AS $function$
 CREATE OR REPLACE FUNCTION public.spend_kept_credits(p_message_ids uuid[])
  RETURNS void
  LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
   begin
     perform lock_subjects(array_agg(ended.account_id), array_agg(ended.recipient))

@@ -147,10 +147,11 @@ export async function forgetOldNonces(db: Knex): Promise<void> {
   let forgotten = SLICE
   while (forgotten === SLICE) {
     const { rowCount } = await db.raw<{ rowCount: number }>(
-      `delete from request_nonce using (
-         select application_id, nonce from request_nonce where expires_at < now() limit ?
-       ) as old
-       where request_nonce.application_id = old.application_id and request_nonce.nonce = old.nonce`,
+      // a nonce never changes, so its place is its own
+      `delete from request_nonce where ctid = any (array(
+         select old.ctid from request_nonce as old
+         where old.expires_at < now() order by old.expires_at limit ?
+       ))`,
       [SLICE],
     )
     forgotten = rowCount

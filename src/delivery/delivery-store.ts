@@ -200,26 +200,40 @@ export async function measureDeliveries(
 /** Of what is forgotten at once, so that no statement runs long. */
 const SLICE = 5_000
 
+/** What a delivery that has ended can be. */
+const ENDED = ['delivered', 'failed', 'dropped'] as const satisfies readonly DeliveryStatus[]
+
 /** Forgets deliveries that ended this long ago, and endpoints that were removed and have none left. */
 export async function forgetOldDeliveries(db: Knex, retentionDays: number): Promise<void> {
-  let forgotten = SLICE
-  while (forgotten === SLICE) {
-    const { rowCount } = await db.raw<{ rowCount: number }>(
-      `delete from delivery using (
-         select old.endpoint_id, old.id from delivery as old
-         where old.finished_at < now() - make_interval(days => ?)
-         limit ?
-       ) as old
-       where delivery.endpoint_id = old.endpoint_id and delivery.id = old.id`,
-      [retentionDays, SLICE],
-    )
-    forgotten = rowCount
+  const endpoints = await db('endpoint').select<{ id: string }[]>('id')
+  for (const { id } of endpoints) {
+    for (const status of ENDED) {
+      let forgotten = SLICE
+      while (forgotten === SLICE) forgotten = await forgetSlice(db, { id, status, retentionDays })
+    }
   }
   await db.raw(
     `delete from endpoint
      where removed_at < now() - interval '1 day'
        and not exists (select from delivery where delivery.endpoint_id = endpoint.id)`,
   )
+}
+
+/** Served by delivery_ended_idx, oldest first, and delivery_pkey. @returns how many it forgot. */
+async function forgetSlice(
+  db: Knex,
+  old: { readonly id: string; readonly status: DeliveryStatus; readonly retentionDays: number },
+): Promise<number> {
+  const { rowCount } = await db.raw<{ rowCount: number }>(
+    `delete from delivery where delivery.endpoint_id = :id and delivery.id = any (array(
+       select old.id from delivery as old
+       where old.endpoint_id = :id and old.status = :status
+         and old.finished_at < now() - make_interval(days => :retentionDays)
+       order by old.finished_at limit :limit
+     )) and delivery.status <> 'waiting'`,
+    { ...old, limit: SLICE },
+  )
+  return rowCount
 }
 
 function deliveries(db: Knex) {

@@ -44,26 +44,9 @@ const SLICE = 5_000
  * all tries anew. The deliveries come first: who is interrupted between does it again.
  */
 export async function resumeEndpoint(db: Knex, id: string): Promise<void> {
-  let revived = SLICE
-  while (revived === SLICE) {
-    const { rowCount } = await db.raw<{ rowCount: number }>(
-      `update delivery as revived
-       set status = 'waiting', due_at = clock_timestamp(), attempt_count = 0, finished_at = null
-       from (
-         select told.endpoint_id, told.id
-         from delivery as told
-         join endpoint on endpoint.id = told.endpoint_id and endpoint.paused_at is not null
-         where told.endpoint_id = ? and (
-           (told.status = 'waiting' and (told.attempt_count > 0 or told.due_at > clock_timestamp()))
-           or (told.status = 'failed' and told.finished_at >= endpoint.failing_since)
-         )
-         limit ?
-       ) as told
-       where revived.endpoint_id = told.endpoint_id and revived.id = told.id`,
-      [id, SLICE],
-    )
-    revived = rowCount
-  }
+  for (let revived = SLICE; revived === SLICE;) revived = await reviveFailed(db, id)
+  let after: WaitingPlace | null = { at: '-infinity', id: FIRST_ID }
+  while (after !== null) after = await reviveWaiting(db, id, after)
   await db('endpoint')
     .where({ id })
     .update({
@@ -72,6 +55,62 @@ export async function resumeEndpoint(db: Knex, id: string): Promise<void> {
       failing_since: null,
       updated_at: db.raw('clock_timestamp()'),
     })
+}
+
+/** Lower than any id. */
+const FIRST_ID = '00000000-0000-0000-0000-000000000000'
+
+interface WaitingPlace {
+  readonly at: string
+  readonly id: string
+}
+
+/** Served by delivery_ended_idx, which those that are revived leave. */
+async function reviveFailed(db: Knex, endpointId: string): Promise<number> {
+  const { rowCount } = await db.raw<{ rowCount: number }>(
+    `update delivery as revived
+     set status = 'waiting', due_at = clock_timestamp(), attempt_count = 0, finished_at = null
+     where revived.endpoint_id = :endpointId and revived.id = any (array(
+       select failed.id from delivery as failed
+       where failed.endpoint_id = :endpointId and failed.status = 'failed'
+         and failed.finished_at >= (
+           select endpoint.failing_since from endpoint
+           where endpoint.id = :endpointId and endpoint.paused_at is not null
+         )
+       order by failed.finished_at limit :limit
+     )) and revived.status <> 'waiting'`,
+    { endpointId, limit: SLICE },
+  )
+  return rowCount
+}
+
+/** Slice by slice in the order of delivery_waiting_age_idx, so that none is read twice. */
+async function reviveWaiting(
+  db: Knex,
+  endpointId: string,
+  after: WaitingPlace,
+): Promise<WaitingPlace | null> {
+  const { rows } = await db.raw<{ rows: WaitingPlace[] }>(
+    `with slice as materialized (
+       select waiting.id, waiting.created_at from delivery as waiting
+       where waiting.endpoint_id = :endpointId and waiting.status = 'waiting'
+         and (waiting.created_at, waiting.id) > (:at::timestamptz, :after::uuid)
+       order by waiting.created_at, waiting.id limit :limit
+     ), revived as (
+       update delivery as held set due_at = clock_timestamp(), attempt_count = 0
+       where held.endpoint_id = :endpointId and held.id = any (array(select slice.id from slice))
+         and held.finished_at is null
+         and (held.attempt_count > 0 or held.due_at > clock_timestamp())
+         and exists (
+           select from endpoint
+           where endpoint.id = :endpointId and endpoint.paused_at is not null offset 0
+         )
+     )
+     select slice.created_at::text as at, slice.id from slice
+     order by slice.created_at desc, slice.id desc limit 1`,
+    { endpointId, at: after.at, after: after.id, limit: SLICE },
+  )
+  return rows[0] ?? null
 }
 
 /**
@@ -99,12 +138,12 @@ async function dropOfOne(db: Knex, endpointId: string, retentionDays: number): P
     const { rowCount } = await db.raw<{ rowCount: number }>(
       `update delivery as dropped
        set status = 'dropped', reason = 'endpoint_paused', finished_at = clock_timestamp()
-       where dropped.endpoint_id = :endpointId and dropped.id in (
+       where dropped.endpoint_id = :endpointId and dropped.id = any (array(
          select old.id from delivery as old
          where old.endpoint_id = :endpointId and old.status = 'waiting'
            and old.created_at < now() - make_interval(days => :retentionDays)
-         limit :limit
-       )`,
+         order by old.created_at limit :limit
+       )) and dropped.finished_at is null`,
       { endpointId, retentionDays, limit: SLICE },
     )
     dropped = rowCount

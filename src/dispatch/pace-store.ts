@@ -71,6 +71,7 @@ const OF_CHANNEL = {
   values: 'cast(:accountId as integer), cast(:channel as text)',
   measures: `and exists (
            select from message where message.id = recent.message_id and message.channel = :channel
+           offset 0 -- each by its key, or it may read every message of the channel
          )`,
 }
 
@@ -141,6 +142,7 @@ export async function forgetOldRobots(db: Knex): Promise<void> {
        and not exists (
          select from message
          where message.id = known.message_id and message.status in ('scheduled', 'queued', 'sending')
+         offset 0 -- each by its key, or it may read every message
        )`,
   )
 }

@@ -15,7 +15,8 @@ export interface ForgottenBroadcast {
 }
 
 /**
- * Removes single messages that ended before a moment, with their attempts. Messages of broadcasts stay
+ * Removes single messages that ended before a moment, with their attempts and what was asked of
+ * their templates. Messages of broadcasts stay
  * as long as their broadcast. Ids begin with the time, so the oldest come first: served by
  * message_pkey and attempt_message_id_number_key.
  *
@@ -48,6 +49,8 @@ export async function forgetMessages(
        delete from message using ended where message.id = ended.id
      ), tried as (
        delete from attempt using ended where attempt.message_id = ended.id
+     ), named as (
+       delete from aliased_message using ended where aliased_message.message_id = ended.id
      )
      select
        (select count(*) from ended) as removed, (select count(*) from old) as seen,
@@ -90,6 +93,8 @@ export async function forgetBroadcast(
        delete from message using ended where message.id = ended.id
      ), tried as (
        delete from attempt using ended where attempt.message_id = ended.id
+     ), named as (
+       delete from aliased_message using ended where aliased_message.message_id = ended.id
      )
      select count(*) from ended`,
     { id, limit },

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { lowestId } from '../foundation/ids.ts'
 import type { Channel } from '../wechat/channels.ts'
 import { findAliasRecord, type AliasRecord } from './fallback-store.ts'
 import type { ChannelPlan } from './channel-plan.ts'
@@ -11,6 +12,9 @@ import {
   type MessageStatus,
   type NewMessage,
 } from './message.ts'
+
+/** A welcome's id tells when the platform says that it happened, not when the message was made. */
+const ID_SLACK_MS = 600_000
 
 /** What an earlier request under the same Idempotency-Key asked for. */
 export interface EarlierRequest {
@@ -206,8 +210,17 @@ async function listMessages(db: Knex, filter: MessageFilter): Promise<readonly M
   if (filter.to !== undefined) void query.where('message.recipient', filter.to)
   if (filter.status !== undefined) void query.where('message.status', filter.status)
   if (filter.channel !== undefined) void query.where('message.channel', filter.channel)
-  if (filter.createdAfter) void query.where('message.created_at', '>', filter.createdAfter)
-  if (filter.createdBefore) void query.where('message.created_at', '<', filter.createdBefore)
+  // ids begin with the time: they say where to look, the times what is wanted
+  if (filter.createdAfter) {
+    void query
+      .where('message.created_at', '>', filter.createdAfter)
+      .where('message.id', '>=', lowestId(new Date(filter.createdAfter.getTime() - ID_SLACK_MS)))
+  }
+  if (filter.createdBefore) {
+    void query
+      .where('message.created_at', '<', filter.createdBefore)
+      .where('message.id', '<', lowestId(new Date(filter.createdBefore.getTime() + ID_SLACK_MS)))
+  }
   if (filter.beforeId !== undefined) void query.where('message.id', '<', filter.beforeId)
   const rows = await query
   return rows.map(messageOf)

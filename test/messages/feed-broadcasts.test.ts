@@ -241,6 +241,22 @@ describe('expand_broadcast', () => {
     expect((await found(id)).status).toBe('running')
   })
 
+  it('comes to the few of a large account by steps that read no more than others', async () => {
+    const others = Array.from({ length: 45 }, (_, n) => `oM${String(n).padStart(2, '0')}`)
+    for (const subject of others) await giveConsent(db(), { accountId, subject, scope: 'member' })
+    const id = await audienceOf(['oA', 'oZ'])
+    const steps: unknown[] = []
+    for (let step = await store().expand(2); step; step = await store().expand(2)) steps.push(step)
+    // twenty consents each: the second person stands behind the third twenty
+    expect(steps).toMatchObject([
+      { accepted: 1, done: false },
+      { accepted: 1, done: false },
+      { accepted: 2, done: true },
+    ])
+    const rows = await db()('broadcast_recipient').where({ broadcast_id: id }).orderBy('line')
+    expect(rows).toMatchObject([{ recipient: 'oA' }, { recipient: 'oZ' }])
+  })
+
   it('takes of those who once wrote only whose window is open and has answers left', async () => {
     const hour = 3_600_000
     const windows = [

@@ -95,12 +95,16 @@ describe('forgetOldMessages', () => {
     const ofOver = await ended(35, { broadcast_id: over, broadcast_line: 2 })
     const youngOver = await aBroadcast(29)
     const ofYoungOver = await ended(35, { broadcast_id: youngOver, broadcast_line: 2 })
+    for (const id of [old, young, late, waiting, ofRunning, ofOver, ofYoungOver]) {
+      await db()('aliased_message').insert({ message_id: id, alias: 'order_sent', step: 0 })
+    }
 
     expect(await forgetOldMessages(parts(), GOES_ON)).toBe(true)
 
     const kept = [young, late, waiting, ofRunning, ofYoungOver].sort()
     expect((await idsOf('message')).sort()).toEqual(kept)
     expect((await idsOf('attempt', 'message_id')).sort()).toEqual(kept)
+    expect((await idsOf('aliased_message', 'message_id')).sort()).toEqual(kept)
     expect([old, ofOver].filter((id) => kept.includes(id))).toEqual([])
     const broadcasts = [running, youngOver].sort()
     expect((await idsOf('broadcast')).sort()).toEqual(broadcasts)
