@@ -168,7 +168,10 @@ export async function markBanned(
   })
 }
 
-/** How many messages wait for each of these templates. Served by message_due_idx: they are the queue. */
+/**
+ * How many messages wait for each of these templates. Served by message_channel_idx: what waits of the
+ * account is the queue.
+ */
 export async function countWaiting(
   db: Knex,
   accountId: number,
