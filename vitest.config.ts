@@ -24,7 +24,7 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
     maxWorkers: 3,
-    testTimeout: 60_000,
+    testTimeout: 20_000,
     hookTimeout: 30_000,
     // A test that needs a second try is a test that lies now and then.
     retry: 0,

@@ -1,12 +1,15 @@
+import type { Knex } from 'knex'
 import {
   claimDeliveries,
   endDeliveries,
   findOverdueEndpoints,
   measureDeliveries,
   nextDueAt,
+  type ClaimedDelivery,
 } from '../src/delivery/delivery-store.ts'
 import { findEvents } from '../src/events/event-store.ts'
 import type { HotStatement } from './hot-statements.ts'
+import type { Ground } from './plans-ground.ts'
 
 const DELIVERY_STORE = 'src/delivery/delivery-store.ts'
 const LEASE_SECONDS = 60
@@ -18,9 +21,8 @@ export const HOT_DELIVERIES: readonly HotStatement[] = [
     file: DELIVERY_STORE,
     purpose: 'Takes the deliveries of an endpoint that are due, oldest first.',
     indexes: ['delivery_due_idx', 'delivery_pkey'],
-    async run(db, { endpointId, size }, watched) {
-      const lease = { limit: size.batch, leaseSeconds: LEASE_SECONDS }
-      await watched(() => claimDeliveries(db, endpointId, lease))
+    async run(db, ground, watched) {
+      await watched(() => claim(db, ground))
     },
   },
   {
@@ -41,12 +43,10 @@ export const HOT_DELIVERIES: readonly HotStatement[] = [
     file: DELIVERY_STORE,
     purpose: 'Writes what became of a batch of deliveries.',
     indexes: ['delivery_pkey'],
-    async run(db, { endpointId, size }, watched) {
-      const lease = { limit: size.batch, leaseSeconds: LEASE_SECONDS }
-      const claimed = await claimDeliveries(db, endpointId, lease)
+    async run(db, ground, watched) {
       const told = { status: 'delivered', dueAt: null, tries: 1, httpStatus: 200 } as const
-      const ends = claimed.map(({ id }) => ({ id, ...told, reason: null }))
-      await watched(() => endDeliveries(db, endpointId, ends))
+      const ends = (await claim(db, ground)).map(({ id }) => ({ id, ...told, reason: null }))
+      await watched(() => endDeliveries(db, ground.endpointId, ends))
     },
   },
   {
@@ -77,3 +77,7 @@ export const HOT_DELIVERIES: readonly HotStatement[] = [
     },
   },
 ]
+
+function claim(db: Knex, { endpointId, size }: Ground): Promise<ClaimedDelivery[]> {
+  return claimDeliveries(db, endpointId, { limit: size.batch, leaseSeconds: LEASE_SECONDS })
+}

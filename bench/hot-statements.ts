@@ -22,7 +22,7 @@ import {
 } from '../src/dispatch/dispatch-store.ts'
 import { restInQuietHours } from '../src/dispatch/quiet-store.ts'
 import { listEvents } from '../src/events/event-store.ts'
-import { lowestId, newId } from '../src/foundation/ids.ts'
+import { FIRST_ID, lowestId, newId } from '../src/foundation/ids.ts'
 import type { NewBroadcast } from '../src/messages/broadcast.ts'
 import { createBroadcastStore } from '../src/messages/broadcast-store.ts'
 import { forgetMessages } from '../src/messages/forget-store.ts'
@@ -434,9 +434,10 @@ export const HOT_STATEMENTS: readonly HotStatement[] = [
     needsStatistics: true,
     async run(db, ground, watched) {
       const before = new Date()
-      const after = '00000000-0000-0000-0000-000000000000'
       const limit = ground.size.batch
-      await watched(() => forgetMessages(db, { before, after, below: lowestId(before), limit }))
+      await watched(() =>
+        forgetMessages(db, { before, after: FIRST_ID, below: lowestId(before), limit }),
+      )
     },
   },
   {

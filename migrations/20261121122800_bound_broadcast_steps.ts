@@ -51,16 +51,21 @@ const expand = (body: string, settings: string) => `
   as $$${body}$$;
 `
 
-/** The second look does not say `status in (…)`: that would invite the index of the whole queue. */
-const HOLD = `
+/**
+ * What waits of a broadcast, each to be locked by its key. The second look does not say
+ * `status in (…)`: that would invite the index of the whole queue.
+ */
+const waitingAs = (name: string) => `
     with queue as materialized (
       select message.id from message
       where message.broadcast_id = p_broadcast_id
         and message.status in ('scheduled', 'queued', 'sending')
-    ), waiting as materialized (
+    ), ${name} as materialized (
       select message.id from message
       where message.id = any (array(select queue.id from queue))
-        and message.status <> 'sending' and message.finished_at is null
+        and message.status <> 'sending' and message.finished_at is null`
+
+const HOLD = `${waitingAs('waiting')}
         and message.due_at < message.expires_at
         and (message.leased_until is null or message.leased_until < clock_timestamp())
       order by message.id
@@ -71,15 +76,7 @@ const HOLD = `
     where message.id = any (array(select waiting.id from waiting))
 `
 
-const CANCEL = `
-    with queue as materialized (
-      select message.id from message
-      where message.broadcast_id = p_broadcast_id
-        and message.status in ('scheduled', 'queued', 'sending')
-    ), waiting as materialized (
-      select message.id from message
-      where message.id = any (array(select queue.id from queue))
-        and message.status <> 'sending' and message.finished_at is null
+const CANCEL = `${waitingAs('waiting')}
         and (message.leased_until is null or message.leased_until < clock_timestamp())
         and not exists (
           select from attempt where attempt.message_id = message.id and attempt.outcome = 'unknown'
@@ -94,15 +91,7 @@ const CANCEL = `
     where message.id = any (array(select waiting.id from waiting))
 `
 
-const RESUME = `
-    with queue as materialized (
-      select message.id from message
-      where message.broadcast_id = p_broadcast_id
-        and message.status in ('scheduled', 'queued', 'sending')
-    ), held as materialized (
-      select message.id from message
-      where message.id = any (array(select queue.id from queue))
-        and message.status <> 'sending' and message.finished_at is null
+const RESUME = `${waitingAs('held')}
         and message.due_at = message.expires_at
       order by message.id
       for no key update skip locked

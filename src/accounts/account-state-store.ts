@@ -34,8 +34,8 @@ interface StateRow {
 }
 
 /**
- * The state of an account by its id. The last push is the last by the
- * time that the platform gives it, which is how the log is ordered.
+ * The state of an account by its id. The last push is the last by the platform's time, by which the
+ * log is ordered.
  */
 export async function readAccountState(db: Knex, accountId: number): Promise<AccountState> {
   const { rows } = await db.raw<{ rows: StateRow[] }>(

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import type { Delivery, DeliveryStatus } from './delivery.ts'
+import { DELIVERY_STATUSES, type Delivery, type DeliveryStatus } from './delivery.ts'
 
 /** A delivery that this process has taken. */
 export interface ClaimedDelivery {
@@ -201,7 +201,7 @@ export async function measureDeliveries(
 const SLICE = 5_000
 
 /** What a delivery that has ended can be. */
-const ENDED = ['delivered', 'failed', 'dropped'] as const satisfies readonly DeliveryStatus[]
+const ENDED = DELIVERY_STATUSES.filter((status) => status !== 'waiting')
 
 /** Forgets deliveries that ended this long ago, and endpoints that were removed and have none left. */
 export async function forgetOldDeliveries(db: Knex, retentionDays: number): Promise<void> {

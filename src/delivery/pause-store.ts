@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { FIRST_ID } from '../foundation/ids.ts'
 import type { PausedReason } from './endpoint-health.ts'
 
 /** The first failure behind a success is remembered; null forgets it. */
@@ -56,9 +57,6 @@ export async function resumeEndpoint(db: Knex, id: string): Promise<void> {
       updated_at: db.raw('clock_timestamp()'),
     })
 }
-
-/** Lower than any id. */
-const FIRST_ID = '00000000-0000-0000-0000-000000000000'
 
 interface WaitingPlace {
   readonly at: string

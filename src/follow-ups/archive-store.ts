@@ -39,13 +39,13 @@ export async function listArchivePairs(
      ) as archive on true
      where known.account_id = ? and (known.subject, known.scope) > (?, ?)
        and (
-         (left(known.scope, 9) = 'msgaudit:' and not exists (
+         (known.scope like 'msgaudit:%' and not exists (
            select from archive_room
            where archive_room.account_id = known.account_id
              and archive_room.chat_id = substring(known.scope from ':(.+)$')
            offset 0
          ))
-         or (left(known.scope, 17) = 'external_contact:' and known.state = 'granted')
+         or (known.scope like 'external\\_contact:%' and known.state = 'granted')
        )
      order by known.subject, known.scope
      limit ?`,

@@ -25,6 +25,9 @@ export function idFor(cause: string, at: Date): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-${version}-${variant}-${digits.slice(6, 18)}`
 }
 
+/** Lower than every id. */
+export const FIRST_ID = '00000000-0000-0000-0000-000000000000'
+
 /** The lowest id that `newId` can make at a moment: all that were made before are lower. */
 export function lowestId(at: Date): string {
   const time = at.getTime().toString(16).padStart(12, '0')

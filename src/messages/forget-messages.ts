@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import type { JobTasks, ScheduledJob } from '../database/job-engine.ts'
 import { addJob } from '../database/job-queue.ts'
 import type { Clock } from '../foundation/clock.ts'
-import { lowestId } from '../foundation/ids.ts'
+import { FIRST_ID, lowestId } from '../foundation/ids.ts'
 import type { Log } from '../foundation/log.ts'
 import { findOldBroadcast, forgetBroadcast, forgetMessages } from './forget-store.ts'
 
@@ -12,8 +12,6 @@ const NIGHTLY_AT: ScheduledJob['at'] = '4:25'
 /** Rows of one statement: some tens of milliseconds, so that nobody waits for it. */
 const BATCH = 1_000
 const DAY_MS = 86_400_000
-/** Lower than any id. */
-const FIRST_ID = '00000000-0000-0000-0000-000000000000'
 
 interface ForgetParts {
   readonly db: Knex

@@ -15,10 +15,9 @@ export interface ForgottenBroadcast {
 }
 
 /**
- * Removes single messages that ended before a moment, with their attempts and what was asked of
- * their templates. Messages of broadcasts stay
- * as long as their broadcast. Ids begin with the time, so the oldest come first: served by
- * message_pkey and attempt_message_id_number_key.
+ * Removes single messages that ended before a moment, with their attempts and what was asked of their
+ * templates. Messages of broadcasts stay as long as their broadcast. Ids begin with the time, so the
+ * oldest come first: served by message_pkey and attempt_message_id_number_key.
  *
  * @param step.below an id of that moment: what was made later cannot have ended before.
  */

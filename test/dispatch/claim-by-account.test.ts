@@ -223,16 +223,14 @@ describe('call_breaker', () => {
     expect(trial).toMatchObject([{ accountId: one, onTrial: true }])
     expect(await listBreakers(db())).toMatchObject([{ owner: { kind: 'host', host: 'wechat' } }])
   })
-})
 
-describe('call_breaker of a host', () => {
   it('keeps none of many accounts from those of another host, and lets one of all try', async () => {
     const [first] = await manyAccounts(400, 1)
     const wecom = await anAccount(3)
     await db()('account').where({ id: wecom }).update({ kind: 'wecom_kf', original_id: null })
     await openBreaker(db(), { kind: 'host', host: 'wechat' }, 'timeout')
     expect(await countsOf([wecom], claim(20))).toEqual([3])
-    await db().raw(`update call_breaker set until = now() - interval '1 second'`)
+    await expire()
     expect(await claim(20)).toMatchObject([{ accountId: first, onTrial: true }])
     const offer = { accountIds: [first ?? 0], rooms: [10], held: [1], otherRoom: 10 }
     expect(await claim(20, offer)).toEqual([])

@@ -146,7 +146,7 @@ describe(`every promise, with three processes behind one port (seed ${SEED})`, (
     const count = (status: string) => messages.filter((one) => one.status === status).length
     expect(count('blocked')).toBeGreaterThan(20)
     expect(count('sent') + count('delivered')).toBeGreaterThan(20)
-  })
+  }, 60_000)
 
   it('P5 sends nothing to whom nothing is known about', async () => {
     const strangers = Array.from({ length: 12 }, newPerson)
